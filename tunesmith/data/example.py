@@ -1,0 +1,61 @@
+"""The one record that the whole house speaks: something to learn from, or to answer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Role = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """How much a span of the target counts in the loss: characters [start, end) count `weight` times."""
+
+    start: int
+    end: int
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """What the model is shown, and what it should say.
+
+    A plain text to continue is an example without messages; a preference pair is an example with a rejected answer; a
+    multiple choice has `choices`, with the target among them.
+
+    messages:   what the model is shown. Earlier assistant turns of a chat stand here too.
+    target:     what it should say.
+    rejected:   the worse answer of a preference pair.
+    choices:    the answers to choose from; empty where the model speaks freely.
+    references: every acceptable answer, for metrics; empty means `(target,)`.
+    weights:    spans of the target with a loss weight other than 1.
+    id:         stable within a task and split; the key by which answers of two runs are paired.
+    meta:       anything a metric or a report may want (topic, split, origin, source row ...).
+    """
+
+    messages: tuple[Message, ...]
+    target: str
+    rejected: str | None = None
+    choices: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    weights: tuple[Weight, ...] = ()
+    id: str = ""
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> int:
+        """Index of the target among the choices."""
+        return self.choices.index(self.target)
+
+    @property
+    def acceptable(self) -> tuple[str, ...]:
+        """The references, or the target alone where there are none."""
+        return self.references or (self.target,)

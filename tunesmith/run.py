@@ -1,0 +1,191 @@
+"""What a run leaves behind: one folder of plain files, readable without the network that made it.
+
+The folder is the only contract between learning and comparing:
+
+    recipe.yaml            everything that was asked for, with presets resolved
+    world.json             what it cost and where it ran (`World`)
+    steps.jsonl            one line an optimizer step
+    validation.jsonl       one line a validation
+    state/step-000400/     optimizer, random states, place in the stream
+    adapter/ or model/     what was learnt
+    answers/TASK.jsonl     one `Answer` a line, with the statistics of every metric
+    scores.json            task -> metric -> score
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tunesmith.errors import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model said to one example, what that is worth, and what it took.
+
+    said:      the text it spoke, or the choice it chose.
+    scores:    score of each choice (log-probability under the normalisation of `how`); empty where it spoke.
+    how:       the way of asking: `speak`, `choose`, `weigh`, with its options, e.g. `choose norm=tokens`.
+    prompt_tokens, tokens: tokens it was shown, and tokens it said (or weighed).
+    seconds:   share of the batch's wall-clock time.
+    logprob:   sum of the log-probabilities of what was said or weighed, where known.
+    stats:     metric name -> the statistics of this answer (`Metric.measure`).
+    """
+
+    example: str
+    prompt: str
+    said: str
+    target: str
+    references: tuple[str, ...] = ()
+    scores: tuple[float, ...] = ()
+    how: str = "speak"
+    prompt_tokens: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    logprob: float | None = None
+    stats: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> "Answer":
+        """The inverse of `dataclasses.asdict`; unknown keys are ignored, so newer files stay readable."""
+        known = {f.name: record[f.name] for f in fields(cls) if f.name in record}
+        for name in ("references", "scores"):
+            known[name] = tuple(known.get(name, ()))
+        known["stats"] = {metric: tuple(row) for metric, row in known.get("stats", {}).items()}
+        return cls(**known)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One number of one task: the total over all answers of one metric."""
+
+    value: float
+    answers: int
+    higher_is_better: bool = True
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder, read and written. Reading never needs torch."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    def exists(self) -> bool:
+        return (self.folder / "recipe.yaml").is_file()
+
+    def recipe(self) -> dict[str, Any]:
+        """The resolved recipe as a plain tree."""
+        path = self.folder / "recipe.yaml"
+        if not path.is_file():
+            raise UserError(f"`{self.folder}` is not a run: it has no `recipe.yaml`", "name a folder that `tunesmith train` made")
+        tree: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return tree
+
+    def keep_recipe(self, tree: Mapping[str, Any]) -> None:
+        write_text(self.folder / "recipe.yaml", yaml.safe_dump(dict(tree), sort_keys=False, allow_unicode=True))
+
+    def world(self) -> dict[str, Any]:
+        """What the run cost and where it ran; empty while it has not ended. Keys: see `docs/run-folder.md`."""
+        return read_json(self.folder / "world.json", {})
+
+    def keep_world(self, **facts: Any) -> None:
+        """Add facts to `world.json`."""
+        write_json(self.folder / "world.json", {**self.world(), **facts})
+
+    def log(self, record: Mapping[str, Any], name: str = "steps") -> None:
+        """Append a line to `steps.jsonl`, or to `NAME.jsonl`."""
+        path = self.folder / f"{name}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+    def steps(self) -> list[dict[str, Any]]:
+        """One record an optimizer step: step, loss, learning_rate, tokens, seconds ..."""
+        return list(read_jsonl(self.folder / "steps.jsonl"))
+
+    def validations(self) -> list[dict[str, Any]]:
+        """One record a validation: step, loss (mean over learnt tokens) ..."""
+        return list(read_jsonl(self.folder / "validation.jsonl"))
+
+    def cut(self, step: int) -> None:
+        """Forget the lines of steps after `step`: called when a run resumes from a checkpoint."""
+        for name in ("steps", "validation"):
+            path = self.folder / f"{name}.jsonl"
+            if path.is_file():
+                kept = [record for record in read_jsonl(path) if record["step"] <= step]
+                write_text(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in kept))
+
+    def keep(self, task: str, answers: Iterable[Answer]) -> None:
+        """Write all answers to a task, beside and then renamed: a file is whole or absent."""
+        lines = [json.dumps(asdict(answer), ensure_ascii=False) for answer in answers]
+        write_text(self._answers_path(task), "".join(line + "\n" for line in lines))
+
+    def answers(self, task: str) -> list[Answer]:
+        path = self._answers_path(task)
+        if not path.is_file():
+            raise UserError(f"`{self.folder}` has no answers to `{task}`", f"answered: {', '.join(self.answered()) or 'nothing yet'}")
+        return [Answer.from_json(record) for record in read_jsonl(path)]
+
+    def answered(self) -> list[str]:
+        """Names of the tasks with answers."""
+        root = self.folder / "answers"
+        return sorted(str(p.relative_to(root).with_suffix("")) for p in root.rglob("*.jsonl"))
+
+    def scores(self) -> dict[str, dict[str, Score]]:
+        """task -> metric -> score."""
+        tree = read_json(self.folder / "scores.json", {})
+        return {task: {metric: Score(**score) for metric, score in scores.items()} for task, scores in tree.items()}
+
+    def keep_scores(self, task: str, scores: Mapping[str, Score]) -> None:
+        tree = {t: {m: asdict(s) for m, s in row.items()} for t, row in self.scores().items()}
+        write_json(self.folder / "scores.json", {**tree, task: {m: asdict(s) for m, s in scores.items()}})
+
+    def _answers_path(self, task: str) -> Path:
+        return self.folder / "answers" / f"{task}.jsonl"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write beside and rename, so that a reader sees the old file or the new one, never half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)
+
+
+def write_json(path: Path, tree: Any) -> None:
+    write_text(path, json.dumps(tree, ensure_ascii=False, indent=2) + "\n")
+
+
+def read_json(path: Path, default: Any) -> Any:
+    """The file's content, or `default` where there is no file."""
+    if not path.is_file():
+        return default
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise UserError(f"`{path}` line {error.lineno} is not JSON: {error.msg}", "the file was changed by hand or by another program") from None
+
+
+def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    """One record a line; a last line that a crash cut short is left out."""
+    if not path.is_file():
+        return
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            yield json.loads(line)
+        except json.JSONDecodeError as error:
+            if number == len(lines):
+                return
+            raise UserError(f"`{path}` line {number} is not JSON: {error.msg}", "remove the line, or the file") from None

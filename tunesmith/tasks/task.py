@@ -1,0 +1,49 @@
+"""What a task is: rows, ways to put them to a model, and metrics. The same task is learnt from and judged by."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from tunesmith.data.example import Example
+from tunesmith.data.template import Template
+from tunesmith.metrics.metric import Metric
+
+Row = dict[str, Any]
+
+
+class Source(Protocol):
+    """Where a task's rows come from. The same split gives the same rows in the same order, every time."""
+
+    def splits(self) -> tuple[str, ...]:
+        """Of `train`, `validation` and `test`, those that exist."""
+        ...
+
+    def rows(self, split: str) -> Iterator[Row]: ...
+
+
+@dataclass(frozen=True)
+class Task:
+    """One file of `tasks/` holds one task or one family of tasks, as module-level values.
+
+    name:      `family` or `family/member`, e.g. `town/dialogues`.
+    templates: the first one is the default for judging; learning may use them all.
+    metrics:   the first one is the headline.
+    cluster:   FLAN-style group: tasks of one cluster are held out together.
+    ask:       `speak` (free text), `choose` (the likeliest choice) or `weigh` (log-probability of the target).
+    tokens:    longest answer, in tokens, when speaking.
+    """
+
+    name: str
+    source: Source
+    templates: tuple[Template, ...]
+    metrics: tuple[Metric, ...]
+    cluster: str
+    ask: str = "speak"
+    tokens: int = 64
+
+    def examples(self, split: str, template: int | None = 0) -> Iterator[Example]:
+        """Examples of a split under one template, or, with None, each row under the templates in turn."""
+        for number, row in enumerate(self.source.rows(split)):
+            chosen = self.templates[number % len(self.templates) if template is None else template]
+            example = chosen.apply(row)
+            yield example if example.id else replace(example, id=f"{split}-{number}")
