@@ -1,0 +1,58 @@
+"""What an objective is: examples become batches, and a batch becomes a loss."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from torch import Tensor
+
+from tunesmith.data.example import Example
+from tunesmith.models.model import Model
+from tunesmith.tokens.batch import Batch, Per
+from tunesmith.tokens.packing import Room, pack
+from tunesmith.tokens.renderer import Renderer
+from tunesmith.tokens.sequence import Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A sum over the batch, and sums worth showing. The loop divides both by the count of the whole step."""
+
+    total: Tensor
+    shown: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An example and its place in the stream of examples: the seed of whatever is random about it."""
+
+    example: Example
+    place: int
+    seed: int = 0
+
+
+class Objective(ABC):
+    """What is learnt. A subclass is a frozen dataclass; its fields are its settings.
+
+    per:     what the mean is taken over: `target`, `sequence` or `pair`.
+    outputs: size of the head that it reads; 0 reads the vocabulary.
+    """
+
+    per: ClassVar[Per] = "target"
+    outputs: int = 0
+
+    @abstractmethod
+    def render(self, placed: Placed, renderer: Renderer) -> Sequence[Tokens]:
+        """The sequences of one example; they stay together in a batch. The same place gives the same sequences."""
+
+    def updates(self, groups: Sequence[Sequence[Tokens]], model: Model, room: Room) -> Iterator[list[Batch]]:
+        """The batches of each update that these rendered examples are good for; mostly one update.
+
+        An objective that must look first (at a reference, at an answer of the model) does so here.
+        """
+        yield [batch.to(model.device) for batch in pack(groups, room, model.virtual_tokens, model.packs(room))]
+
+    @abstractmethod
+    def loss(self, model: Model, batch: Batch) -> Loss:
+        """The summed loss of one batch."""

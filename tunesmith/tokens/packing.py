@@ -1,0 +1,102 @@
+"""How sequences are laid out in memory: a matter of speed and space, never of results."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tunesmith.errors import UserError
+from tunesmith.tokens.batch import Batch, Rows, collate
+from tunesmith.tokens.sequence import Tokens
+
+
+@dataclass(frozen=True)
+class Room:
+    """How much fits into one batch.
+
+    rows:   most rows a batch.
+    tokens: most tokens a batch, padding and virtual tokens included; one example that is larger has a batch to itself.
+    layout: `padded`: one sequence a row, rows of like length side by side, best on a CPU; `packed`: sequences share rows
+            of up to `width` tokens (causal networks only), best on a GPU; `auto`: by device.
+    width:  tokens of a packed row.
+    """
+
+    rows: Annotated[int, Field(gt=0)] = 32
+    tokens: Annotated[int, Field(gt=0)] = 8192
+    layout: Literal["auto", "padded", "packed"] = "auto"
+    width: Annotated[int, Field(gt=0)] = 2048
+
+
+Group = Sequence[Tokens]  # the sequences of one example; they never part company
+
+
+def pack(groups: Sequence[Group], room: Room, virtual: int = 0, packed: bool = False) -> Iterator[Batch]:
+    """Batches that hold every sequence once; `Batch.numbers` tells which is which.
+
+    Args:
+        groups: the sequences of each example, in any order.
+        room: the limits.
+        virtual: virtual tokens of the active adapter, per sequence.
+        packed: whether sequences may share a row.
+    """
+    first = [0]
+    for group in groups:
+        first.append(first[-1] + len(group))
+    numbered = [[(first[g] + i, tokens) for i, tokens in enumerate(group)] for g, group in enumerate(groups)]
+    layouts = _packed(numbered, room, virtual) if packed else _padded(numbered, room, virtual)
+    for rows in layouts:
+        origin = Rows(tuple(tuple(t for _, t in row) for row in rows), tuple(tuple(n for n, _ in row) for row in rows))
+        yield collate(origin, virtual, shared=packed)
+
+
+Numbered = list[tuple[int, Tokens]]
+
+
+def _padded(groups: Sequence[Numbered], room: Room, virtual: int) -> Iterator[list[Numbered]]:
+    """One sequence a row; longest first, so that the largest batch comes first and memory never grows later."""
+    ordered = sorted(groups, key=lambda group: (-max(t.size for _, t in group), group[0][0]))
+    batch: list[Numbered] = []
+    inputs = sources = 0
+    for group in ordered:
+        rows = [[numbered] for numbered in group]
+        wide_inputs = max(inputs, *(len(t.inputs) for _, t in group))
+        wide_sources = max(sources, *(len(t.source) for _, t in group))
+        tokens = (wide_inputs + wide_sources + virtual) * (len(batch) + len(rows))
+        if batch and (tokens > room.tokens or len(batch) + len(rows) > room.rows):
+            yield batch
+            batch, wide_inputs, wide_sources = [], max(len(t.inputs) for _, t in group), max(len(t.source) for _, t in group)
+        batch = batch + rows
+        inputs, sources = wide_inputs, wide_sources
+    if batch:
+        yield batch
+
+
+def _packed(groups: Sequence[Numbered], room: Room, virtual: int) -> Iterator[list[Numbered]]:
+    """Best-fit decreasing: each group goes to the fullest row that still holds it; a batch closes when its rows are full."""
+    ordered = sorted(groups, key=lambda group: (-sum(t.size + virtual for _, t in group), group[0][0]))
+    most = max(1, min(room.rows, room.tokens // room.width))
+    rows: list[Numbered] = []
+    filled: list[int] = []
+    for group in ordered:
+        size = sum(t.size + virtual for _, t in group)
+        fits = [i for i, used in enumerate(filled) if used + size <= room.width]
+        if fits:
+            at = max(fits, key=lambda i: filled[i])
+            rows[at] = rows[at] + group
+            filled[at] += size
+        else:
+            rows.append(list(group))
+            filled.append(size)
+    for start in range(0, len(rows), most):
+        yield rows[start : start + most]
+
+
+def check_fits(tokens: Tokens, window: int | None, virtual: int, name: str) -> None:
+    """Refuse a sequence that is longer than the network's window."""
+    longest = max(len(tokens.inputs), len(tokens.source)) + virtual
+    if window is not None and longest > window:
+        raise UserError(
+            f"example `{name}` has {longest} tokens; the network reads at most {window}",
+            "set `plan.too_long` to `drop` or `cut_prompt`, or look at `tunesmith show` first",
+        )

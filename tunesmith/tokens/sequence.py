@@ -1,0 +1,68 @@
+"""Token ids of one sequence, and which of them are to be learnt.
+
+Dimension key: T tokens read, U tokens of the encoder's source.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+IGNORED = -100
+PLACEHOLDER = 0  # id under a virtual token; its embedding is overwritten, never used
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a network reads, and what its state at each position should predict.
+
+    inputs:  [T] ids of the only stack, or of the decoder.
+    targets: [T] id to be predicted from that position, or IGNORED.
+    weights: [T] how much each target counts in the loss; empty means 1 for all.
+    source:  [U] ids for the encoder of an encoder-decoder network; empty otherwise.
+    extras:  numbers of the sequence that an objective needs (a label, a reference log-probability).
+    """
+
+    inputs: tuple[int, ...]
+    targets: tuple[int, ...]
+    weights: tuple[float, ...] = ()
+    source: tuple[int, ...] = ()
+    extras: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        assert len(self.inputs) == len(self.targets), "a target for every input"
+        assert not self.weights or len(self.weights) == len(self.targets), "a weight for every target"
+
+    @property
+    def size(self) -> int:
+        """Tokens that the network computes on: both stacks."""
+        return len(self.inputs) + len(self.source)
+
+    @property
+    def learnt(self) -> int:
+        """Number of targets with a weight above zero."""
+        weights = self.weights or (1.0,) * len(self.targets)
+        return sum(target != IGNORED and weight > 0 for target, weight in zip(self.targets, weights, strict=True))
+
+
+def causal(ids: Sequence[int], learnt: Sequence[float]) -> Tokens:
+    """A row of ids of which each is predicted from those before it, where its weight in `learnt` is above zero."""
+    assert len(ids) == len(learnt) and len(ids) > 1
+    targets = tuple(id_ if weight > 0 else IGNORED for id_, weight in zip(ids[1:], learnt[1:], strict=True))
+    return Tokens(tuple(ids[:-1]), targets, _weights(learnt[1:], targets))
+
+
+def seq2seq(source: Sequence[int], answer: Sequence[int], start: int, learnt: Sequence[float] = ()) -> Tokens:
+    """The decoder reads the answer shifted right behind the start id."""
+    learnt = learnt or (1.0,) * len(answer)
+    targets = tuple(id_ if weight > 0 else IGNORED for id_, weight in zip(answer, learnt, strict=True))
+    return Tokens((start, *answer[:-1]), targets, _weights(learnt, targets), source=tuple(source))
+
+
+def masked(ids: Sequence[int], targets: Sequence[int]) -> Tokens:
+    """Ids with masks in them, and what stood under each mask."""
+    return Tokens(tuple(ids), tuple(targets))
+
+
+def _weights(learnt: Sequence[float], targets: Sequence[int]) -> tuple[float, ...]:
+    """Empty where every learnt target counts once, the common case."""
+    kept = tuple(weight if target != IGNORED else 0.0 for weight, target in zip(learnt, targets, strict=True))
+    return () if all(weight in (0.0, 1.0) for weight in kept) else kept
