@@ -25,10 +25,10 @@ class Loss:
 
 @dataclass(frozen=True)
 class Placed:
-    """An example and its place in the stream of examples: the seed of whatever is random about it."""
+    """An example and its place in the stream of examples: `(seed, place)` seeds whatever is random about it."""
 
     example: Example
-    place: int
+    place: int = 0
     seed: int = 0
 
 
@@ -46,11 +46,12 @@ class Objective(ABC):
     def render(self, placed: Placed, renderer: Renderer) -> Sequence[Tokens]:
         """The sequences of one example; they stay together in a batch. The same place gives the same sequences."""
 
-    def updates(self, groups: Sequence[Sequence[Tokens]], model: Model, room: Room) -> Iterator[list[Batch]]:
-        """The batches of each update that these rendered examples are good for; mostly one update.
+    def updates(self, examples: Sequence[Placed], model: Model, room: Room) -> Iterator[list[Batch]]:
+        """The batches of each update that these examples are good for; mostly one update.
 
         An objective that must look first (at a reference, at an answer of the model) does so here.
         """
+        groups = [self.render(placed, model.renderer) for placed in examples]
         yield [batch.to(model.device) for batch in pack(groups, room, model.virtual_tokens, model.packs(room))]
 
     @abstractmethod

@@ -1,0 +1,38 @@
+# Every target does its own set-up: `make compare` works in a fresh clone.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: compare test install check fix golden bench clean
+
+compare: install  ## train and judge base, few-shot, full, LoRA and prompt tuning on the embedded model and data
+	$(BIN)/tunesmith compare
+
+test: install  ## all tests, offline
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+
+install: .venv/installed
+
+# torch first: the registry's newest build would bring gigabytes of CUDA along.
+.venv/installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/python -m pip install --quiet --editable '.[test,check]'
+	touch $@
+
+check: install  ## formatting, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+fix: install  ## mend what can be mended by itself
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+golden: install  ## rewrite the golden curves, on purpose; review them as a diff
+	$(BIN)/python -m pytest tests/golden --rewrite-golden
+
+bench: install  ## speed against peers; writes benchmarks/results/*.json
+	for script in benchmarks/*_speed.py; do $(BIN)/python $$script; done
+
+clean:
+	rm -rf .venv build *.egg-info

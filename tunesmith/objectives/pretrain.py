@@ -1,0 +1,96 @@
+"""Language modelling of plain text, in the way of the network's family.
+
+Causal networks predict every next token; encoder-decoder networks fill spans in (T5: Raffel et al., 2020, section 3.1.4);
+masked networks fill single tokens in (BERT: Devlin et al., 2019, section 3.1).
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from tunesmith.data.example import Example
+from tunesmith.errors import UserError
+from tunesmith.models.model import Model
+from tunesmith.objectives.objective import Loss, Objective, Placed
+from tunesmith.tokens.batch import Batch
+from tunesmith.tokens.renderer import Renderer
+from tunesmith.tokens.sequence import IGNORED, Tokens, causal, masked, seq2seq
+
+
+@dataclass(frozen=True)
+class Pretrain(Objective):
+    """Cross-entropy of plain text.
+
+    noise: share of the tokens that are hidden, for networks that fill in.
+    span:  mean length of a hidden span in tokens, for encoder-decoder networks.
+    """
+
+    noise: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    span: Annotated[float, Field(ge=1)] = 3.0
+
+    def render(self, placed: Placed, renderer: Renderer) -> Sequence[Tokens]:
+        ids = renderer.text(plain_text(placed.example))
+        if renderer.family == "causal":
+            return (causal(ids, [0.0] + [1.0] * (len(ids) - 1)),)
+        dice = random.Random(f"{placed.seed}:{placed.place}")  # noqa: S311
+        if renderer.family == "seq2seq":
+            return (corrupt(ids, renderer.sentinels, renderer.start, self.noise, self.span, dice),)
+        if renderer.mask is None:
+            raise UserError("the tokenizer has no mask token", "masked language modelling needs a tokenizer such as BERT's")
+        return (hide(ids, renderer.mask, renderer.vocabulary, renderer.specials, self.noise, dice),)
+
+    def loss(self, model: Model, batch: Batch) -> Loss:
+        return Loss(-(model(batch).logprobs() * batch.weight).sum())
+
+
+def plain_text(example: Example) -> str:
+    """All that is said in an example, as one text."""
+    return "\n".join([*(message.content for message in example.messages), example.target])
+
+
+def corrupt(ids: Sequence[int], sentinels: Sequence[int], start: int, noise: float, span: float, dice: random.Random) -> Tokens:
+    """T5's span corruption: each hidden span becomes a sentinel, and the answer spells sentinel and span in turn.
+
+    The last id is the end of sequence: it stays where it is and closes the answer too.
+    """
+    if not sentinels:
+        raise UserError("the tokenizer has no sentinel pieces (`<extra_id_0>` ...)", "span corruption needs a T5 tokenizer")
+    body, end = list(ids[:-1]), ids[-1]
+    hidden = max(1, min(round(len(body) * noise), len(body) - 1)) if len(body) > 1 else len(body)
+    spans = max(1, min(round(hidden / span), hidden, len(body) - hidden + 1, len(sentinels)))
+    hidden_lengths = _parts(hidden, spans, dice)
+    kept_lengths = [n - 1 for n in _parts(len(body) - hidden + spans, spans, dice)]  # a kept stretch may be empty
+    source: list[int] = []
+    answer: list[int] = []
+    place = 0
+    for kept, gone, sentinel in zip(kept_lengths, hidden_lengths, sentinels, strict=False):
+        source += [*body[place : place + kept], sentinel]
+        answer += [sentinel, *body[place + kept : place + kept + gone]]
+        place += kept + gone
+    return seq2seq([*source, *body[place:], end], [*answer, end], start)
+
+
+def _parts(total: int, count: int, dice: random.Random) -> list[int]:
+    """`total` as a sum of `count` numbers of at least one, every way equally likely."""
+    cuts = sorted(dice.sample(range(1, total), count - 1)) if count > 1 else []
+    return [after - before for before, after in zip([0, *cuts], [*cuts, total], strict=True)]
+
+
+def hide(
+    ids: Sequence[int], mask: int, vocabulary: int, specials: frozenset[int], noise: float, dice: random.Random
+) -> Tokens:
+    """BERT's masking: of the chosen tokens 80 % become the mask, 10 % another token, 10 % stay; all of them are predicted."""
+    places = [i for i, id_ in enumerate(ids) if id_ not in specials]
+    chosen = set(dice.sample(places, max(1, round(len(places) * noise)))) if places else set()
+    shown, targets = list(ids), [IGNORED] * len(ids)
+    for i in chosen:
+        targets[i] = ids[i]
+        fate = dice.random()
+        if fate < 0.8:
+            shown[i] = mask
+        elif fate < 0.9:
+            shown[i] = dice.randrange(vocabulary)
+    return masked(shown, targets)

@@ -1,0 +1,172 @@
+"""The one training loop: a generator of steps. Whoever pulls it logs, saves, validates and stops.
+
+The loop divides the summed loss by the count over all batches and all processes of the step: how a step is cut into batches
+is a matter of memory and never changes the result.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from tunesmith.data.example import Example
+from tunesmith.errors import UserError
+from tunesmith.models.adapter import Adapter
+from tunesmith.models.model import Model
+from tunesmith.objectives.objective import Objective, Placed
+from tunesmith.tokens.batch import Batch
+from tunesmith.training.plan import Plan
+from tunesmith.training.schedule import learning_rate
+from tunesmith.training.state import State
+from tunesmith.training.world import World
+
+Stream = Callable[[int], Example]  # place -> example
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What happened in one step.
+
+    step:          number of this step; the first is 1.
+    loss:          mean over what the objective counts (learnt tokens, sequences or pairs).
+    count:         what that mean was taken over.
+    tokens:        real tokens that the network read.
+    seconds:       wall-clock time of the step.
+    gradient_norm: before clipping.
+    shown:         further means that the objective shows.
+    """
+
+    step: int
+    loss: float
+    learning_rate: float
+    count: float
+    tokens: int
+    seconds: float
+    gradient_norm: float
+    shown: dict[str, float] = field(default_factory=dict)
+
+
+def train(
+    model: Model,
+    adapter: Adapter,
+    objective: Objective,
+    stream: Stream,
+    plan: Plan,
+    state: State,
+    steps: int,
+    seed: int = 0,
+    world: World = World(),
+) -> Iterator[Step]:
+    """Make steps from `state.step` on until `steps` are made, and yield a record of each.
+
+    Args:
+        model: with `adapter` attached and active.
+        stream: the example at each place of an endless stream.
+        plan: `plan.learning_rate` is set (presets are resolved).
+        state: advanced in place; may be saved whenever the generator is suspended.
+        steps: length of the whole run, which the schedule needs.
+        seed: of masks and other randomness of the objective.
+
+    Raises:
+        UserError: when the loss or its gradient is no longer a number; the parameters are still those of the last good step.
+    """
+    assert plan.learning_rate is not None, "presets are resolved before training"
+    parameters = list(state.trained.values())
+    while state.step < steps:
+        began = time.perf_counter()
+        places = range(state.place, state.place + plan.examples)
+        placed = world.share([Placed(stream(place), place, seed) for place in places])
+        for batches in objective.updates(placed, model, plan.room):
+            model.train()
+            result = backward(model, adapter, objective, batches, plan, world)
+            world.sum_gradients(parameters)
+            norm = float(nn.utils.clip_grad_norm_(parameters, plan.clip or math.inf))
+            if not math.isfinite(result.loss) or not math.isfinite(norm):
+                raise diverged(state.step + 1, result.loss, norm, placed, plan)
+            rate = learning_rate(
+                plan.learning_rate, plan.schedule, plan.warmup_steps(steps), steps, state.step, plan.floor
+            )
+            for group in state.optimizer.param_groups:
+                group["lr"] = rate
+            state.optimizer.step()
+            state.optimizer.zero_grad(set_to_none=True)
+            state.step += 1
+            adapter.method.on_step(adapter.deltas, state.step / steps)
+            state.place = places.stop
+            ended = time.perf_counter()
+            yield Step(state.step, result.loss, rate, result.count, result.tokens, ended - began, norm, result.shown)
+            began = time.perf_counter()
+            if state.step >= steps:
+                return
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Means over a whole step."""
+
+    loss: float
+    count: float
+    tokens: int
+    shown: dict[str, float]
+
+
+def backward(
+    model: Model, adapter: Adapter, objective: Objective, batches: Sequence[Batch], plan: Plan, world: World
+) -> Result:
+    """Gradients of the mean over all that the batches of all processes hold, however they are cut."""
+    count = world.total(sum(batch.count(objective.per) for batch in batches), model.device)
+    if count <= 0:
+        raise UserError("a step has nothing to learn: no example in it has a learnt token", "look at `tunesmith show`")
+    totals: dict[str, torch.Tensor] = {}
+    loss_sum = torch.zeros((), dtype=torch.float64, device=model.device)
+    for batch in batches:
+        with arithmetic(model, plan):
+            loss = objective.loss(model, batch)
+        (loss.total / count).backward()  # type: ignore[no-untyped-call]
+        loss_sum += loss.total.detach()
+        for name, value in loss.shown.items():
+            totals[name] = totals.get(name, torch.zeros_like(value)) + value.detach()
+    penalty = adapter.method.penalty(adapter.deltas)
+    if penalty.requires_grad:
+        (penalty / world.size).backward()  # type: ignore[no-untyped-call]
+        loss_sum += penalty.detach() * count / world.size
+    shown = {name: world.total(float(value), model.device) / count for name, value in totals.items()}
+    tokens = int(world.total(sum(batch.tokens for batch in batches), model.device))
+    return Result(world.total(float(loss_sum), model.device) / count, count, tokens, shown)
+
+
+def arithmetic(model: Model, plan: Plan) -> AbstractContextManager[object]:
+    """float32 as it stands, or bfloat16 by autocast, with float32 parameters and sums."""
+    if plan.precision == "float32":
+        return nullcontext()
+    return torch.autocast(model.device.type, dtype=torch.bfloat16)
+
+
+@torch.no_grad()
+def validate(model: Model, objective: Objective, examples: Sequence[Example], plan: Plan, seed: int = 0) -> tuple[float, float]:
+    """(mean loss, count) over examples, token by token and not batch by batch; leaves mode and random states as they were."""
+    training = model.training
+    model.eval()
+    total, count = 0.0, 0.0
+    with torch.random.fork_rng():
+        placed = [Placed(example, place, seed) for place, example in enumerate(examples)]
+        for batch in next(iter(objective.updates(placed, model, plan.room))):
+            with arithmetic(model, plan):
+                total += float(objective.loss(model, batch).total)
+            count += batch.count(objective.per)
+    model.train(training)
+    return total / max(count, 1e-12), count
+
+
+def diverged(step: int, loss: float, norm: float, placed: Sequence[Placed], plan: Plan) -> UserError:
+    names = ", ".join(p.example.id or str(p.place) for p in placed[:4])
+    return UserError(
+        f"training diverged at step {step}: loss {loss:.4g}, gradient norm {norm:.4g}, in a step with examples {names} ...; "
+        "the last good checkpoint is kept",
+        f"the likely cause is a learning rate that is too high (`plan.learning_rate` is {plan.learning_rate:g}): "
+        "try a third of it, a longer `plan.warmup`, or `plan.clip`",
+    )

@@ -1,0 +1,65 @@
+"""How long, how fast and in what order to learn."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tunesmith.errors import UserError
+from tunesmith.tokens.packing import Room
+from tunesmith.training.schedule import Shape
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The plan of one run. A setting left null takes the method's preset.
+
+    steps, epochs:  how long; one of the two (epochs over the mixture).
+    examples:       examples that make one step; `room` says how they are laid out in memory, and never changes the result.
+    learning_rate:  the peak of the schedule.
+    warmup:         share of the steps in which the rate rises.
+    floor:          the rate at the end, as a share of the peak.
+    weight_decay:   decoupled; matrices only, never biases, norms, learnt vectors or embeddings.
+    clip:           longest gradient (2-norm over all trained parameters); null leaves it as it is.
+    precision:      of the arithmetic; trained parameters stay float32.
+    recompute:      forget activations in the forward pass and compute them again in the backward: slower, less memory.
+    order:          `shuffled`, or `by_length` (examples of like length make a step: faster, a different run).
+    validate_every: steps between validations; null: ten times a run. The best checkpoint is kept.
+    patience:       stop after so many validations without a better one; null: never.
+    save_every:     steps between checkpoints for resuming; null: at validations.
+    too_long:       what to do with examples longer than the window: `refuse`, `drop`, `cut_prompt`, or `split` (plain text).
+    window:         longest example in tokens; null: the network's own.
+    """
+
+    steps: Annotated[int, Field(gt=0)] | None = None
+    epochs: Annotated[float, Field(gt=0)] | None = None
+    examples: Annotated[int, Field(gt=0)] = 16
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    schedule: Shape = "cosine"
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.06
+    floor: Annotated[float, Field(ge=0, le=1)] = 0.0
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    epsilon: Annotated[float, Field(gt=0)] = 1e-8
+    clip: Annotated[float, Field(gt=0)] | None = 1.0
+    precision: Literal["float32", "bfloat16"] = "float32"
+    recompute: bool = False
+    order: Literal["shuffled", "by_length"] = "shuffled"
+    validate_every: Annotated[int, Field(gt=0)] | None = None
+    patience: Annotated[int, Field(gt=0)] | None = None
+    save_every: Annotated[int, Field(gt=0)] | None = None
+    too_long: Literal["refuse", "drop", "cut_prompt", "split"] = "refuse"
+    window: Annotated[int, Field(gt=1)] | None = None
+    room: Room = Room()
+
+    def total_steps(self, examples: int) -> int:
+        """Steps of the whole run, given the examples of one epoch."""
+        if self.steps is not None and self.epochs is not None:
+            raise UserError("`plan.steps` and `plan.epochs` are both set", "set one of them to null")
+        if self.steps is not None:
+            return self.steps
+        return max(1, round((self.epochs or 1.0) * examples / self.examples))
+
+    def warmup_steps(self, steps: int) -> int:
+        return round(self.warmup * steps)

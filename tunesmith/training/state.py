@@ -1,0 +1,144 @@
+"""Everything that a run needs to go on exactly where it stopped, as plain files.
+
+    state/step-000400/
+        state.json            step, place in the stream, random states, settings of the optimizer
+        trained.safetensors   trained parameters by name
+        moments.safetensors   AdamW's two moments by parameter name
+"""
+
+import json
+import random
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from tunesmith.errors import UserError
+from tunesmith.training.plan import Plan
+
+NAME = re.compile(r"step-(\d+)$")
+
+
+@dataclass
+class State:
+    """What `train` advances. Whoever pulls the steps saves it between two of them.
+
+    trained: every trained parameter by name.
+    step:    steps made. place: examples drawn from the stream.
+    """
+
+    trained: Mapping[str, nn.Parameter]
+    optimizer: torch.optim.AdamW
+    step: int = 0
+    place: int = 0
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def new(cls, trained: Mapping[str, nn.Parameter], plan: Plan) -> "State":
+        """A fresh start. Weight decay moves matrices only (Loshchilov and Hutter, 2019, decoupled)."""
+        matrices = [p for name, p in trained.items() if decays(name, p)]
+        others = [p for name, p in trained.items() if not decays(name, p)]
+        groups = [
+            {"params": group, "weight_decay": decay}
+            for group, decay in ((matrices, plan.weight_decay), (others, 0.0))
+            if group
+        ]
+        fused = all(p.device.type in ("cpu", "cuda") for p in trained.values())
+        optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(plan.beta1, plan.beta2), eps=plan.epsilon, fused=fused)
+        return cls(dict(trained), optimizer)
+
+    def save(self, root: Path) -> Path:
+        """Write `root/step-NNNNNN`, beside and then renamed: a checkpoint is whole or absent."""
+        folder = root / f"step-{self.step:06d}"
+        beside = root / f".{folder.name}.tmp"
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True)
+        save_file({name: p.detach().cpu().contiguous() for name, p in self.trained.items()}, beside / "trained.safetensors")
+        save_file(self._moments(), beside / "moments.safetensors")
+        (beside / "state.json").write_text(json.dumps(self._record()), encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        beside.replace(folder)
+        return folder
+
+    def restore(self, folder: Path) -> None:
+        """Take up a checkpoint: parameters, moments, place and random states."""
+        record = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        saved = load_file(folder / "trained.safetensors")
+        check_names(saved, self.trained, folder)
+        with torch.no_grad():
+            for name, parameter in self.trained.items():
+                parameter.copy_(saved[name])
+        moments = load_file(folder / "moments.safetensors")
+        for name, parameter in self.trained.items():
+            if f"{name}|exp_avg" in moments:
+                self.optimizer.state[parameter] = {
+                    key: moments[f"{name}|{key}"].to("cpu" if key == "step" and not _on_gpu(parameter) else parameter.device)
+                    for key in ("step", "exp_avg", "exp_avg_sq")
+                }
+        self.step, self.place, self.facts = record["step"], record["place"], record["facts"]
+        set_random_states(record["random"])
+
+    def _moments(self) -> dict[str, Tensor]:
+        return {
+            f"{name}|{key}": value.detach().cpu().contiguous()
+            for name, parameter in self.trained.items()
+            for key, value in self.optimizer.state.get(parameter, {}).items()
+        }
+
+    def _record(self) -> dict[str, Any]:
+        return {"step": self.step, "place": self.place, "facts": self.facts, "random": random_states()}
+
+
+def decays(name: str, parameter: Tensor) -> bool:
+    """Matrices decay; vectors, embeddings and soft prompts do not."""
+    return parameter.ndim >= 2 and not re.search(r"embed|wte|wpe|shared|relative_attention_bias|vectors|prompt", name)
+
+
+def _on_gpu(parameter: Tensor) -> bool:
+    return parameter.device.type == "cuda"
+
+
+def check_names(saved: Mapping[str, Tensor], trained: Mapping[str, Tensor], folder: Path) -> None:
+    """A checkpoint of another recipe is refused, by the first name or shape that differs."""
+    wrong = [n for n in (*trained, *saved) if n not in saved or n not in trained or saved[n].shape != trained[n].shape]
+    if wrong:
+        raise UserError(
+            f"checkpoint `{folder}` does not belong to this recipe: `{wrong[0]}` is missing or has another shape",
+            "start in a new folder, or take back the change to `model` or `method`",
+        )
+
+
+def latest(root: Path) -> Path | None:
+    """The newest whole checkpoint under `root`; half-written ones have another name."""
+    found = [path for path in root.glob("step-*") if NAME.search(path.name) and (path / "state.json").is_file()]
+    return max(found, key=lambda path: int(path.name.removeprefix("step-")), default=None)
+
+
+def random_states() -> dict[str, Any]:
+    """The random states of Python and torch, as JSON."""
+    version, internal, gauss = random.getstate()
+    states: dict[str, Any] = {
+        "python": [version, list(internal), gauss],
+        "torch": torch.get_rng_state().numpy().tobytes().hex(),
+    }
+    if torch.cuda.is_available():
+        states["cuda"] = [state.numpy().tobytes().hex() for state in torch.cuda.get_rng_state_all()]
+    return states
+
+
+def set_random_states(states: Mapping[str, Any]) -> None:
+    version, internal, gauss = states["python"]
+    random.setstate((version, tuple(internal), gauss))
+    torch.set_rng_state(_bytes(states["torch"]))
+    if torch.cuda.is_available() and "cuda" in states:
+        torch.cuda.set_rng_state_all([_bytes(state) for state in states["cuda"]])
+
+
+def _bytes(text: str) -> Tensor:
+    return torch.frombuffer(bytearray.fromhex(text), dtype=torch.uint8)
