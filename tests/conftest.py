@@ -1,0 +1,26 @@
+"""Fixtures for every room's tests."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Callable[[str], Path]:
+    """`shared("data/dialogsum")` is that path among the real data, or skips the test and says why.
+
+    The data lies in the folder named by TUNESMITH_SHARED or, where that is unset, in `../shared` beside the repository.
+    """
+    root = Path(os.environ.get("TUNESMITH_SHARED") or ROOT.parent / "shared")
+
+    def find(relative: str) -> Path:
+        path = root / relative
+        if not path.exists():
+            pytest.skip(f"the real data `{relative}` is not in `{root}` (set TUNESMITH_SHARED to the folder that has it)")
+        return path
+
+    return find
