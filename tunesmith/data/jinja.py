@@ -1,0 +1,121 @@
+"""Jinja as promptsource speaks it: `prompt ||| answer`, answer choices, its filters; sandboxed and without chance.
+
+promptsource (Bach et al. 2022, "PromptSource: An Integrated Development Environment and Repository for Natural Language
+Prompts") draws `choice` at random; here the draw depends only on the row and the template, so a row is always put the same way.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import StrictUndefined, Template, TemplateSyntaxError, meta, pass_context
+from jinja2.runtime import Context
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from tunesmith.errors import UserError
+
+BAR = "|||"
+_HIDDEN_BAR = "\ue000\ue001\ue000"  # stands for a bar inside a column while a template is split at its own bars
+_DICE = "__dice__"
+
+
+class Dice:
+    """Draws that depend on the template and the row alone; nothing is computed for a template that draws nothing."""
+
+    def __init__(self, template: str, row: Mapping[str, Any]) -> None:
+        self.template = template
+        self.row = row
+        self._random: random.Random | None = None
+
+    def draw(self, size: int) -> int:
+        """A number in [0, size)."""
+        if self._random is None:
+            self._random = random.Random(repr((self.template, sorted(self.row.items(), key=lambda item: str(item[0])))))
+        return int(self._random.random() * size)
+
+    def again(self) -> "Dice":
+        """The same draws from the start."""
+        return Dice(self.template, self.row)
+
+
+@pass_context
+def _choice(context: Context, items: Sequence[object]) -> object:
+    return items[context[_DICE].draw(len(items))]
+
+
+def _most_frequent(items: Sequence[Any]) -> list[Any]:
+    """All items that stand most often in `items`."""
+    counts = Counter(items).most_common()
+    return [item for item, count in counts if count == counts[0][1]]
+
+
+def _environment() -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
+    environment.globals.update(zip=zip, choice=_choice, most_frequent=_most_frequent)
+    environment.filters.update(zip=zip, choice=_choice, most_frequent=_most_frequent, highlight=str)
+    return environment
+
+
+ENVIRONMENT = _environment()
+
+
+@lru_cache(maxsize=4096)
+def compiled(source: str) -> Template:
+    """The compiled template; a `UserError` names the line where its syntax is wrong."""
+    try:
+        return ENVIRONMENT.from_string(source)
+    except TemplateSyntaxError as error:
+        raise UserError(f"line {error.lineno} of the wording `{_short(source)}` is not Jinja: {error.message}") from None
+
+
+@lru_cache(maxsize=4096)
+def variables(source: str) -> frozenset[str]:
+    """Names that a template looks up in a row."""
+    compiled(source)
+    found = meta.find_undeclared_variables(ENVIRONMENT.parse(source))
+    return frozenset(found - set(ENVIRONMENT.globals) - {"answer_choices"})
+
+
+@lru_cache(maxsize=4096)
+def halves(source: str) -> tuple[str, str] | None:
+    """The source of the prompt and of the answer, where the bar stands outside every block; None elsewhere."""
+    prompt, bar, answer = source.partition(BAR)
+    try:
+        for half in (prompt, answer):
+            ENVIRONMENT.parse(half)
+    except TemplateSyntaxError:
+        return None
+    return (prompt, answer) if bar else None
+
+
+def render(
+    source: str, row: Mapping[str, Any], answer_choices: Sequence[str] | None, dice: Dice, strip: bool = True
+) -> list[str]:
+    """The pieces of a rendered template between its bars. Bars inside the row's own text do not split."""
+    values = {name: _hide(value) for name, value in row.items()}
+    text = compiled(source).render({**values, "answer_choices": answer_choices, _DICE: dice})
+    pieces = (piece.replace(_HIDDEN_BAR, BAR) for piece in text.split(BAR))
+    return [piece.strip() if strip else piece for piece in pieces]
+
+
+def value_of(expression: str, row: Mapping[str, Any]) -> object:
+    """The value of a Jinja expression, e.g. `summaries` or `answers.text`; None where a name of it is not in the row."""
+    if expression.isidentifier():
+        return row.get(expression)
+    return ENVIRONMENT.compile_expression(expression, undefined_to_none=True)(**row)
+
+
+def _hide(value: object) -> object:
+    if isinstance(value, str):
+        return value.replace(BAR, _HIDDEN_BAR) if BAR in value else value
+    if isinstance(value, (list, tuple)):
+        return [_hide(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _hide(item) for key, item in value.items()}
+    return value
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."
