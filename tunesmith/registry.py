@@ -1,0 +1,149 @@
+"""The folder is the registry: a name is a file, and the file holds a class, or values with names of their own.
+
+find("lora", "tunesmith.methods", Method)          -> the class in methods/lora.py
+find("my_lab.dora", "tunesmith.methods", Method)   -> the class in a module from outside
+find_value("glue/sst2", "tunesmith.tasks", Task)   -> the task of that name in tasks/glue.py
+"""
+
+import ast
+import inspect
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from pkgutil import iter_modules
+from types import ModuleType
+from typing import TypeVar
+
+from tunesmith.errors import UserError, did_you_mean
+
+T = TypeVar("T")
+
+NO_PLUGIN = frozenset({"method", "objective", "metric", "task", "own"})  # files of plug-in folders that say what a plug-in is
+
+
+def names(package: str) -> list[str]:
+    """Every plug-in of a package, by looking at its folder: nothing in it is imported."""
+    modules = [module.name for module in iter_modules(_folders(package))]
+    return sorted(name for name in modules if name not in NO_PLUGIN and not name.startswith("_"))
+
+
+def find(name: str, package: str, kind: type[T]) -> type[T]:
+    """The class of `kind` defined in `package.name`, or in the module that a dotted `name` spells.
+
+    Where a file defines several, the one called like the file is meant.
+    """
+    module = _module(name, package)
+    found = [one for one in _classes_in(module, kind) if not one.__name__.startswith("_")]
+    called = [one for one in found if one.__name__.lower() == module.__name__.rpartition(".")[2].replace("_", "").lower()]
+    chosen = called or found
+    if len(chosen) != 1:
+        what = ", ".join(f"`{one.__name__}`" for one in chosen) or "none"
+        raise UserError(
+            f"`{module.__name__}` must define one {kind.__name__.lower()}, and defines {what}", f"file: {module.__file__}"
+        )
+    return chosen[0]
+
+
+def values(package: str, kind: type[T]) -> dict[str, T]:
+    """All module-level values of `kind` in a package, by their `.name`. This imports every file of the folder."""
+    found: dict[str, T] = {}
+    for name in names(package):
+        for value_name, value in _values_in(import_module(f"{package}.{name}"), kind).items():
+            assert found.setdefault(value_name, value) is value, f"two values of `{package}` are called `{value_name}`"
+    return found
+
+
+def find_value(name: str, package: str, kind: type[T]) -> T:
+    """The value called `name`. `family/member` imports the family's file alone."""
+    family = name.partition("/")[0]
+    if family in names(package):
+        found = _values_in(import_module(f"{package}.{family}"), kind)
+        if name in found:
+            return found[name]
+        if "/" in name:
+            raise UserError(f"there is no {kind.__name__.lower()} `{name}`", did_you_mean(name, found))
+    everything = values(package, kind)
+    if name not in everything:
+        raise UserError(f"there is no {kind.__name__.lower()} `{name}`", did_you_mean(name, everything))
+    return everything[name]
+
+
+def find_values(name: str, package: str, kind: type[T]) -> list[T]:
+    """The value called `name`, or, where `name` is a family, all values of the family's file."""
+    if name in names(package):
+        found = _values_in(import_module(f"{package}.{name}"), kind)
+        members = [value for value_name, value in found.items() if value_name.startswith(f"{name}/")]
+        if name not in found and members:
+            return members
+    return [find_value(name, package, kind)]
+
+
+def described(package: str) -> dict[str, str]:
+    """Each plug-in's name and the first line of its file's docstring, read without importing it."""
+    told = {}
+    for folder in _folders(package):
+        for name in names(package):
+            path = Path(folder) / f"{name}.py"
+            path = path if path.is_file() else Path(folder) / name / "__init__.py"
+            text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+            told[name] = text.partition("\n")[0]
+    return told
+
+
+def package_of(kind: type) -> str:
+    """The package whose files are plug-ins of `kind`: `tunesmith.methods` for `tunesmith.methods.method.Method`; else empty."""
+    package, _, module = kind.__module__.rpartition(".")
+    return package if module in NO_PLUGIN and package.endswith(f"{module}s") else ""
+
+
+def _folders(package: str) -> list[str]:
+    spec = find_spec(package)
+    assert spec is not None and spec.submodule_search_locations is not None, f"`{package}` is not a package"
+    return list(spec.submodule_search_locations)
+
+
+def _module(name: str, package: str) -> ModuleType:
+    if "." not in name:
+        if name not in names(package):
+            what = package.rpartition(".")[2].removesuffix("s")
+            raise UserError(f"there is no {what} `{name}`", did_you_mean(name, names(package)))
+        return import_module(f"{package}.{name}")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)  # a person's own module lies beside the recipe; at the end, so that it shadows nothing
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and (name == error.name or name.startswith(f"{error.name}.")):
+            raise UserError(
+                f"there is no module `{name}`", f"it is looked for in `{here}` and among installed packages"
+            ) from None
+        raise UserError(
+            f"the module `{name}` needs `{error.name}`, which is not installed", f"pip install {error.name}"
+        ) from None
+
+
+def _classes_in(module: ModuleType, kind: type[T]) -> list[type[T]]:
+    """Classes of `kind` that a module itself defines and that can be made."""
+    here = (one for one in vars(module).values() if isinstance(one, type) and one.__module__ == module.__name__)
+    return [one for one in here if issubclass(one, kind) and not inspect.isabstract(one)]
+
+
+def _values_in(module: ModuleType, kind: type[T]) -> dict[str, T]:
+    found: dict[str, T] = {}
+    for thing in vars(module).values():
+        for value in _flat(thing):
+            if isinstance(value, kind):
+                found.setdefault(str(getattr(value, "name", "")), value)
+    return found
+
+
+def _flat(thing: object) -> Iterator[object]:
+    if isinstance(thing, dict):
+        yield from thing.values()
+    elif isinstance(thing, (list, tuple)):
+        yield from thing
+    else:
+        yield thing
