@@ -1,0 +1,71 @@
+"""What was lost elsewhere."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from tests.comparison.made_runs import MAIN, OTHERS, TEXT, make_runs
+from tunesmith.comparison.forgetting import forgetting
+from tunesmith.comparison.system import systems
+from tunesmith.run import Run
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    return make_runs(tmp_path_factory.mktemp("runs"), 50)
+
+
+@pytest.fixture(scope="module")
+def lost(runs):
+    return {made.system: made for made in forgetting(runs, systems(runs), MAIN, draws=500, seed=0)}
+
+
+def test_what_was_not_tuned_forgets_nothing(lost):
+    for name in ("Base", "Few-shot"):
+        assert lost[name].overall is None
+        assert lost[name].reason == "its weights are unchanged"
+
+
+def test_a_task_loses_before_less_after(runs, lost):
+    change = next(t for t in lost["Full fine-tuning"].tasks if t.task == "town/choices")
+    before, after = (run.scores()["town/choices"]["accuracy"].value for run in (runs[0], runs[2]))
+    assert (change.before, change.after) == (before, after)
+    assert change.loss.value == pytest.approx(before - after)
+    assert change.loss.low <= change.loss.value <= change.loss.high
+
+
+def test_overall_is_the_mean_over_clusters_not_over_tasks(lost):
+    made = lost["LoRA"]
+    clusters = {name: [t.loss.value for t in made.tasks if t.cluster == name] for name in set(OTHERS.values())}
+    assert made.overall.value == pytest.approx(np.mean([np.mean(losses) for losses in clusters.values()]))
+    assert len(clusters["sentiment"]) == 2
+
+
+def test_text_is_cross_entropy_in_nats_a_token(runs, lost):
+    text = lost["Full fine-tuning"].texts[0]
+    answers = runs[2].answers(TEXT)
+    assert text.after == pytest.approx(-sum(a.logprob for a in answers) / sum(a.tokens for a in answers))
+    assert text.rise.value == pytest.approx(text.after - text.before)
+    assert text.rise.low > 0
+
+
+def test_more_was_lost_by_full_than_by_lora_than_by_prompt(lost):
+    assert lost["Full fine-tuning"].overall.low > lost["LoRA"].overall.high
+    assert lost["LoRA"].overall.low > lost["Prompt tuning"].overall.high
+
+
+def test_tasks_of_the_main_cluster_are_shown_but_not_counted(runs, tmp_path):
+    kin = []
+    for run in (runs[0], runs[2]):
+        copy = Run(tmp_path / run.name)
+        shutil.copytree(run.folder, copy.folder)
+        copy.keep_world(clusters={**run.world()["clusters"], "town/names": "summaries"})
+        kin.append(copy)
+    made = forgetting(kin, systems(kin), MAIN, draws=100, seed=0)[1]
+    assert [t.task for t in made.tasks if not t.counted] == ["town/names"]
+
+
+def test_without_the_untuned_model_nothing_can_be_said(runs):
+    made = forgetting(runs[2:], systems(runs[2:]), MAIN, draws=100, seed=0)
+    assert {m.reason for m in made} == {"the untuned model is not among the runs"}

@@ -1,0 +1,137 @@
+"""Statistics against scipy, and by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from tunesmith.comparison.significance import (
+    bootstrap_counts,
+    holm,
+    interval,
+    paired_p,
+    sign_flip,
+    smallest_difference,
+    swap_test,
+)
+from tunesmith.comparison.totals import Column
+
+RANDOM = np.random.default_rng(11)
+
+
+def mean(stats_NK):
+    return float(stats_NK[:, 0].mean())
+
+
+def ratio(stats_NK):
+    return float(stats_NK[:, 0].sum() / stats_NK[:, 1].sum())
+
+
+def test_bootstrap_interval_agrees_with_scipy():
+    values = RANDOM.gamma(2.0, 1.0, 80)
+    theirs = stats.bootstrap((values,), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(1))
+    counts = bootstrap_counts(80, 20_000, seed=2)
+    ours = interval(float(values.mean()), counts @ values / 80)
+    assert ours.low == pytest.approx(theirs.confidence_interval.low, abs=0.02)
+    assert ours.high == pytest.approx(theirs.confidence_interval.high, abs=0.02)
+
+
+def test_resamples_draw_as_many_rows_as_there_are():
+    counts = bootstrap_counts(13, 50, seed=0)
+    assert counts.shape == (50, 13)
+    assert (counts.sum(axis=1) == 13).all()
+
+
+@pytest.mark.parametrize("answers", [6, 9, 12])
+def test_exact_sign_flip_equals_scipy(answers):
+    ours, theirs = RANDOM.normal(0.3, 1, answers), RANDOM.normal(0, 1, answers)
+    oracle = stats.permutation_test(
+        (ours, theirs),
+        lambda a, b, axis: np.mean(a - b, axis=axis),
+        permutation_type="samples",
+        n_resamples=np.inf,
+        vectorized=True,
+    )
+    assert sign_flip(ours - theirs) == pytest.approx(oracle.pvalue, abs=1e-12)
+
+
+def test_random_sign_flip_is_near_scipy_and_a_t_test():
+    ours, theirs = RANDOM.normal(0.25, 1, 100), RANDOM.normal(0, 1, 100)
+    oracle = stats.permutation_test(
+        (ours, theirs),
+        lambda a, b, axis: np.mean(a - b, axis=axis),
+        permutation_type="samples",
+        n_resamples=10_000,
+        vectorized=True,
+    )
+    assert sign_flip(ours - theirs) == pytest.approx(oracle.pvalue, abs=0.02)
+    assert sign_flip(ours - theirs) == pytest.approx(stats.ttest_rel(ours, theirs).pvalue, abs=0.02)
+
+
+def test_sign_flip_by_hand():
+    """Three ones: of the 8 patterns only +++ and --- reach the sum of 3."""
+    assert sign_flip(np.array([1.0, 1.0, 1.0, 0.0])) == 2 / 8
+    assert sign_flip(np.zeros(5)) == 1.0
+
+
+def test_swapping_sides_equals_flipping_signs_for_a_mean():
+    ours = RANDOM.normal(0.3, 1, (60, 1))
+    theirs = RANDOM.normal(0, 1, (60, 1))
+    swapped = swap_test(Column(ours, mean), Column(theirs, mean), 4000)
+    assert swapped == pytest.approx(sign_flip((ours - theirs)[:, 0]), abs=0.03)
+
+
+def test_a_ratio_is_tested_by_swapping_and_sees_a_large_difference():
+    ours = np.stack([RANDOM.uniform(5, 6, 40), RANDOM.uniform(9, 11, 40)], axis=1)
+    theirs = np.stack([RANDOM.uniform(1, 2, 40), RANDOM.uniform(9, 11, 40)], axis=1)
+    assert Column(ours, ratio).values is None
+    assert paired_p(Column(ours, ratio), Column(theirs, ratio), 200) == 1 / 201
+    assert paired_p(Column(ours, ratio), Column(ours.copy(), ratio), 200) == 1.0
+
+
+def test_total_of_a_resample_is_the_total_of_its_rows():
+    rows = RANDOM.uniform(1, 2, (5, 2))
+    counts = np.array([[2, 0, 0, 3, 0], [1, 1, 1, 1, 1]], dtype=float)
+    resampled = Column(rows, ratio).resampled(counts)
+    assert resampled[0] == pytest.approx(ratio(rows[[0, 0, 3, 3, 3]]))
+    assert resampled[1] == pytest.approx(ratio(rows))
+
+
+def test_a_mean_is_found_out_and_a_mean_of_another_column_too():
+    rows = RANDOM.uniform(0, 1, (20, 3))
+    column = Column(rows, lambda stats_NK: float(stats_NK[:, 2].mean()))
+    assert column.values == pytest.approx(rows[:, 2])
+
+
+def test_holm_by_hand():
+    """Holm 1979: .01*4, .02*3, .03*2 and .04*1, made monotone."""
+    assert holm([0.03, 0.01, 0.04, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_lies_between_none_and_bonferroni(p_values):
+    adjusted = holm(p_values)
+    for p, corrected in zip(p_values, adjusted, strict=True):
+        assert p <= corrected <= min(1.0, p * len(p_values)) + 1e-12
+    assert np.argsort(p_values, kind="stable").tolist() == sorted(
+        range(len(p_values)), key=lambda i: (adjusted[i], p_values[i], i)
+    )
+
+
+def test_smallest_difference_is_found_four_times_in_five():
+    """Power by simulation: differences of that size, tested at alpha .05 over one comparison."""
+    spread, answers = 1.0, 50
+    size = smallest_difference(spread / answers**0.5, 1)
+    assert size == pytest.approx((1.959964 + 0.841621) / answers**0.5, rel=1e-5)
+    random = np.random.default_rng(3)
+    found = [sign_flip(random.normal(size, spread, answers), 400) < 0.05 for _ in range(400)]
+    assert 0.72 < np.mean(found) < 0.87
+
+
+def test_more_comparisons_need_a_larger_difference():
+    assert smallest_difference(0.01, 20) > smallest_difference(0.01, 4) > smallest_difference(0.01, 1)
+    assert np.isnan(smallest_difference(0.0, 4))

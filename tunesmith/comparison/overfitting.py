@@ -1,0 +1,108 @@
+"""Training loss against validation loss: where a system was best, and whether it learnt by heart after that."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+Verdict = Literal["overfits", "unstable", "still improving", "no sign", "not trained"]
+
+RULE = (
+    "A system overfits from step n when, from n on, at least two validations in a row lie above the lowest validation loss by "
+    "more than noise while the smoothed training loss is below its value at that lowest point. Noise is the larger of 0.5 % of "
+    "the lowest loss and four standard deviations of the curve's own jitter (from its median absolute third difference)."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One system's learning: losses in nats a learnt token.
+
+    steps, training: each optimizer step and its loss; `smooth` is its running mean.
+    validated, validation: steps of the validations, and their losses.
+    gap: validation less smoothed training loss at the end; `gap_at_best` at the best step.
+    """
+
+    steps: tuple[int, ...] = ()
+    training: tuple[float, ...] = ()
+    smooth: tuple[float, ...] = ()
+    validated: tuple[int, ...] = ()
+    validation: tuple[float, ...] = ()
+    best_step: int | None = None
+    best: float | None = None
+    gap_at_best: float | None = None
+    gap: float | None = None
+    verdict: Verdict = "not trained"
+    since: int | None = None
+
+    def in_words(self) -> str:
+        match self.verdict:
+            case "overfits":
+                return f"overfits from step {self.since}"
+            case "unstable":
+                return f"unstable from step {self.since}: validation loss rises though training loss does not fall"
+            case "still improving":
+                return "still improving at the last step: more steps may help"
+            case "no sign":
+                return "no sign of overfitting"
+            case _:
+                return "not trained"
+
+
+def curve(steps: Sequence[Mapping[str, Any]], validations: Sequence[Mapping[str, Any]]) -> Curve:
+    """Read a run's `steps.jsonl` and `validation.jsonl`; an empty curve where nothing was trained."""
+    trained = [(int(record["step"]), float(record["loss"])) for record in steps if record.get("loss") is not None]
+    checked = [(int(record["step"]), float(record["loss"])) for record in validations if record.get("loss") is not None]
+    if not trained:
+        return Curve()
+    at, losses = zip(*trained, strict=True)
+    smooth = smoothed(losses)
+    if not checked:
+        return Curve(at, losses, smooth, verdict="no sign")
+    validated, validation = zip(*checked, strict=True)
+    best = int(np.argmin(validation))
+    gaps = [loss - float(np.interp(step, at, smooth)) for step, loss in checked]
+    verdict, since = judge(validated, validation, at, smooth)
+    seen = (validated, validation, validated[best], validation[best], gaps[best], gaps[-1])
+    return Curve(at, losses, smooth, *seen, verdict, since)
+
+
+def smoothed(losses: Sequence[float]) -> tuple[float, ...]:
+    """Running mean with exponential weights over about a twentieth of the run, unbiased at its start."""
+    keep = 1 - 1 / max(1.0, len(losses) / 20)
+    total = weight = 0.0
+    out = []
+    for loss in losses:
+        total, weight = keep * total + loss, keep * weight + 1
+        out.append(total / weight)
+    return tuple(out)
+
+
+def noise(validation: Sequence[float]) -> float:
+    """How far a validation loss may stray by chance; see `RULE`.
+
+    Third differences take the curve's slope and bend away, and have variance 20 sigma^2 where only white noise is left.
+    """
+    floor = 0.005 * abs(min(validation))
+    if len(validation) < 6:
+        return floor
+    jitter = 1.4826 * float(np.median(np.abs(np.diff(validation, n=3)))) / 20**0.5
+    return max(floor, 4 * jitter)
+
+
+def judge(
+    validated: Sequence[int], validation: Sequence[float], steps: Sequence[int], smooth: Sequence[float]
+) -> tuple[Verdict, int | None]:
+    """The verdict under `RULE`, and the step since when it holds."""
+    best = int(np.argmin(validation))
+    limit = validation[best] + noise(validation)
+    risen = [loss > limit for loss in validation]
+    pairs = [place for place in range(best + 1, len(validation) - 1) if risen[place] and risen[place + 1]]
+    if pairs:
+        before, after = (float(np.interp(validated[place], steps, smooth)) for place in (best, pairs[0] + 1))
+        return ("overfits" if after < before else "unstable"), validated[pairs[0]]
+    last = len(validation) - 1
+    if best == last and last >= 1 and validation[last - 1] - validation[last] > noise(validation):
+        return "still improving", None
+    return "no sign", None

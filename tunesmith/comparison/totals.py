@@ -1,0 +1,105 @@
+"""From the statistics in a run's answers back to numbers: which metric totals them, and how fast that can be done.
+
+Dimension key: N answers, K statistics, Q draws.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib import import_module
+from pkgutil import iter_modules
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.errors import UserError
+from tunesmith.metrics.metric import Metric
+from tunesmith.run import Answer, Score
+
+Array = NDArray[np.float64]
+Total = Callable[[Array], float]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One system's answers under one metric: rows of statistics [N, K], and the total over rows."""
+
+    stats: Array
+    total: Total
+
+    @cached_property
+    def value(self) -> float:
+        return self.total(self.stats)
+
+    @cached_property
+    def values(self) -> Array | None:
+        """The worth of each answer [N], where the total is their mean; None where it is not (corpus BLEU, correlations).
+
+        Found by trying: the total must equal the mean of one-row totals on all rows and on random parts of them.
+        """
+        rows, random = self.stats, np.random.default_rng(0)
+        with np.errstate(all="ignore"):
+            values_N = self.row_values
+            parts = [np.arange(len(rows))] + [random.integers(0, len(rows), size) for size in (2, 3, 7, len(rows))]
+            same = all(np.isclose(self.total(rows[part]), values_N[part].mean(), rtol=1e-9, atol=1e-12) for part in parts)
+        return values_N if same else None
+
+    @cached_property
+    def row_values(self) -> Array:
+        """The total of each answer alone: shown beside it, whether or not the metric is a mean."""
+        return np.array([self.total(self.stats[place : place + 1]) for place in range(len(self.stats))])
+
+    def resampled(self, counts_QN: Array) -> Array:
+        """The total of every resample, [Q]."""
+        if self.values is not None:
+            return counts_QN @ self.values / len(self.values)
+        places = np.arange(len(self.stats))
+        return np.array([self.total(self.stats[np.repeat(places, row)]) for row in counts_QN.astype(np.int64)])
+
+
+@cache
+def known_metrics() -> Mapping[str, Metric]:
+    """Every metric of `tunesmith.metrics` by name: values of its files, and classes that need no settings."""
+    found: dict[str, Metric] = {}
+    package = import_module("tunesmith.metrics")
+    for module in iter_modules(package.__path__):
+        for thing in vars(import_module(f"{package.__name__}.{module.name}")).values():
+            for metric in _metrics_in(thing):
+                found.setdefault(metric.name, metric)
+    return found
+
+
+def _metrics_in(thing: object) -> list[Metric]:
+    if isinstance(thing, Metric):
+        return [thing]
+    if isinstance(thing, tuple | list):
+        return [item for item in thing if isinstance(item, Metric)]
+    if isinstance(thing, type) and issubclass(thing, Metric) and not getattr(thing, "__abstractmethods__", ()):
+        try:
+            return [thing()]
+        except TypeError:  # it needs settings, and a run names those that it used
+            return []
+    return []
+
+
+def column(name: str, answers: Sequence[Answer], score: Score | None, metrics: Mapping[str, Metric] | None = None) -> Column:
+    """The answers' statistics under a metric, with the total that gives the run's own score.
+
+    A metric that is not known here (it came from elsewhere, or had settings of its own) is taken as the mean of the statistic
+    whose mean is the run's score.
+    """
+    stats_NK = np.array([answer.stats[name] for answer in answers], dtype=np.float64)
+    metric = (metrics or {}).get(name) or known_metrics().get(name)
+    totals = [metric.total] if metric else []
+    for total in [*totals, *map(_mean_of, range(stats_NK.shape[1]))]:
+        value = total(stats_NK)
+        if score is None or np.isclose(value, score.value, rtol=1e-5, atol=1e-8, equal_nan=True):
+            return Column(stats_NK, total)
+    raise UserError(
+        f"`scores.json` says {score.value if score else None} for metric `{name}`, but the answers' statistics total to another",
+        "answer the task again; or, where the metric is your own, give it in Python: `compare(runs, metrics={name: metric})`",
+    )
+
+
+def _mean_of(place: int) -> Total:
+    return lambda stats_NK: float(stats_NK[:, place].mean()) if len(stats_NK) else float("nan")
