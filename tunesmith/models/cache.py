@@ -1,0 +1,183 @@
+"""Keys and values of the rows that a network is speaking to, under transformers' Cache interface.
+
+Rows stand right-aligned: the newest token of every row is in the same column, and what lies left of a row's first
+token is masked. Column differences then equal position differences in every row, so that sliding windows, relative
+biases and rotary keys are right for rows of any length, and rows may leave and enter between two steps.
+
+Dimension key: B rows, n rows that enter, H heads, C columns, U columns of the source, E size of a head.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache, CacheLayerMixin, EncoderDecoderCache
+
+ROOM = 64  # columns that are free at the right of a fresh buffer
+
+
+class Columns(CacheLayerMixin):
+    """One layer's keys and values [B, H, C, E], in a buffer that grows by doubling.
+
+    `keys` and `values` are views on the columns in use; `first` and `last` are the bounds of these in the buffer.
+    """
+
+    is_compileable = False
+    is_croppable = False
+    is_sliding = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = self.last = self.rows = 0
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        """Take fresh states as the buffer itself; it grows when the next token comes."""
+        self.key_buffer, self.value_buffer = key_states, value_states
+        self.rows, self.first, self.last = key_states.shape[0], 0, key_states.shape[2]
+        self.is_initialized = True
+        self._look()
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        """Append the states of new tokens to every row; the states of all tokens, [B, H, C, E]."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+            return key_states, value_states
+        new = key_states.shape[2]
+        if self.last + new > self.key_buffer.shape[2]:
+            self._grow(self.rows, self.width + new, left=0)
+        self.key_buffer[: self.rows, :, self.last : self.last + new] = key_states
+        self.value_buffer[: self.rows, :, self.last : self.last + new] = value_states
+        self.last += new
+        self._look()
+        return self.keys, self.values
+
+    def enter(self, fresh: "Columns", index_nC: Tensor | None) -> None:
+        """Append rows that were read apart, padded at their right; the column `index_nC` of each goes to column C."""
+        keys, values = fresh.keys, fresh.values
+        assert keys is not None and values is not None
+        if index_nC is not None:
+            index = index_nC[:, None, :, None]
+            keys = keys.gather(2, index.expand(-1, keys.shape[1], -1, keys.shape[3]))
+            values = values.gather(2, index.expand(-1, values.shape[1], -1, values.shape[3]))
+        if not self.is_initialized:
+            self.lazy_initialization(keys, values)
+            return
+        entering, wide = keys.shape[0], keys.shape[2]
+        rows, left = self.rows + entering, max(0, wide - self.width)
+        if rows > self.key_buffer.shape[0] or left > self.first:
+            self._grow(rows, self.width, left)
+        else:
+            # Masked columns still meet a factor of zero in the attention: they have to hold finite numbers, old ones will do.
+            pass
+        self.first -= left
+        self.key_buffer[self.rows : rows, :, self.last - wide : self.last] = keys
+        self.value_buffer[self.rows : rows, :, self.last - wide : self.last] = values
+        self.rows = rows
+        self._look()
+
+    def move(self, sources_m: Tensor, places_m: Tensor, rows: int, width: int) -> None:
+        """Write some rows over others, keep the first `rows`, and of these the last `width` columns."""
+        if len(places_m):
+            self.key_buffer[places_m, :, self.first : self.last] = self.key_buffer[sources_m, :, self.first : self.last]
+            self.value_buffer[places_m, :, self.first : self.last] = self.value_buffer[sources_m, :, self.first : self.last]
+        self.rows = rows
+        self.first = self.last - width
+        self._look()
+
+    @property
+    def width(self) -> int:
+        return self.last - self.first
+
+    def _grow(self, rows: int, width: int, left: int) -> None:
+        """A larger buffer with the columns in use at its left, behind `left` free ones."""
+        rows = max(rows, self.key_buffer.shape[0])
+        columns = left + max(2 * width, width + ROOM)
+        used = slice(left, left + self.width)
+        for name in ("key_buffer", "value_buffer"):
+            old = getattr(self, name)
+            fresh = old.new_zeros(rows, old.shape[1], columns, old.shape[3])
+            fresh[: self.rows, :, used] = old[: self.rows, :, self.first : self.last]
+            setattr(self, name, fresh)
+        self.first, self.last = used.start, used.stop
+
+    def _look(self) -> None:
+        self.keys = self.key_buffer[: self.rows, :, self.first : self.last]
+        self.values = self.value_buffer[: self.rows, :, self.first : self.last]
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        return self.width + query_length, 0
+
+    def get_seq_length(self) -> int:
+        return self.width
+
+    def get_max_length(self) -> int:
+        return -1
+
+
+class SourceColumns(Columns):
+    """One layer's keys and values of the source [B, H, U, E]: left-aligned, read once, never appended to."""
+
+    def enter(self, fresh: Columns, index_nC: Tensor | None) -> None:
+        """Append rows; `index_nC` has no meaning here."""
+        if not self.is_initialized:
+            assert fresh.keys is not None and fresh.values is not None
+            self.lazy_initialization(fresh.keys, fresh.values)
+            return
+        assert fresh.keys is not None and fresh.values is not None
+        rows, wide = self.rows + fresh.keys.shape[0], fresh.keys.shape[2]
+        if rows > self.key_buffer.shape[0] or wide > self.key_buffer.shape[2]:
+            for name in ("key_buffer", "value_buffer"):
+                old = getattr(self, name)
+                larger = old.new_zeros(max(rows, old.shape[0]), old.shape[1], max(wide, old.shape[2]), old.shape[3])
+                larger[: self.rows, :, : self.last] = old[: self.rows, :, : self.last]
+                setattr(self, name, larger)
+        self.key_buffer[self.rows : rows, :, :wide] = fresh.keys
+        self.value_buffer[self.rows : rows, :, :wide] = fresh.values
+        self.rows, self.last = rows, max(self.last, wide)
+        self._look()
+
+    def move(self, sources_m: Tensor, places_m: Tensor, rows: int, width: int) -> None:
+        """Write some rows over others, keep the first `rows`, and of these the first `width` columns."""
+        if len(places_m):
+            self.key_buffer[places_m] = self.key_buffer[sources_m]
+            self.value_buffer[places_m] = self.value_buffer[sources_m]
+        self.rows, self.last = rows, width
+        self._look()
+
+
+class RowCache(Cache):
+    """A layer of `Columns` for each layer of the network, made when the network first asks for it."""
+
+    def __init__(self, kind: type[Columns] = Columns) -> None:
+        self.kind = kind
+        super().__init__(layer_class_to_replicate=kind)
+
+    def enter(self, fresh: "RowCache", index_nC: Tensor | None = None) -> None:
+        """Append the rows of a cache that was filled apart."""
+        while len(self.layers) < len(fresh.layers):
+            self.layers.append(self.kind())
+        for layer, entering in zip(self.layers, fresh.layers, strict=True):
+            layer.enter(entering, index_nC)
+
+    def move(self, sources: Sequence[int], places: Sequence[int], rows: int, width: int) -> None:
+        """Write the rows `sources` over the rows `places`, then keep the first `rows`, `width` columns wide."""
+        device = next((layer.key_buffer.device for layer in self.layers), torch.device("cpu"))
+        sources_m, places_m = torch.tensor(sources, device=device), torch.tensor(places, device=device)
+        for layer in self.layers:
+            layer.move(sources_m, places_m, rows, width)
+
+
+class PairCache(EncoderDecoderCache):
+    """The decoder's own columns, and those of the source, read once."""
+
+    self_attention_cache: RowCache
+    cross_attention_cache: RowCache
+
+    def __init__(self) -> None:
+        super().__init__(RowCache(), RowCache(SourceColumns))
+
+    def enter(self, fresh: "PairCache", index_nC: Tensor | None = None) -> None:
+        self.self_attention_cache.enter(fresh.self_attention_cache, index_nC)
+        self.cross_attention_cache.enter(fresh.cross_attention_cache)
+        self.is_updated = dict.fromkeys(range(len(self.cross_attention_cache)), True)

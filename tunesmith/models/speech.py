@@ -1,0 +1,185 @@
+"""Rows that a network is speaking: read once, then one token a row and step, with rows entering and leaving in between.
+
+Dimension key: B rows under way, n rows that enter, T tokens a row, C columns of the cache, U source tokens, D hidden
+size, V vocabulary.
+"""
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tunesmith.errors import UserError
+from tunesmith.models.cache import PairCache, RowCache
+from tunesmith.models.families import UNBOUNDED, states
+from tunesmith.models.model import Model
+from tunesmith.models.routing import Routing, calling
+from tunesmith.tokens.batch import Batch, Rows, collate
+from tunesmith.tokens.sequence import IGNORED, Tokens
+
+ATTENTION = {"full_attention", "sliding_attention", "chunked_attention"}
+
+
+class Speech:
+    """One network's rows between two tokens. Call it without gradients and in eval mode.
+
+    joins: whether rows may enter while others are under way. Networks that count the decoder's positions for the whole
+           batch (BART) take in rows only when none is under way.
+    """
+
+    def __init__(self, model: Model) -> None:
+        if model.family == "masked":
+            raise UserError(
+                "a masked model fills gaps; it cannot speak",
+                "ask it to `choose`, give it a head to classify with, or take a causal or an encoder-decoder model",
+            )
+        self.model = model
+        self.paired = model.family == "seq2seq"
+        config: Any = model.network.config
+        strange = set(getattr(config, "layer_types", None) or ()) - ATTENTION
+        if strange:
+            raise UserError(
+                f"`{config.model_type}` keeps a state that is not attention ({', '.join(sorted(strange))})",
+                "speaking is built for networks of attention layers; score its answers with `choose` or `weigh`",
+            )
+        self.joins = not self.paired or config.model_type in UNBOUNDED
+        self.numbered = "position_ids" in inspect.signature(model.network.forward).parameters
+        self.rows = 0
+        self._clear()
+
+    def _clear(self) -> None:
+        self.cache: RowCache | PairCache = PairCache() if self.paired else RowCache()
+        self.lengths: list[int] = []
+        self.sources: list[int] = []
+        self.adapters: list[str] = []
+
+    def virtual_tokens(self, adapter: str) -> int:
+        """Virtual tokens at the head of each row of this adapter."""
+        return self.model.adapter(adapter).method.virtual_tokens if adapter else 0
+
+    @property
+    def start(self) -> int:
+        """What the decoder reads first."""
+        return self.model.renderer.start
+
+    @property
+    def width(self) -> int:
+        """Columns of the cache in use."""
+        return max(self.lengths, default=0)
+
+    def enter(self, prompts: Sequence[Sequence[int]], adapters: Sequence[str]) -> Tensor:
+        """Read prompts as new rows behind those under way; [n, V] float32 logits of what each says first."""
+        assert self.joins or not self.rows, "rows of this network enter together"
+        batch = self._lay(prompts, adapters)
+        fresh: RowCache | PairCache = PairCache() if self.paired else RowCache()
+        routing = Routing(_one(adapters), batch.virtual, batch.source_virtual)
+        with calling(routing):
+            states_nTD, _ = states(self.model.network, past_key_values=fresh, use_cache=True, **self._inputs(batch))
+        self._take_in(fresh, batch)
+        self.adapters += adapters
+        self._arrange()
+        return self.model.vocabulary.logits(states_nTD[batch.last_rows, batch.last_columns])
+
+    def step(self, ids_B: Tensor) -> Tensor:
+        """Every row has said one more token; [B, V] float32 logits of the next."""
+        inputs: dict[str, Any] = {}
+        length = self.width + 1
+        if not self.even:
+            columns_C = torch.arange(length, device=self.model.device)
+            inputs["attention_mask"] = (columns_C >= length - 1 - self.lengths_B[:, None]).long()
+        if self.paired:
+            inputs["decoder_input_ids"] = ids_B[:, None]
+            inputs["encoder_outputs"] = (self.source_BUD,)
+            if "attention_mask" in inputs:
+                inputs["decoder_attention_mask"] = inputs.pop("attention_mask")
+            inputs["attention_mask"] = self.source_mask_BU
+        else:
+            inputs["input_ids"] = ids_B[:, None]
+            if self.numbered:
+                inputs["position_ids"] = self.lengths_B[:, None]
+        with calling(self.routing):
+            states_B1D, _ = states(self.model.network, past_key_values=self.cache, use_cache=True, **inputs)
+        self.lengths_B = self.lengths_B + 1
+        self.lengths = [length + 1 for length in self.lengths]
+        return self.model.vocabulary.logits(states_B1D[:, -1])
+
+    def leave(self, gone: Sequence[int]) -> list[int]:
+        """Drop rows; the last ones take their places. The former number of the row at each place now."""
+        left = self.rows - len(gone)
+        holes = sorted(row for row in gone if row < left)
+        movers = [row for row in range(left, self.rows) if row not in set(gone)]
+        order = list(range(left))
+        for hole, mover in zip(holes, movers, strict=True):
+            order[hole] = mover
+        self.lengths = [self.lengths[row] for row in order]
+        self.sources = [self.sources[row] for row in order] if self.paired else []
+        self.adapters = [self.adapters[row] for row in order]
+        if left:
+            if isinstance(self.cache, PairCache):
+                self.cache.self_attention_cache.move(movers, holes, left, self.width)
+                self.cache.cross_attention_cache.move(movers, holes, left, max(self.sources))
+            else:
+                self.cache.move(movers, holes, left, self.width)
+            self._arrange()
+        else:
+            self.rows = 0
+            self._clear()
+        return order
+
+    def _lay(self, prompts: Sequence[Sequence[int]], adapters: Sequence[str]) -> Batch:
+        start = (self.start,)
+        sequences = [
+            Tokens(start, (IGNORED,), source=tuple(ids)) if self.paired else Tokens(tuple(ids), (IGNORED,) * len(ids))
+            for ids in prompts
+        ]
+        origin = Rows(tuple((sequence,) for sequence in sequences), tuple((n,) for n in range(len(sequences))))
+        return collate(origin, [self.virtual_tokens(name) for name in adapters]).to(self.model.device)
+
+    def _inputs(self, batch: Batch) -> dict[str, Any]:
+        """A first reading, padded at the right: no token sees padding, so that a decoder's own needs no mask."""
+        if not self.paired:
+            return {"input_ids": batch.input_ids, **({"position_ids": batch.positions} if self.numbered else {})}
+        return {
+            "input_ids": batch.source_ids,
+            "attention_mask": batch.source_mask.long(),
+            "decoder_input_ids": batch.input_ids,
+        }
+
+    def _take_in(self, fresh: RowCache | PairCache, batch: Batch) -> None:
+        lengths = batch.lengths.tolist()
+        width = max(lengths)
+        index_nC = None
+        if min(lengths) < width:
+            columns_C = torch.arange(width, device=self.model.device)
+            index_nC = (columns_C - (width - batch.lengths[:, None])).clamp(min=0)
+        if isinstance(self.cache, PairCache):
+            assert isinstance(fresh, PairCache) and batch.source_lengths is not None
+            self.cache.enter(fresh, index_nC)
+            self.sources += batch.source_lengths.tolist()
+        else:
+            assert isinstance(fresh, RowCache)
+            self.cache.enter(fresh, index_nC)
+        self.lengths += lengths
+
+    def _arrange(self) -> None:
+        """What stays the same from step to step while no row enters or leaves."""
+        self.rows = len(self.lengths)
+        device = self.model.device
+        self.even = min(self.lengths) == self.width
+        self.lengths_B = torch.tensor(self.lengths, device=device)
+        self.routing = Routing(_one(self.adapters), torch.full((self.rows, 1), -1, device=device))
+        if self.paired:
+            sources_B1 = torch.tensor(self.sources, device=device)[:, None]
+            widest = max(self.sources)
+            self.source_mask_BU = (torch.arange(widest, device=device) < sources_B1).long()
+            # Only its shape is read: what the decoder needs of the source is in the cache.
+            hidden = self.model.network.get_input_embeddings().weight.shape[1]
+            nothing = torch.zeros((), dtype=self.model.dtype, device=device)
+            self.source_BUD = nothing.expand(self.rows, widest, hidden)
+
+
+def _one(adapters: Sequence[str]) -> str | Sequence[str]:
+    """One name where all rows share it."""
+    return adapters[0] if len(set(adapters)) == 1 else tuple(adapters)
