@@ -9,7 +9,7 @@ from tunesmith.run import Answer
 
 @dataclass(frozen=True)
 class Accuracy(Metric):
-    """1 where what was said is the target, space at the ends aside. An answer that is none of the choices is wrong, not left out."""
+    """1 where what was said is the target, space at the ends aside. An answer that is none of the choices is wrong."""
 
     name: str = "accuracy"
 

@@ -91,9 +91,9 @@ class Bleu(Metric):
         value = SMOOTHINGS[self.smooth] if self.smooth_value is None else self.smooth_value
         precisions: list[float] = []
         halved = 1.0
-        for order, hits, all_ in zip(ORDERS, matches, ngrams, strict=True):
-            if self.smooth == "add-k" and order > 1:
-                hits, all_ = hits + value, all_ + value
+        for order, matched, said in zip(ORDERS, matches, ngrams, strict=True):
+            added = value if self.smooth == "add-k" and order > 1 else 0.0
+            hits, all_ = matched + added, said + added
             if not all_:
                 break
             if not hits and self.smooth == "exp":

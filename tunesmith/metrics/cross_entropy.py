@@ -34,7 +34,7 @@ class CrossEntropy(Metric):
 
 @dataclass(frozen=True)
 class Perplexity(CrossEntropy):
-    """exp of the cross-entropy a token: among how many equally likely tokens the model wavers. Statistics as cross-entropy's."""
+    """exp of the cross-entropy: among how many equally likely tokens the model wavers. Statistics as cross-entropy's."""
 
     best: ClassVar[float] = 1.0
 

@@ -16,11 +16,12 @@ The task is English: whatever is not a-z or 0-9 separates words.
 0.80 1.00 0.89
 """
 
+# ruff: noqa: N816 (metrics bear the names by which the world knows them)
+
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
 
 from tunesmith.data.example import Example
 from tunesmith.errors import UserError, did_you_mean
@@ -67,17 +68,17 @@ class Rouge(Metric):
             object.__setattr__(self, "name", f"rouge{self.kind}" + "".join(ending for wanted, ending in endings if wanted))
 
     def measure(self, answer: Answer, example: Example) -> Scores:
-        said = answer.said
-        scores = [
-            rouge_scores(said, meant, self.kind, self.stem, self.beta, self.split_summaries) for meant in example.acceptable
-        ]
-        return max(scores, key=lambda score: score[2])
+        return max((self.compare(answer.said, meant) for meant in example.acceptable), key=lambda scores: scores[2])
 
     def total(self, stats_NK: Stats) -> float:
         return float(stats_NK[:, PARTS.index(self.part)].mean()) if len(stats_NK) else float("nan")
 
+    def compare(self, said: str, meant: str) -> Scores:
+        """Precision, recall and F of one text against one reference."""
+        return rouge_scores(said, meant, self.kind, stem=self.stem, beta=self.beta, split=self.split_summaries)
 
-def rouge_scores(said: str, meant: str, kind: str, stem: bool = False, beta: float = 1.0, split: bool = False) -> Scores:
+
+def rouge_scores(said: str, meant: str, kind: str, *, stem: bool = False, beta: float = 1.0, split: bool = False) -> Scores:
     """Precision, recall and F of one text against one reference; all 0 where either has no words."""
     if kind == "Lsum":
         return _score(*_count_lines(said, meant, stem, split), beta)
@@ -117,14 +118,15 @@ def split_words(text: str, stem: bool = False) -> Words:
 
 @lru_cache(maxsize=1 << 16)
 def _stem(word: str) -> str:
-    return str(_stemmer().stem(word)) if len(word) > 3 else word
+    return _stemmer()(word) if len(word) > 3 else word
 
 
 @cache
-def _stemmer() -> Any:
+def _stemmer() -> Callable[[str], str]:
     from nltk.stem.porter import PorterStemmer  # slow to import, and seldom wanted
 
-    return PorterStemmer()
+    stem: Callable[[str], str] = PorterStemmer().stem
+    return stem
 
 
 def _score(found: int, said: int, meant: int, beta: float) -> Scores:
@@ -163,7 +165,8 @@ def _count_lines(said: str, meant: str, stem: bool, split: bool) -> tuple[int, i
         total_meant += length
         taken = 0
         for words in words_said:
-            taken |= common_places(where, length, words)
+            if not where.keys().isdisjoint(words):
+                taken |= common_places(where, length, words)
         united.update(word for row, word in enumerate(split_words(line, stem)) if taken >> row & 1)
     return clipped_matches(united, Counter(word for words in words_said for word in words)), total_said, total_meant
 
