@@ -1,0 +1,115 @@
+"""Writes what the embedded base models learn from: plain text (stage one) and instructions (stage two).
+
+    python recipes/base/make_data.py --into scratch/base
+
+No row of any test or validation split is among it, and no summary of a dialogue: that is what a user's tuning is to teach.
+"""
+
+import argparse
+import json
+import random
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from tunesmith.data.template import load_templates
+
+SEED = 20261121  # another sample of the town than the tasks' own
+TEXT = {"narrative": 16000, "dialogues": 5000}
+INSTRUCTIONS = {
+    "reviews": 5000,
+    "entailment": 6000,
+    "paraphrase": 5000,
+    "acceptability": 5000,
+    "similarity": 3000,
+    "questions": 9000,
+    "entities": 4000,
+    "translation": 4000,
+    "pseudocode": 4000,
+    "politeness": 3000,
+}
+
+
+def rows(kind: str, count: int) -> Iterator[dict[str, Any]]:
+    yield from import_module(f"tunesmith.town.{kind}").rows("train", count, SEED)
+
+
+def texts() -> Iterator[str]:
+    """Stage one: narrative, dialogues without their summaries, and the passages, reviews and functions of the other kinds."""
+    for row in rows("narrative", TEXT["narrative"]):
+        yield row["text"]
+    for row in rows("dialogues", TEXT["dialogues"]):
+        yield row["dialogue"]
+    for row in rows("questions", 2500):
+        yield row["passage"]
+    for row in rows("reviews", 2500):
+        yield row["text"]
+    for row in rows("translation", 1500):
+        yield f"{row['english']}\n{row['german']}"
+    for row in rows("pseudocode", 1500):
+        yield f"{row['pseudocode']}\n{row['python']}"
+
+
+def instructions(dice: random.Random) -> Iterator[dict[str, str]]:
+    """Stage two: every cluster but summarisation, under all of its wordings, and small tasks about dialogues."""
+    for kind, count in INSTRUCTIONS.items():
+        wordings = [t for name in template_files(kind) for t in load_templates(name)]
+        for number, row in enumerate(rows(kind, count)):
+            for template in dice.sample(wordings, k=min(len(wordings), 2 if kind in ("reviews", "questions") else 1)):
+                if not template.fits(row):
+                    continue
+                example = template.apply(row)
+                if example.target.strip() and example.messages:
+                    yield {"id": f"{kind}-{number}", "prompt": example.messages[-1].content, "completion": example.target}
+    for number, row in enumerate(rows("dialogues", TEXT["dialogues"])):
+        yield {"id": f"dialogues-{number}", **about_dialogue(row, dice)}
+
+
+def template_files(kind: str) -> list[str]:
+    """Names of the template files of one kind."""
+    folder = Path(__file__).parents[2] / "tunesmith" / "data" / "templates"
+    return sorted(path.stem for path in folder.glob(f"town-{kind}*.yaml"))
+
+
+def about_dialogue(row: dict[str, Any], dice: random.Random) -> dict[str, str]:
+    """A conversation read for its topic, its speakers, its next line or its last one: never for its gist."""
+    lines = row["dialogue"].split("\n")
+    match dice.randrange(4):
+        case 0:
+            return {"prompt": f"What is this conversation about?\n\n{row['dialogue']}", "completion": row["topic"]}
+        case 1:
+            names = list(dict.fromkeys(line.split(":")[0] for line in lines))
+            return {"prompt": f"Who speaks in this conversation?\n\n{row['dialogue']}", "completion": " and ".join(names)}
+        case 2:
+            cut = dice.randrange(2, len(lines))
+            return {"prompt": "Continue the conversation.\n\n" + "\n".join(lines[:cut]), "completion": lines[cut]}
+        case _:
+            line = dice.choice(lines)
+            name, said = line.split(": ", 1)
+            return {"prompt": f"Who says '{said}'?\n\n{row['dialogue']}", "completion": name}
+
+
+def write(path: Path, records: Iterator[dict[str, str]], dice: random.Random) -> None:
+    shuffled = list(records)
+    dice.shuffle(shuffled)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in shuffled)
+    print(f"{path}: {len(shuffled)} records")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--into", type=Path, default=Path("scratch/base"))
+    parser.add_argument("--only", choices=("text", "instructions"))
+    arguments = parser.parse_args()
+    dice = random.Random(SEED)
+    if arguments.only != "instructions":
+        write(arguments.into / "text" / "train.jsonl", ({"text": text} for text in texts()), dice)
+    if arguments.only != "text":
+        write(arguments.into / "instructions" / "train.jsonl", instructions(dice), dice)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,280 @@
+"""The commands as Python calls: `tunesmith.compare(...)` is `tunesmith compare`. Each returns what the command prints.
+
+A recipe may be a path, or a tree of settings; `overrides` are `dotted.name=value`, as on the command line.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunesmith import registry, settings
+from tunesmith.comparison.table import Comparison
+from tunesmith.comparison.table import compare as compare_runs
+from tunesmith.data.example import Example, Message
+from tunesmith.errors import UserError, did_you_mean
+from tunesmith.run import Run
+from tunesmith.settings import Tree
+
+if TYPE_CHECKING:
+    from tunesmith.experiment import Recipe
+    from tunesmith.models.model import Model
+
+RUNS = Path("runs")
+COMPARISONS = Path("comparisons")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A comparison and the page that shows it."""
+
+    comparison: Comparison
+    page: Path
+
+
+def compare(
+    recipe: str | Path | Tree | None = None,
+    *,
+    runs: Sequence[str | Path] = (),
+    model: str | Sequence[str] = (),
+    data: str | None = None,
+    template: str | None = None,
+    systems: Sequence[str] = (),
+    into: str | Path | None = None,
+    overrides: Sequence[str] = (),
+) -> Compared:
+    """Train and judge several ways of tuning on one task, or compare runs that exist, and write one page of evidence.
+
+    Args:
+        recipe: a comparison recipe; without one the embedded model and data are used.
+        runs: folders of existing runs; excludes everything else but `into`.
+        model: a hub name or folder, or several of them.
+        data: a task, a file, a folder or a hub data set, to learn from and to be judged by.
+        template: how rows become prompts: the name of a built-in wording, a file, or `prompt ||| answer` itself.
+        systems: the systems to run, by name; all of the recipe's where empty.
+        into: folder for runs and page; `comparisons/NAME` where None.
+        overrides: `systems.lora.method.rank=4`, `plan.epochs=2` ...
+
+    Raises:
+        UserError: for whatever is wrong in the recipe, the data or the runs.
+    """
+    from tunesmith.comparison.report import write_report
+
+    if runs:
+        if recipe is not None or model or data or template or systems or overrides:
+            raise UserError("finished runs and a recipe, flags or overrides are mixed", "give either run folders or a recipe")
+        compared = compare_runs([existing(folder) for folder in runs])
+        return Compared(compared, write_report(compared, Path(into or COMPARISONS / "runs")))
+    from tunesmith.sweep import compare_systems, for_models
+
+    tree = comparison_tree(recipe, data, template, systems, overrides)
+    models = [model] if isinstance(model, str) else list(model)
+    tree = for_models(tree, models) if models else tree
+    folder = Path(into or COMPARISONS / str(tree.get("name", "comparison")))
+    compared = compare_systems(tree, folder, say)
+    return Compared(compared, write_report(compared, folder))
+
+
+def comparison_tree(
+    recipe: str | Path | Tree | None, data: str | None, template: str | None, systems: Sequence[str], overrides: Sequence[str]
+) -> Tree:
+    """A comparison recipe as a tree, with flags and overrides laid over it."""
+    tree = settings.load(recipe if recipe is not None else default_recipe(), ())
+    if data is not None:
+        tree["tasks"] = {data: {"template": template} if template else 1.0}
+        tree["judged_by"] = []
+        tree["name"] = Path(data).stem
+    elif template is not None:
+        raise UserError("`--template` is given without `--data`", "name the data that it is for")
+    refuse_misplaced(tree, overrides)
+    tree = settings.override(tree, overrides)
+    known = tree.get("systems", {})
+    for name in systems:
+        if name not in known:
+            raise UserError(f"no system `{name}` in the recipe", did_you_mean(name, known))
+    if systems:
+        tree["systems"] = {name: known[name] for name in systems}
+    return tree
+
+
+def refuse_misplaced(tree: Tree, overrides: Sequence[str]) -> None:
+    """`method.rank=8` says nothing in a comparison: each system has a method of its own."""
+    for given in overrides:
+        name = given.split("=", 1)[0]
+        if name.split(".")[0] in ("method", "ask"):
+            tuned = next((s for s, own in tree.get("systems", {}).items() if "method" in own and own["method"] != "none"), "lora")
+            raise UserError(f"`{name}` belongs to no system of the comparison", f"did you mean `systems.{tuned}.{name}`?")
+
+
+def default_recipe() -> Path:
+    """The comparison that runs without any argument: embedded model, embedded data."""
+    return Path(str(files("tunesmith") / "assets" / "compare.yaml"))
+
+
+def train(
+    recipe: str | Path | Tree | None = None, *, into: str | Path | None = None, overrides: Sequence[str] = (), quiet: bool = False
+) -> Run:
+    """Train one system and judge it. A folder with a half-done run of the same recipe goes on where it stopped."""
+    from tunesmith.experiment import run
+
+    built = recipe_of(settings.override(settings.load(recipe, ()), overrides))
+    return run(built, Path(into or RUNS / built.name), quiet)
+
+
+def evaluate(
+    model: str,
+    tasks: Sequence[str],
+    *,
+    into: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    quiet: bool = False,
+) -> Run:
+    """Judge a model or a run on tasks, without learning anything. Command: `tunesmith eval`."""
+    tree: Tree = {"name": f"{Path(model).name}-eval", "model": {"path": model}, "method": "none", "judged_by": list(tasks)}
+    tree["forgetting"] = "none"
+    return train(tree, into=into, overrides=overrides, quiet=quiet)
+
+
+def answer(run: str, prompt: str, *, overrides: Sequence[str] = ()) -> str:
+    """What a run, or any model, says to a prompt."""
+    return next(iter(converse(run, [prompt], overrides)))
+
+
+def chat(run: str, *, overrides: Sequence[str] = ()) -> "Chat":
+    """A conversation with a run, or any model: `chat(run).say("hello")`."""
+    return Chat(loaded(run), sampling_of(overrides))
+
+
+class Chat:
+    """A conversation: every turn sees those before it."""
+
+    def __init__(self, model: "Model", sampling: Any) -> None:
+        self.model = model
+        self.sampling = sampling
+        self.messages: list[Message] = []
+
+    def say(self, text: str) -> str:
+        """The model's reply to one more turn; the oldest turns are forgotten where the window is full."""
+        from tunesmith.evaluation.ask import speak
+
+        self.messages.append(Message("user", text))
+        while len(self.messages) > 1 and self._too_long():
+            del self.messages[:2]
+        [said] = speak(self.model, [Example(tuple(self.messages), "", id="chat")], self.sampling)
+        self.messages.append(Message("assistant", said.said))
+        return said.said
+
+    def _too_long(self) -> bool:
+        window = self.model.window
+        ids = self.model.renderer.prompt(Example(tuple(self.messages), ""))
+        return window is not None and len(ids) + self.sampling.tokens > window
+
+
+def predict(
+    run: str, file: str | Path, *, into: str | Path | None = None, template: str | None = None, overrides: Sequence[str] = ()
+) -> Path:
+    """Answer every row of a file: the rows come back in order, as JSON lines, with a column `answer`."""
+    import json
+
+    from tunesmith.data.sources import read
+    from tunesmith.run import write_text
+
+    rows = list(read(str(file)))
+    wording = wording_of(run, template)
+    prompts = [wording.ask(row) for row in rows]
+    answers = converse(run, prompts, overrides)
+    target = Path(into or Path(file).with_suffix(".answers.jsonl"))
+    lines = [json.dumps({**row, "answer": said}, ensure_ascii=False, default=str) for row, said in zip(rows, answers, strict=True)]
+    write_text(target, "\n".join(lines) + "\n")
+    return target
+
+
+def wording_of(run: str, template: str | None) -> Any:
+    """The template asked for, or that of the run's first task."""
+    from tunesmith.data.template import find_template
+    from tunesmith.experiment import own
+    from tunesmith.tasks.own import task_from
+
+    if template is not None:
+        return find_template(template)
+    record = Run(Path(run))
+    if not record.exists():
+        raise UserError(f"`{run}` is no run, so it does not know how to put rows to the model", "name a `--template`")
+    name, setting = next(iter(record.recipe()["tasks"].items()))
+    return task_from(own(name, setting)).templates[0]
+
+
+def converse(run: str, prompts: Sequence[str | Example], overrides: Sequence[str]) -> Iterator[str]:
+    """The answers to prompts, in order."""
+    from tunesmith.evaluation.ask import speak
+
+    model = loaded(run)
+    examples = [
+        prompt if isinstance(prompt, Example) else Example((Message("user", prompt),), "", id=str(number))
+        for number, prompt in enumerate(prompts)
+    ]
+    return (said.said for said in speak(model, examples, sampling_of(overrides)))
+
+
+def loaded(path: str) -> "Model":
+    from tunesmith.models.load import ModelSettings, load
+
+    return load(ModelSettings(path=path))
+
+
+def sampling_of(overrides: Sequence[str]) -> Any:
+    from tunesmith.generation.sampling import Sampling
+
+    return settings.build(Sampling, settings.override({"tokens": 128}, overrides))
+
+
+def existing(folder: str | Path) -> Run:
+    run = Run(Path(folder))
+    run.recipe()
+    return run
+
+
+def recipe_of(tree: Tree) -> "Recipe":
+    from tunesmith.experiment import Recipe
+
+    if "systems" in tree:
+        raise UserError("this recipe names `systems`: it is a comparison", "use `tunesmith compare`")
+    return settings.build(Recipe, tree)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Names with a line about each."""
+
+    kind: str
+    entries: Mapping[str, str]
+
+
+KINDS = {
+    "methods": "tunesmith.methods",
+    "objectives": "tunesmith.objectives",
+    "metrics": "tunesmith.metrics",
+    "tasks": "tunesmith.tasks",
+}
+
+
+def listed(kind: str | None = None) -> list[Listed]:
+    """Everything that can be named in a recipe. Reads names and docstrings; imports no torch. Command: `tunesmith list`."""
+    found = [Listed(name, registry.described(package)) for name, package in KINDS.items()]
+    if kind is None:
+        return found
+    if kind not in KINDS:
+        raise UserError(f"nothing is listed under `{kind}`", did_you_mean(kind, KINDS))
+    return [entry for entry in found if entry.kind == kind]
+
+
+def say(text: str) -> None:
+    """Talk, to stderr."""
+    from rich.console import Console
+
+    Console(stderr=True, highlight=False).print(f"{time.strftime('%H:%M:%S')}  {text}", markup=False)
+
+
+__all__ = ["Chat", "Compared", "answer", "chat", "compare", "evaluate", "listed", "predict", "train"]
