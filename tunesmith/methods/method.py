@@ -3,6 +3,7 @@
 Dimension key: b rows that go through the adapter, T tokens a row, I inputs, O outputs of a site, D hidden size.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -30,6 +31,10 @@ class Site:
     outputs: int
     module: nn.Module
     spell: Callable[[str], Sequence[int]]
+
+    def named(self, names: Sequence[str]) -> bool:
+        """Is the site meant by one of these: its role, or a regular expression for the end of its path (`q_proj`)?"""
+        return any(self.role == name or re.fullmatch(rf"(.*\.)?(?:{name})", self.path) for name in names)
 
 
 class Delta(nn.Module):

@@ -1,0 +1,147 @@
+"""A trained change to a network, with a name: what it owns, and how it stands in the network's way.
+
+Dimension key: B rows, b rows of an adapter, T tokens a row, I inputs, O outputs of a site.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from tunesmith.errors import UserError
+from tunesmith.methods.method import Delta, Method, Site
+from tunesmith.models.routing import Routing, current, reading_source, side
+from tunesmith.models.sites import reads_source, sites
+
+
+class Adapter(nn.Module):
+    """All that a method trains: the deltas at their sites, the weights set free, and the head that is not the network's.
+
+    Args:
+        method: how the network is changed.
+        network: what is changed. Its weights that the method trains are set free.
+        head: a head beside the network, trained with every method; None where there is none.
+        spell: text -> token ids, for initial values made from words.
+    """
+
+    def __init__(
+        self, method: Method, network: nn.Module, head: nn.Linear | None, spell: Callable[[str], Sequence[int]]
+    ) -> None:
+        super().__init__()
+        self.method = method
+        found = [(site, delta) for site in sites(network, spell) if (delta := method.delta(site)) is not None]
+        self.sites: dict[str, Site] = {site.path: site for site, _ in found}
+        self.deltas: dict[str, Delta] = {site.path: delta for site, delta in found}
+        self.kept = nn.ModuleList(self.deltas.values())
+        self.freed: dict[str, nn.Parameter] = {n: p for n, p in network.named_parameters() if method.trains(n)}
+        # Held without registering: the network's and the model's parameters stay theirs alone.
+        self._head: list[nn.Linear] = [head] if head is not None else []
+        self._check(method)
+
+    def _check(self, method: Method) -> None:
+        for site in self.sites.values():
+            if site.role == "head":
+                raise UserError(
+                    f"`{type(method).__name__}` stands at `{site.path}`, the vocabulary head, which is not computed as a module",
+                    "leave it out of `method.on`",
+                )
+        if not self.deltas and not self.freed and not self._head and type(method) is not Method:
+            raise UserError(f"`{type(method).__name__}` finds nothing to train in this network", "look at `method.on`")
+
+    def trained(self) -> dict[str, nn.Parameter]:
+        """Every trained parameter by a stable name: `SITE:NAME` of a delta, a weight's own name, `head.weight`."""
+        named = {f"{path}:{name}": p for path, delta in self.deltas.items() for name, p in delta.named_parameters()}
+        head = {f"head.{name}": p for part in self._head for name, p in part.named_parameters()}
+        return {**named, **self.freed, **head}
+
+    def count(self) -> int:
+        """Number of trained values; tied weights count once."""
+        return sum(p.numel() for p in {id(p): p for p in self.trained().values()}.values())
+
+    def free(self, yes: bool = True) -> None:
+        """Let gradients reach what is trained, or not."""
+        for parameter in self.trained().values():
+            parameter.requires_grad_(yes)
+
+
+def hook(name: str, adapter: Adapter, network: nn.Module) -> list[RemovableHandle]:
+    """Put the deltas of an adapter at their sites."""
+    handles = []
+    for path, delta in adapter.deltas.items():
+        module, source = network.get_submodule(path), reads_source(adapter.sites[path])
+        kind = type(delta)
+        if kind.before is not Delta.before:
+            handles.append(module.register_forward_pre_hook(_reader(name, delta)))
+        if kind.after is not Delta.after:
+            handles.append(module.register_forward_hook(_speaker(name, delta, source)))
+    return handles
+
+
+def tell_sides(network: nn.Module) -> None:
+    """Let an embedding that both stacks share know whether the encoder calls it."""
+    if not getattr(network.config, "is_encoder_decoder", False):
+        return
+    encoder: Any = network.get_encoder()  # type: ignore[operator]
+    computed = encoder.forward
+
+    @wraps(computed)
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        with reading_source():
+            return computed(*args, **kwargs)
+
+    encoder.forward = forward
+
+
+def _reader(name: str, delta: Delta) -> Callable[..., Any]:
+    def before(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        routing = current()
+        if routing is None or not routing.carries(name):
+            return None
+        x, *rest = args
+        rows = routing.rows(name, x.device)
+        folded = _by_row(x, routing, rows)
+        changed = delta.before(folded if rows is None else folded[rows])
+        return _put(folded, rows, changed).reshape(x.shape), *rest
+
+    return before
+
+
+def _speaker(name: str, delta: Delta, source: bool | None) -> Callable[..., Any]:
+    def after(module: nn.Module, args: tuple[Any, ...], said: Any) -> Any:
+        routing = current()
+        if routing is None or not routing.carries(name):
+            return None
+        y = said[0] if isinstance(said, tuple) else said
+        rows = routing.rows(name, y.device)
+        x_by_row, y_by_row = _by_row(args[0], routing, rows), _by_row(y, routing, rows)
+        virtual = _virtual(routing, (side() == "source") if source is None else source, y_by_row)
+        if rows is None:
+            changed = delta.after(x_by_row, y_by_row, virtual)
+        else:
+            changed = delta.after(x_by_row[rows], y_by_row[rows], virtual[rows])
+        whole = _put(y_by_row, rows, changed).reshape(y.shape)
+        return (whole, *said[1:]) if isinstance(said, tuple) else whole
+
+    return after
+
+
+def _by_row(x: Tensor, routing: Routing, rows: Tensor | None) -> Tensor:
+    """[B, T, ...] of what some networks (OPT) fold to [B * T, ...] on the way."""
+    if rows is None or len(x) == routing.count:
+        return x
+    return x.unflatten(0, (routing.count, -1))
+
+
+def _virtual(routing: Routing, source: bool, y: Tensor) -> Tensor:
+    virtual = routing.virtual["source" if source else "target"]
+    if virtual is None or virtual.shape != y.shape[:-1]:
+        return torch.full(y.shape[:-1], -1, device=y.device)
+    return virtual
+
+
+def _put(y: Tensor, rows: Tensor | None, changed: Tensor) -> Tensor:
+    changed = changed.to(y.dtype)
+    return changed if rows is None else y.index_copy(0, rows, changed)

@@ -1,0 +1,206 @@
+"""The three families of networks: how each is called, and what it does between its last state and its logits.
+
+The vocabulary head stays where it is, with its names and ties; its instance catches what it is given and answers with
+nothing, so that states can be selected before any logit is computed.
+
+Dimension key: B rows, T tokens a row, N chosen states, D hidden size, V vocabulary.
+"""
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tunesmith.tokens.batch import Batch
+
+Family = Literal["causal", "seq2seq", "masked"]
+
+# Settings of a network's config that act between its head and its logits.
+SCALES: dict[str, Callable[[Any], float]] = {
+    "logit_scale": lambda value: float(value),  # Cohere
+    "lm_head_multiplier": lambda value: float(value),  # Falcon-H1
+    "logits_scaling": lambda value: 1 / float(value),  # Granite
+}
+# Networks that carry such a setting and use it otherwise: before the head, or as a factor where Granite divides.
+SCALES_OF: dict[str, Callable[[Any], float]] = {
+    "minicpm3": lambda config: 1.0,
+    "hyperclovax": lambda config: float(config.logits_scaling),
+}
+CAPS = ("final_logit_softcapping",)  # Gemma 2 and 3
+
+# Networks for which packed = alone is proved by a law (tests/laws/test_network_laws.py).
+PACKS = {
+    "llama",
+    "qwen2",
+    "qwen3",
+    "mistral",
+    "gemma2",
+    "gemma3_text",
+    "gpt2",
+    "gpt_neox",
+    "phi",
+    "phi3",
+    "mixtral",
+    "cohere",
+    "granite",
+}
+# Networks that were tried and fail it.
+UNPACKED: dict[str, str] = {"opt": "OPT makes its mask without looking at positions, so packed sequences would see each other"}
+# Attention that keeps packed sequences apart by positions alone, in every row.
+ISOLATING = {"eager", "sdpa", "flex_attention"}
+
+# Learned positions that do not start at 0: these count from behind the padding id.
+OFFSET = {"roberta", "xlm-roberta", "camembert", "roberta-prelayernorm", "longformer", "mpnet"}
+# Networks whose forward takes no positions: they count from the first token of the row by themselves.
+UNBOUNDED = {"t5", "mt5", "umt5", "longt5", "bloom", "switch_transformers"}  # relative positions: no longest row
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The map from a state to logits: cap * tanh((W h + b) * scale / cap)."""
+
+    head: nn.Module
+    extra: Tensor | None = None  # BART's `final_logits_bias` [1, V]: a constant
+    scale: float = 1.0
+    cap: float | None = None
+
+    @property
+    def weight(self) -> Tensor:
+        """[V, D]"""
+        weight = self.head.weight
+        assert isinstance(weight, Tensor)
+        return weight
+
+    @property
+    def bias(self) -> Tensor | None:
+        """[V] or None."""
+        bias = getattr(self.head, "bias", None)
+        if self.extra is None:
+            return bias
+        return self.extra[0] if bias is None else bias + self.extra[0]
+
+    def logits(self, states_ND: Tensor) -> Tensor:
+        """[..., D] -> [..., V] float32"""
+        logits_NV = F.linear(states_ND, self.weight, self.bias).float() * self.scale
+        return logits_NV if self.cap is None else self.cap * torch.tanh(logits_NV / self.cap)
+
+
+def vocabulary(network: nn.Module) -> Vocabulary:
+    """The network's head and what comes after it."""
+    config: Any = network.config
+    text = config.get_text_config(decoder=True) if hasattr(config, "get_text_config") else config
+    scale = 1.0
+    if text.model_type in SCALES_OF:
+        scale = SCALES_OF[text.model_type](text)
+    else:
+        for name, factor in SCALES.items():
+            if getattr(text, name, None) is not None:
+                scale *= factor(getattr(text, name))
+    cap = next((float(value) for name in CAPS if (value := getattr(text, name, None))), None)
+    extra = getattr(network, "final_logits_bias", None)
+    head = network.get_output_embeddings()  # type: ignore[operator]
+    assert isinstance(head, nn.Module), "a network with a vocabulary head"
+    return Vocabulary(head, extra if isinstance(extra, Tensor) and bool(extra.any()) else None, scale, cap)
+
+
+_CAUGHT: ContextVar[list[Tensor] | None] = ContextVar("states", default=None)
+
+
+def take_off_head(head: nn.Module) -> None:
+    """From now on the head's instance catches its input; called outside `states`, it works as ever."""
+    computed = head.forward
+
+    @wraps(computed)
+    def forward(states_BTD: Tensor) -> Tensor:
+        caught = _CAUGHT.get()
+        if caught is None:
+            return computed(states_BTD)  # type: ignore[no-any-return]
+        caught.append(states_BTD)
+        # Nothing, in a shape that scales, caps and biases after the head still accept.
+        return states_BTD[:, :0, :1]
+
+    head.forward = forward
+
+
+def states(network: nn.Module, **inputs: Any) -> tuple[Tensor, Any]:
+    """Call a network: [B, T, D] what its head was given, and the network's own output (its logits are empty)."""
+    caught: list[Tensor] = []
+    token = _CAUGHT.set(caught)
+    try:
+        output = network(**inputs)
+    finally:
+        _CAUGHT.reset(token)
+    (states_BTD,) = caught
+    return states_BTD, output
+
+
+def causal(network: nn.Module, batch: Batch) -> Tensor:
+    """[B, T, D]. No mask: padding stands at the right, and positions that restart keep shared rows apart."""
+    # The default cache would make transformers take restarting positions for one sequence.
+    inputs = {"position_ids": batch.positions} if batch.shared else {}
+    return states(network, input_ids=batch.input_ids, use_cache=False, **inputs)[0]
+
+
+def seq2seq(network: nn.Module, batch: Batch) -> Tensor:
+    """[B, T, D] states of the decoder, whose padding stands at the right and needs no mask."""
+    return states(
+        network,
+        input_ids=batch.source_ids,
+        attention_mask=batch.source_mask.long(),
+        decoder_input_ids=batch.input_ids,
+        use_cache=False,
+    )[0]
+
+
+def masked(network: nn.Module, batch: Batch) -> Tensor:
+    """[B, T, D] behind the transform of the prediction head; positions count from the first (virtual) token."""
+    config: Any = network.config
+    inputs = {"position_ids": batch.positions + config.pad_token_id + 1} if config.model_type in OFFSET else {}
+    return states(network, input_ids=batch.input_ids, attention_mask=batch.mask.long(), **inputs)[0]
+
+
+CALLS: dict[Family, Callable[[nn.Module, Batch], Tensor]] = {"causal": causal, "seq2seq": seq2seq, "masked": masked}
+
+
+def window(network: nn.Module) -> int | None:
+    """Most tokens of a row, virtual tokens included; None: no limit."""
+    config: Any = network.config
+    if config.model_type in UNBOUNDED:
+        return None
+    longest = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
+    if longest is None:
+        return None
+    return int(longest) - (config.pad_token_id + 1 if config.model_type in OFFSET else 0)
+
+
+def why_not_packed(network: nn.Module, family: Family) -> str:
+    """The reason why sequences may not share a row; "" where they may."""
+    config: Any = network.config
+    if family != "causal":
+        return f"networks of the family `{family}` read one sequence a row"
+    if config.model_type in UNPACKED:
+        return UNPACKED[config.model_type]
+    if config.model_type not in PACKS:
+        return f"`{config.model_type}` is not among the networks for which packed = alone is proved"
+    if config._attn_implementation not in ISOLATING:
+        return f"attention `{config._attn_implementation}` does not keep the sequences of several packed rows apart"
+    return ""
+
+
+def family_of(config: Any) -> Family | None:
+    """The family of a transformers config; None where it is none of the three."""
+    from transformers.models.auto import modeling_auto as auto
+
+    names = list(getattr(config, "architectures", None) or [])
+    if getattr(config, "is_encoder_decoder", False):
+        return "seq2seq" if config.model_type in auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES else None
+    if any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in names):
+        return "causal"
+    if config.model_type in auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES and not getattr(config, "is_decoder", False):
+        return "masked"
+    return "causal" if config.model_type in auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES else None

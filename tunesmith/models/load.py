@@ -1,0 +1,198 @@
+"""A model from a name or a folder."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from tunesmith.errors import UserError, did_you_mean
+from tunesmith.models.families import Family, family_of
+from tunesmith.models.model import Model
+
+ASSETS = Path(__file__).parent.parent / "assets"
+TOWN = ("t5", "llama", "bert")
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Which network, and how it is kept in memory.
+
+    path:      a folder, a name on the hub, the folder of a run, or `town/t5`, `town/llama`, `town/bert` (they come along).
+    family:    `causal`, `seq2seq`, `masked`; `auto` asks the network's config.
+    dtype:     `auto` is float32 on a CPU, and what the file has elsewhere.
+    revision:  of a hub repository.
+    trust_remote_code: run code that comes with the network.
+    attention: transformers' name of an implementation (`sdpa`, `eager`, `flex_attention`); null: its own choice.
+    """
+
+    path: str = "town/t5"
+    family: Literal["auto", "causal", "seq2seq", "masked"] = "auto"
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    quantize: Literal["none"] = "none"
+    revision: str | None = None
+    trust_remote_code: bool = False
+    attention: str | None = None
+
+
+def load(source: ModelSettings, outputs: int = 0, device: torch.device | str | None = None) -> Model:
+    """Read a network, its tokenizer and, from a run's folder, its adapter.
+
+    Raises:
+        UserError: nothing is found there, it is of another kind, or its weights are not safetensors.
+    """
+    where = best_device() if device is None else torch.device(device)
+    path, run = _place(source.path)
+    if run is not None and (run / "adapter").is_dir():
+        from tunesmith.models.weights import load_adapter
+
+        model = load(replace(source, path=base_of(run / "adapter")), outputs, where)
+        load_adapter(run / "adapter", model, "run")
+        return model
+    model = Model(*_parts(path, source, where), outputs)
+    if (Path(path) / "head.safetensors").is_file():
+        from tunesmith.models.weights import load_head
+
+        load_head(Path(path), model)
+    return model.eval()
+
+
+def best_device() -> torch.device:
+    """A GPU where there is one."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def base_of(adapter: Path) -> str:
+    """The network that an adapter was trained on."""
+    config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    name = config.get("base_model_name_or_path")
+    if not name:
+        raise UserError(
+            f"`{adapter / 'adapter_config.json'}` names no base network",
+            "add `base_model_name_or_path: a folder or a hub name`",
+        )
+    return str(name)
+
+
+def _place(path: str) -> tuple[str, Path | None]:
+    """What transformers is to read, and the run's folder where the path is one."""
+    if path.startswith("town/"):
+        name = path.removeprefix("town/")
+        if name not in TOWN:
+            raise UserError(f"`model.path` is `{path}`: no such model comes along", did_you_mean(name, TOWN, "town/"))
+        return str(ASSETS / name), None
+    folder = Path(path).expanduser()
+    if (folder / "model" / "config.json").is_file() and not (folder / "config.json").is_file():
+        return str(folder / "model"), None
+    if (folder / "adapter" / "adapter_config.json").is_file():
+        return str(folder), folder
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        raise UserError(
+            f"`model.path` is `{path}`: the folder holds neither a network (`config.json`) nor a run (`adapter/`, `model/`)",
+            "name a folder in transformers' format",
+        )
+    looks_local = path.startswith((".", "/", "~")) or path.count("/") > 1
+    if looks_local and not folder.exists():
+        raise UserError(
+            f"`model.path` is `{path}`: there is no such folder", "name a folder, or a hub name like `google/flan-t5-base`"
+        )
+    return str(folder) if folder.is_dir() else path, None
+
+
+def _parts(path: str, source: ModelSettings, device: torch.device) -> tuple[Any, Any, Family]:
+    """(network, renderer, family)"""
+    import transformers
+
+    from tunesmith.tokens.renderer import Renderer
+
+    hub = {"revision": source.revision, "trust_remote_code": source.trust_remote_code}
+    with _told(source.path):
+        config = transformers.AutoConfig.from_pretrained(path, **hub)
+    family = _family(config, source)
+    _refuse_pickles(path)
+    kinds = {
+        "causal": transformers.AutoModelForCausalLM,
+        "seq2seq": transformers.AutoModelForSeq2SeqLM,
+        "masked": transformers.AutoModelForMaskedLM,
+    }
+    more = {"attn_implementation": source.attention} if source.attention else {}
+    with _told(source.path):
+        network = kinds[family].from_pretrained(path, dtype=_dtype(source, device), use_safetensors=True, **hub, **more)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(path, **hub)
+    return network.to(device).eval(), Renderer(tokenizer, family, network.config), family
+
+
+def _family(config: Any, source: ModelSettings) -> Family:
+    found = family_of(config)
+    if found is None:
+        raise UserError(
+            f"`{source.path}` is a `{config.model_type}`, which neither continues, translates nor fills in text",
+            "choose a causal, an encoder-decoder or a masked language model",
+        )
+    if source.family == "auto" or source.family == found:
+        return found
+    if "seq2seq" in (found, source.family):
+        raise UserError(
+            f"`model.family` is `{source.family}`, but `{source.path}` is of the family `{found}`", "leave it `auto`"
+        )
+    return source.family
+
+
+def _dtype(source: ModelSettings, device: torch.device) -> Any:
+    """A CPU computes in float32 unless asked: half precision is several times slower there."""
+    if source.dtype != "auto":
+        return getattr(torch, source.dtype)
+    return torch.float32 if device.type == "cpu" else "auto"
+
+
+def _refuse_pickles(path: str) -> None:
+    folder = Path(path)
+    if not folder.is_dir() or any(folder.glob("*.safetensors")):
+        return
+    pickled = sorted(folder.glob("*.bin")) + sorted(folder.glob("*.pt")) + sorted(folder.glob("*.pth"))
+    if pickled:
+        raise UserError(
+            f"`{pickled[0]}` is a pickle, which can run code when it is read; only safetensors are read here",
+            f"if you trust it, convert it once: {CONVERT.format(path=path)}",
+        )
+    raise UserError(f"`{path}` holds no weights (`*.safetensors`)", "name a folder with a whole network")
+
+
+CONVERT = (
+    'python -c "from transformers import AutoModelForCausalLM as M; '
+    "M.from_pretrained('{path}', use_safetensors=False).save_pretrained('{path}')\" (or AutoModelForSeq2SeqLM, AutoModelForMaskedLM)"
+)
+
+
+@contextmanager
+def _told(path: str) -> Iterator[None]:
+    """Say what is wrong in our own words where transformers, the hub or a file fails."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise UserError(f"`model.path` is `{path}`: it cannot be read: {_first_line(error)}", _hint(error, path)) from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__).rstrip(".")
+
+
+def _hint(error: Exception, path: str) -> str:
+    text = str(error).lower()
+    if "trust_remote_code" in text:
+        return "it comes with code of its own; if you trust it, set `model.trust_remote_code=true`"
+    if "safetensors" in text or ".bin" in text:
+        return f"only safetensors are read here; if you trust its pickle, convert it once: {CONVERT.format(path=path)}"
+    if "sentencepiece" in text or "tiktoken" in text or "protobuf" in text:
+        return "its tokenizer needs a package that is not installed; see the message above"
+    if any(word in text for word in ("connect", "offline", "resolve", "couldn't find them in the cached files", "timed out")):
+        return "the hub cannot be reached, and the network is not in its cache: name a local folder, or go online once"
+    if "not a local folder" in text or "is not a valid model identifier" in text or "404" in text:
+        return "look for a spelling mistake; a gated network also needs `hf auth login`"
+    return "name a folder in transformers' format with `config.json`, `model.safetensors` and a tokenizer"

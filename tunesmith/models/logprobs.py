@@ -1,0 +1,140 @@
+"""Log-probability of each target, without ever holding the logits of all of them.
+
+With z = (W h + b) * scale and l = cap * tanh(z / cap) (or l = z), log p = l[target] - logsumexp(l) and
+
+    d log p / d z = (onehot(target) - softmax(l)) * (1 - (l / cap)^2)
+
+Where the head is frozen, d log p / d h is formed in the forward pass, tile by tile: nothing is computed twice and no
+logits are kept. Where it is trained, d W depends on what comes back, so tiles are computed again in the backward pass
+(kept, where they are small) and d W is summed in float32.
+
+Dimension key: N targets, C targets of a tile, D hidden size, V vocabulary.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from tunesmith.models.families import Vocabulary
+
+TILE = {"cpu": 2**21, "cuda": 2**26}  # numbers in a tile of logits
+KEPT = 2**23  # numbers of logits that a trained head may keep instead of computing them again
+
+
+def target_logprobs(states_ND: Tensor, vocabulary: Vocabulary, target_N: Tensor) -> Tensor:
+    """[N] float32 log p(target). With N = 0 the result is empty and connected to the states."""
+    if not len(target_N):
+        return states_ND.float().sum(1)
+    weight_VD, bias_V = vocabulary.weight, vocabulary.bias
+    device = states_ND.device.type
+    states_ND = states_ND.to(torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight_VD.dtype)
+    settings = (vocabulary.scale, vocabulary.cap)
+    if weight_VD.requires_grad or (bias_V is not None and bias_V.requires_grad):
+        return _Trained.apply(states_ND, weight_VD, bias_V, target_N, *settings)  # type: ignore[no-any-return, no-untyped-call]
+    return _Frozen.apply(states_ND, weight_VD, bias_V, target_N, *settings)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def _logits(h_CD: Tensor, weight_VD: Tensor, bias_V: Tensor | None, scale: float, cap: float | None) -> Tensor:
+    """[C, V] float32, fresh. The states' precision is that of the product, as under autocast."""
+    bias_V = None if bias_V is None else bias_V.to(h_CD.dtype)
+    logits_CV = F.linear(h_CD, weight_VD.to(h_CD.dtype), bias_V).float()
+    if scale != 1.0:
+        logits_CV = logits_CV.mul_(scale)
+    return logits_CV if cap is None else logits_CV.div_(cap).tanh_().mul_(cap)
+
+
+def _gradient(logits_CV: Tensor, lse_C: Tensor, target_C: Tensor, scale: float, cap: float | None) -> Tensor:
+    """[C, V] float32 d log p / d (W h + b); spoils the logits where no cap needs them."""
+    slope_CV = None if cap is None else (1 - (logits_CV / cap).square_()).mul_(scale)
+    gradient_CV = logits_CV.sub_(lse_C[:, None]).exp_().neg_()
+    gradient_CV.scatter_add_(1, target_C[:, None], gradient_CV.new_ones(len(target_C), 1))
+    if slope_CV is not None:
+        return gradient_CV.mul_(slope_CV)
+    return gradient_CV if scale == 1.0 else gradient_CV.mul_(scale)
+
+
+def _tiles(states_ND: Tensor, vocabulary: int) -> list[slice]:
+    rows = max(16, TILE.get(states_ND.device.type, TILE["cpu"]) // vocabulary)
+    return [slice(start, start + rows) for start in range(0, len(states_ND), rows)]
+
+
+class _Frozen(torch.autograd.Function):
+    """The head is not trained."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, h_ND: Tensor, weight_VD: Tensor, bias_V: Tensor | None, target_N: Tensor, scale: float, cap: float | None
+    ) -> Tensor:
+        logprobs_N = torch.empty(len(target_N), dtype=torch.float32, device=h_ND.device)
+        learnt = ctx.needs_input_grad[0]
+        slope_ND = torch.empty_like(h_ND) if learnt else None
+        for at in _tiles(h_ND, len(weight_VD)):
+            logits_CV = _logits(h_ND[at], weight_VD, bias_V, scale, cap)
+            lse_C, target_C = logits_CV.logsumexp(1), target_N[at]
+            logprobs_N[at] = logits_CV.gather(1, target_C[:, None])[:, 0] - lse_C
+            if slope_ND is not None:
+                slope_ND[at] = _gradient(logits_CV, lse_C, target_C, scale, cap).to(h_ND.dtype) @ weight_VD.to(h_ND.dtype)
+        if slope_ND is not None:
+            ctx.save_for_backward(slope_ND)
+        return logprobs_N
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, back_N: Tensor) -> tuple[Tensor | None, ...]:
+        (slope_ND,) = ctx.saved_tensors
+        return (slope_ND * back_N[:, None]).to(slope_ND.dtype), None, None, None, None, None
+
+
+class _Trained(torch.autograd.Function):
+    """The head is trained (full tuning, or embeddings tied to it)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, h_ND: Tensor, weight_VD: Tensor, bias_V: Tensor | None, target_N: Tensor, scale: float, cap: float | None
+    ) -> Tensor:
+        logprobs_N = torch.empty(len(target_N), dtype=torch.float32, device=h_ND.device)
+        keep = len(target_N) * len(weight_VD) <= KEPT and any(ctx.needs_input_grad)
+        kept = []
+        for at in _tiles(h_ND, len(weight_VD)):
+            logits_CV = _logits(h_ND[at], weight_VD, bias_V, scale, cap)
+            lse_C, target_C = logits_CV.logsumexp(1), target_N[at]
+            logprobs_N[at] = logits_CV.gather(1, target_C[:, None])[:, 0] - lse_C
+            if keep:
+                kept.append(_gradient(logits_CV, lse_C, target_C, scale, cap))
+        ctx.save_for_backward(h_ND, weight_VD, bias_V, target_N, *kept)
+        ctx.settings = scale, cap
+        return logprobs_N
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, back_N: Tensor) -> tuple[Tensor | None, ...]:
+        h_ND, weight_VD, bias_V, target_N, *kept = ctx.saved_tensors
+        for_states, for_weight, for_bias = ctx.needs_input_grad[:3]
+        dh_ND = torch.empty_like(h_ND) if for_states else None
+        dweight_VD = torch.zeros_like(weight_VD, dtype=torch.float32) if for_weight else None
+        dbias_V = torch.zeros_like(weight_VD[:, 0], dtype=torch.float32) if for_bias else None
+        for i, at in enumerate(_tiles(h_ND, len(weight_VD))):
+            if kept:
+                gradient_CV = kept[i] * back_N[at, None]
+            else:
+                logits_CV = _logits(h_ND[at], weight_VD, bias_V, *ctx.settings)
+                gradient_CV = _gradient(logits_CV, logits_CV.logsumexp(1), target_N[at], *ctx.settings).mul_(back_N[at, None])
+            if dbias_V is not None:
+                dbias_V += gradient_CV.sum(0)
+            gradient_CV = gradient_CV.to(h_ND.dtype)
+            if dh_ND is not None:
+                dh_ND[at] = gradient_CV @ weight_VD.to(h_ND.dtype)
+            if dweight_VD is not None:
+                # Float32 sums over tiles, whatever the weight's precision.
+                dweight_VD += gradient_CV.T @ h_ND[at]
+        return (
+            dh_ND,
+            None if dweight_VD is None else dweight_VD.to(weight_VD.dtype),
+            None if dbias_V is None or bias_V is None else dbias_V.to(bias_V.dtype),
+            None,
+            None,
+            None,
+        )

@@ -1,0 +1,50 @@
+"""Memory of this process: what it holds now, and the most that it held."""
+
+import re
+import resource
+import sys
+from pathlib import Path
+
+import torch
+
+STATUS = Path("/proc/self/status")
+CLEAR = Path("/proc/self/clear_refs")
+
+
+class Memory:
+    """Bytes: of the device where it is a GPU, else of the process (resident)."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+
+    def start(self) -> None:
+        """Forget the peak so far, where the system allows it."""
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+            return
+        try:
+            CLEAR.write_text("5")
+        except OSError:
+            pass  # the peak since the process began is then the best that is known
+
+    def now(self) -> int:
+        """Bytes held now."""
+        if self.device.type == "cuda":
+            return torch.cuda.memory_allocated(self.device)
+        return _resident("VmRSS") or self.peak()
+
+    def peak(self) -> int:
+        """Most bytes held since `start`."""
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device)
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        return _resident("VmHWM") or most
+
+
+def _resident(line: str) -> int:
+    """A line of the process's status in bytes; 0 where there is none."""
+    try:
+        found = re.search(rf"^{line}:\s+(\d+) kB", STATUS.read_text(), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(found[1]) * 1024 if found else 0

@@ -1,0 +1,206 @@
+"""A network with its renderer, its head and its adapters; a batch goes in, a reading comes out.
+
+Dimension key: B rows, T tokens a row, D hidden size, N targets, S sequences, K outputs of the head, V vocabulary.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from tunesmith.errors import UserError, did_you_mean
+from tunesmith.methods.method import Method
+from tunesmith.models import families
+from tunesmith.models.adapter import Adapter, hook, tell_sides
+from tunesmith.models.logprobs import target_logprobs
+from tunesmith.models.routing import Routing, calling, checkpointed
+from tunesmith.tokens.batch import Batch
+from tunesmith.tokens.packing import Room
+
+if TYPE_CHECKING:
+    from tunesmith.tokens.renderer import Renderer
+
+
+class Model(nn.Module):
+    """A network whose logits are computed only where they are asked for.
+
+    Args:
+        network: a transformers network with a vocabulary head. Its parameters are frozen until a method frees them.
+        renderer: spells examples for it.
+        family: `causal`, `seq2seq` or `masked`.
+        outputs: size of a further head (float32, random) for values of sequences and tokens; 0 for none.
+
+    Attributes:
+        head:     the further head, or None.
+        active:   adapter of the batches that name none; "" is the bare network.
+        starting: adapter that `reference` reads; "" is the bare network.
+    """
+
+    def __init__(self, network: nn.Module, renderer: "Renderer", family: families.Family, outputs: int = 0) -> None:
+        super().__init__()
+        self.network: Any = network
+        self.renderer = renderer
+        self.family = family
+        self.requires_grad_(False)
+        self.vocabulary = families.vocabulary(network)
+        families.take_off_head(self.vocabulary.head)
+        tell_sides(network)
+        self.head = nn.Linear(self.width, outputs, device=self.device, dtype=torch.float32) if outputs else None
+        if self.head is not None:
+            nn.init.normal_(self.head.weight, std=0.02)
+            nn.init.zeros_(self.head.bias)
+        self.adapters: dict[str, Adapter] = {}
+        self._registered = nn.ModuleDict()  # the same, under names that modules may have
+        self.active = ""
+        self.starting = ""
+        self._hooks: dict[str, list[RemovableHandle]] = {}
+        self._first: dict[str, Tensor] | None = None
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.network.parameters()).device  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return next(self.network.parameters()).dtype  # type: ignore[no-any-return]
+
+    @property
+    def width(self) -> int:
+        """D: numbers in a state."""
+        return int(self.vocabulary.weight.shape[1])
+
+    @property
+    def window(self) -> int | None:
+        """Most tokens of a row, virtual tokens included; None: no limit."""
+        return families.window(self.network)
+
+    @property
+    def virtual_tokens(self) -> int:
+        """Virtual tokens at the head of each sequence under the active adapter."""
+        return self.adapter().method.virtual_tokens if self.active else 0
+
+    def packs(self, room: Room) -> bool:
+        """May sequences share a row: wanted by the room, and proved exact for this network?"""
+        wanted = room.layout == "packed" or (room.layout == "auto" and self.device.type == "cuda")
+        return wanted and not families.why_not_packed(self.network, self.family)
+
+    def adapter(self, name: str | None = None) -> Adapter:
+        """An attached adapter, by default the active one."""
+        name = self.active if name is None else name
+        if name not in self.adapters:
+            raise UserError(f"no adapter `{name}` is attached", did_you_mean(name, self.adapters))
+        return self.adapters[name]
+
+    def attach(self, name: str, method: Method) -> Adapter:
+        """Put a new adapter on the network and make it the active one. Initial values come from torch's random state."""
+        assert name, "an adapter has a name"
+        assert name not in self.adapters, f"an adapter `{name}` is attached already"
+        adapter = Adapter(method, self.network, self.head, self.spell).to(self.device)
+        adapter.free()
+        self._hooks[name] = hook(name, adapter, self.network)
+        self.adapters[name] = self._registered[name.encode().hex()] = adapter
+        self.active = name
+        return adapter
+
+    def detach(self, name: str) -> None:
+        """Take an adapter off. Weights that it set free are frozen again, and stay as they were trained."""
+        for handle in self._hooks.pop(name):
+            handle.remove()
+        self.adapter(name).free(False)
+        del self.adapters[name], self._registered[name.encode().hex()]
+        self.active = "" if self.active == name else self.active
+
+    def spell(self, text: str) -> Sequence[int]:
+        """Token ids of plain words, without special tokens."""
+        return self.renderer.text(text)
+
+    def routing(self, batch: Batch) -> Routing:
+        """Which rows of a batch go through which adapter, and where its virtual tokens stand."""
+        adapters = self.active if batch.adapters is None else batch.adapters
+        for name in {adapters} if isinstance(adapters, str) else set(adapters):
+            if name:
+                self.adapter(name)
+        return Routing(adapters, batch.virtual, batch.source_virtual)
+
+    def forward(self, batch: Batch) -> "Reading":
+        with calling(self.routing(batch)):
+            states_BTD = families.CALLS[self.family](self.network, batch)
+        return Reading(self, batch, states_BTD)
+
+    def remember(self) -> None:
+        """Keep a frozen copy of the weights that the active adapter sets free, so that `reference` can read them.
+
+        Only methods that train the network's own weights need it, before their first step.
+        """
+        self._first = {name: p.detach().clone() for name, p in self.adapter().freed.items()}
+
+    @torch.no_grad()
+    def reference(self, batch: Batch) -> "Reading":
+        """The view of the model that training started from: the starting adapter, or the bare network; no gradients."""
+        if self.active and self.adapter().freed:
+            assert self._first is not None, "`remember()` before the first step: this method changes the network's own weights"
+            with self._put_back(self._first):
+                return self(batch)  # type: ignore[no-any-return]
+        if not self.starting:
+            return self(batch.plain())  # type: ignore[no-any-return]
+        return self(replace(batch, adapters=(self.starting,) * len(batch.input_ids)))  # type: ignore[no-any-return]
+
+    @contextmanager
+    def _put_back(self, first: dict[str, Tensor]) -> Iterator[None]:
+        freed = self.adapter().freed
+        trained = {name: p.data for name, p in freed.items()}
+        for name, p in freed.items():
+            p.data = first[name]
+        try:
+            yield
+        finally:
+            for name, p in freed.items():
+                p.data = trained[name]
+
+    def checkpointing(self, on: bool) -> None:
+        """Compute each layer again in the backward pass instead of keeping its activations (in training mode)."""
+        self.network._set_gradient_checkpointing(enable=on, gradient_checkpointing_func=checkpointed)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a model made of a batch, seen as whatever an objective needs. Nothing is computed before it is asked for."""
+
+    model: Model
+    batch: Batch
+    states_BTD: Tensor
+
+    def logprobs(self) -> Tensor:
+        """[N] float32 log p(target | all before it), in nats; weights are not applied."""
+        return target_logprobs(self._at_targets(), self.model.vocabulary, self.batch.target_ids)
+
+    def values(self) -> Tensor:
+        """[S, K] float32 outputs of the head at the last token of each sequence."""
+        return self._through_head(self._at_ends())
+
+    def token_values(self) -> Tensor:
+        """[N, K] float32 outputs of the head at each target."""
+        return self._through_head(self._at_targets())
+
+    def next_logits(self) -> Tensor:
+        """[S, V] float32 logits of the token that follows each sequence."""
+        return self.model.vocabulary.logits(self._at_ends())
+
+    def logits(self) -> Tensor:
+        """[N, V] float32 logits at each target; for a handful of targets only."""
+        return self.model.vocabulary.logits(self._at_targets())
+
+    def _at_targets(self) -> Tensor:
+        return self.states_BTD[self.batch.target_rows, self.batch.target_columns]
+
+    def _at_ends(self) -> Tensor:
+        return self.states_BTD[self.batch.last_rows, self.batch.last_columns]
+
+    def _through_head(self, states: Tensor) -> Tensor:
+        assert self.model.head is not None, "a model with a head (`outputs`)"
+        head: Tensor = self.model.head(states.float())
+        return head
