@@ -1,0 +1,356 @@
+"""The only speller of conversations in ids: `render` to learn, `prompt` to ask, `say` to read an answer.
+
+What `prompt` gives is always exactly the beginning of what `render` gives. The whole row is spelled at once; a piece that spans
+the end of the prompt belongs to the answer, and whitespace at the end of a prompt is spelled with the answer, because most
+vocabularies keep a blank together with the word behind it.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import blake2b
+from typing import Any, Literal, TypeAlias
+
+from tunesmith.data.example import Example
+from tunesmith.errors import UserError
+from tunesmith.tokens import sequence
+from tunesmith.tokens.chat import ChatTemplate, join, plain
+from tunesmith.tokens.sequence import IGNORED, Tokens
+from tunesmith.tokens.spelling import Spelt, Tokenizer, follow, piece, spell
+
+Family = Literal["causal", "seq2seq", "masked"]
+STARTS = ("decoder_start_token_id", "bos_token_id", "pad_token_id")  # what a decoder reads first, best known first
+Config: TypeAlias = Any  # of transformers
+
+
+@dataclass(frozen=True)
+class Renderer:
+    """Spells examples for one network.
+
+    family:    how the network reads: `causal`, `seq2seq` (prompt in the encoder, answer in the decoder) or `masked`.
+    tokenizer: a transformers tokenizer, fast or slow.
+    chat:      the chat template, None where prompts are plain text.
+    head, tail: special ids that the tokenizer puts around a text.
+    answer_head, answer_tail: those it puts around the answer of an encoder-decoder network.
+    end:       id that ends an answer and is learnt; always the last one of an answer.
+    stops:     ids at which an answer is over.
+    start:     first id that the decoder reads (seq2seq).
+    forced:    id that the decoder must say first (seq2seq), or None.
+    pad:       id for padding.
+    mask:      id of the mask token, or None.
+    sentinels: ids of T5's <extra_id_0>, <extra_id_1> ... in order; empty where there are none.
+    specials:  every special id.
+    vocabulary: ids run from 0 to below this.
+    """
+
+    family: Family
+    tokenizer: Tokenizer
+    chat: ChatTemplate | None
+    head: tuple[int, ...]
+    tail: tuple[int, ...]
+    answer_head: tuple[int, ...]
+    answer_tail: tuple[int, ...]
+    end: int
+    stops: frozenset[int]
+    start: int
+    forced: int | None
+    pad: int
+    mask: int | None
+    sentinels: tuple[int, ...]
+    specials: frozenset[int] = field(repr=False)
+    vocabulary: int
+
+    @classmethod
+    def of(
+        cls, tokenizer: Tokenizer, family: Family, config: Config, generation_config: Config = None, chat: str = "auto"
+    ) -> "Renderer":
+        """The renderer of a network.
+
+        Args:
+            tokenizer: a transformers tokenizer.
+            config: the network's transformers configuration.
+            generation_config: its generation configuration, where it has one.
+            chat: `auto` (the tokenizer's template, where it has one and the network is causal), `none`, or a Jinja template.
+
+        Raises:
+            UserError: where the tokenizer lacks what the family needs, or does not belong to the network.
+        """
+        template = tokenizer.chat_template if chat == "auto" and family == "causal" else None
+        if chat not in ("auto", "none"):
+            template = chat
+        if template is not None and family != "causal":
+            raise UserError(f"a chat template was given for a {family} network", "set `model.chat: none`")
+        if isinstance(template, Mapping):
+            template = template.get("default") or next(iter(template.values()))
+        templated = ChatTemplate.of(tokenizer, template) if template else None
+        head, tail = _around(tokenizer, answer=False)
+        answer_head, answer_tail = _around(tokenizer, answer=True)
+        configs = [c for c in (generation_config, config) if c is not None]
+        stops = {s for c in configs for s in _ids(getattr(c, "eos_token_id", None))} | set(_ids(tokenizer.eos_token_id))
+        end = _first(tokenizer.eos_token_id, tokenizer.sep_token_id if family == "masked" else None, *answer_tail[-1:], *stops)
+        if templated is not None and templated.end:
+            end = tokenizer.convert_tokens_to_ids(templated.end)
+        if end is None:
+            raise UserError(
+                "the tokenizer has no end-of-sequence token, so no answer could ever end",
+                "set `eos_token` in `tokenizer_config.json`, or `eos_token_id` in `config.json`",
+            )
+        start = _first(
+            *(getattr(c, "decoder_start_token_id", None) for c in configs), tokenizer.bos_token_id, tokenizer.pad_token_id
+        )
+        if family == "masked" and tokenizer.mask_token_id is None:
+            raise UserError("the tokenizer has no mask token", "a masked network needs `mask_token` in `tokenizer_config.json`")
+        size, network = len(tokenizer), getattr(config, "vocab_size", None)
+        if network is not None and size > network:
+            raise UserError(
+                f"the tokenizer has {size} pieces and the network {network}",
+                "the tokenizer belongs to another network; give its own",
+            )
+        names = [f"<extra_id_{number}>" for number in range(1000)]
+        known = tokenizer.get_vocab()
+        return cls(
+            family=family,
+            tokenizer=tokenizer,
+            chat=templated,
+            head=head,
+            tail=tail,
+            answer_head=answer_head,
+            answer_tail=answer_tail if end in answer_tail else (*answer_tail, end),
+            end=end,
+            stops=frozenset(id_ for id_ in stops | {end} if id_ < size),
+            start=start,
+            forced=_first(*(getattr(c, "forced_bos_token_id", None) for c in configs)) if family == "seq2seq" else None,
+            pad=_first(tokenizer.pad_token_id, *(getattr(c, "pad_token_id", None) for c in configs[-1:]), end) or 0,
+            mask=tokenizer.mask_token_id,
+            sentinels=tuple(known[name] for name in names if name in known),
+            specials=frozenset(tokenizer.all_special_ids) | {i for i, t in tokenizer.added_tokens_decoder.items() if t.special},
+            vocabulary=size,
+        )
+
+    def render(
+        self,
+        example: Example,
+        answer: str | None = None,
+        prompt_weight: float = 0.0,
+        turns: Literal["last", "all"] = "last",
+    ) -> Tokens:
+        """The example followed by an answer, the answer to be learnt through its end of sequence.
+
+        Args:
+            answer: what is said; the example's target where None. It may be empty: then only the end is learnt.
+            prompt_weight: loss weight of the prompt's tokens; causal networks only.
+            turns: `all` learns the earlier assistant turns of a chat too; causal networks with a chat template only.
+
+        Raises:
+            UserError: for an example without a target, and for options that the family cannot follow.
+        """
+        said = self._answer(example, answer)
+        if prompt_weight and self.family != "causal":
+            raise UserError(
+                f"a prompt weight of {prompt_weight} was given, and a {self.family} network does not predict its prompt",
+                "set `objective.prompt_weight: 0`",
+            )
+        row, learnt = self._shown(example, turns == "all")
+        row_weights = [1.0 if turns == "all" and said_before else prompt_weight for said_before in learnt]
+        if self.family == "seq2seq":
+            spelt = Spelt(*self._alone(said))
+            ids = [*self.answer_head, *spelt.ids, *self.answer_tail]
+            inner = _weights(spelt.starts, example, answer)
+            weights = [*[1.0] * len(self.answer_head), *inner, *[1.0] * len(self.answer_tail)]
+            return sequence.seq2seq(row, ids, self.start, weights)
+        spelt, begin = self._said(example, row, said)
+        inner = _weights([start - begin for start in spelt.starts], example, answer)
+        if self.family == "masked":
+            return self._masked(row, spelt.ids, inner, example)
+        ends = not spelt.ids or spelt.ids[-1] != self.end
+        ids = [*row, *spelt.ids, *[self.end] * ends]
+        weights = [*row_weights, *inner, *[1.0] * ends]
+        if not ends:
+            weights[-1] = 1.0
+        return sequence.causal(ids, weights)
+
+    def prompt(self, example: Example) -> list[int]:
+        """Ids that are shown before the answer: the row so far, or the source of an encoder-decoder network."""
+        return self._shown(example, everything=False)[0]
+
+    def text(self, text: str, ended: bool = False) -> list[int]:
+        """Plain text with the special tokens that the tokenizer puts around it, to model language; `ended` adds the end."""
+        ids = [*self.head, *spell(self.tokenizer, text), *self.tail]
+        return [*ids, self.end] if ended and ids[-1:] != [self.end] else ids
+
+    def spell(self, text: str) -> list[int]:
+        """Bare ids, without special tokens."""
+        return spell(self.tokenizer, text)
+
+    def say(self, ids: Iterable[int]) -> str:
+        """An answer as text: cut at the first stop token, special tokens dropped, blanks around it stripped."""
+        kept: list[int] = []
+        for id_ in ids:
+            if id_ in self.stops:
+                break
+            kept.append(int(id_))
+        text: str = self.tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return text.strip()
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """One readable piece an id."""
+        return [piece(self.tokenizer, id_) for id_ in ids]
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of all that decides how a text is spelled: the name under which spelled text may be kept."""
+        backend = getattr(self.tokenizer, "backend_tokenizer", None)
+        tree = (
+            json.loads(backend.to_str()) if backend is not None else {"vocabulary": sorted(self.tokenizer.get_vocab().items())}
+        )
+        for passing in ("truncation", "padding"):
+            tree.pop(passing, None)  # these follow the latest call, not the vocabulary
+        tree["class"] = type(self.tokenizer).__name__
+        tree["options"] = [
+            self.family,
+            self.head,
+            self.tail,
+            self.answer_head,
+            self.answer_tail,
+            self.end,
+            self.start,
+            self.forced,
+        ]
+        tree["chat"] = None if self.chat is None else self.chat.template
+        return blake2b(json.dumps(tree, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+    def _answer(self, example: Example, answer: str | None) -> str:
+        said = example.target if answer is None else answer
+        if not said and (answer is None or self.family == "masked"):
+            raise UserError(
+                f"example `{example.id or '(without id)'}` has nothing to learn: its target is empty",
+                "fill the target in, or leave the example out",
+            )
+        return said
+
+    def _shown(self, example: Example, everything: bool) -> tuple[list[int], list[bool]]:
+        """The ids before the answer, and for each whether an assistant said it earlier."""
+        earlier = any(message.role == "assistant" for message in example.messages)
+        if everything and earlier and self.chat is None:
+            raise UserError(
+                f"example `{example.id}` has earlier assistant turns, and without a chat template nothing ends a turn",
+                "set `model.chat` to a template, or `objective.turns: last`",
+            )
+        if self.family == "seq2seq":
+            ids = [*self.head, *spell(self.tokenizer, plain(example.messages)), *self.tail]
+            return ids, [False] * len(ids)
+        if self.chat is not None and example.messages:
+            return self._chatted(self.chat, example, earlier, everything)
+        text = plain(example.messages).rstrip()
+        ids = [*self.head, *spell(self.tokenizer, text)] if text else list(self.head)
+        if not ids:  # a causal network needs something to start from
+            ids = [_first(self.tokenizer.bos_token_id, self.end) or 0]
+        return ids, [False] * len(ids)
+
+    def _chatted(self, chat: ChatTemplate, example: Example, earlier: bool, everything: bool) -> tuple[list[int], list[bool]]:
+        """The conversation up to where the assistant speaks; each earlier turn is spelled as it was when it was said."""
+        text = chat.text(example.messages, ask=True)
+        turns = chat.turns(example.messages) if earlier else []
+        if turns is None and everything:
+            raise UserError(
+                f"example `{example.id}`: the chat template writes earlier turns otherwise than when they were said",
+                "such a template (it strips the thinking) can learn one turn at a time: set `objective.turns: last`",
+            )
+        ids: list[int] = []
+        said_before: list[bool] = []
+        done = ""
+        for turn in turns or []:
+            for part, said in ((turn.shown, False), (turn.said, True)):
+                more = follow(self.tokenizer, done, ids, part).ids
+                done += part
+                ids += more
+                said_before += [said] * len(more)
+        more = follow(self.tokenizer, done, ids, text[len(done) :]).ids if text[len(done) :] else []
+        ids += more
+        said_before += [False] * len(more)
+        head = [] if ids[: len(self.head)] == list(self.head) else list(self.head)
+        return [*head, *ids], [*[False] * len(head), *said_before]
+
+    def _said(self, example: Example, row: Sequence[int], said: str) -> tuple[Spelt, int]:
+        """The answer's ids behind the row, and where in the spelled text the answer begins."""
+        if self.chat is not None and example.messages:
+            shown = self.chat.text(example.messages, ask=True)
+            completion, begin = self.chat.completion(example.messages, shown, said)
+            bare = row if spell(self.tokenizer, shown)[: len(self.head)] == list(self.head) else row[len(self.head) :]
+            return follow(self.tokenizer, shown, bare, completion), begin
+        prompt = plain(example.messages)
+        shown = prompt.rstrip()
+        between = prompt[len(shown) :] + join(prompt, said)
+        bare = row[len(self.head) :] if shown else []
+        return follow(self.tokenizer, shown, bare, between + said), len(between)
+
+    def _alone(self, said: str) -> tuple[list[int], list[int]]:
+        spelt = follow(self.tokenizer, "", [], said)
+        return spelt.ids, spelt.starts
+
+    def _masked(self, row: Sequence[int], ids: Sequence[int], weights: Sequence[float], example: Example) -> Tokens:
+        """The answer under masks, each to be filled in."""
+        assert self.mask is not None
+        if not ids:
+            raise UserError(
+                f"example `{example.id}` has a target that the tokenizer spells with no piece at all", "change the target"
+            )
+        inputs = [*row, *[self.mask] * len(ids), *self.tail]
+        counted = [id_ if weight > 0 else IGNORED for id_, weight in zip(ids, weights, strict=True)]
+        targets = [*[IGNORED] * len(row), *counted, *[IGNORED] * len(self.tail)]
+        if all(weight in (0.0, 1.0) for weight in weights):
+            return sequence.masked(inputs, targets)
+        return Tokens(tuple(inputs), tuple(targets), (*[0.0] * len(row), *weights, *[0.0] * len(self.tail)))
+
+
+def marked(tokens: Tokens, renderer: Renderer) -> list[tuple[str, float]]:
+    """Every token of a sequence as a readable piece, with its weight in the loss: what `show` prints.
+
+    Of an encoder-decoder network: the source, then the answer. Of a masked network: the answer where the masks stand.
+    """
+    weights = tokens.weights or tuple(float(target != IGNORED) for target in tokens.targets)
+    weights = tuple(weight if target != IGNORED else 0.0 for weight, target in zip(weights, tokens.targets, strict=True))
+    if renderer.family == "masked":
+        ids = [target if target != IGNORED else id_ for id_, target in zip(tokens.inputs, tokens.targets, strict=True)]
+        return list(zip(renderer.pieces(ids), weights, strict=True))
+    following = [*tokens.inputs[1:], tokens.targets[-1]]
+    ids = [target if target != IGNORED else id_ for id_, target in zip(following, tokens.targets, strict=True)]
+    ahead = list(tokens.source) if tokens.source else [tokens.inputs[0]]
+    shown = [(word, 0.0) for word in renderer.pieces(ahead)]
+    return shown + [
+        (word, weight) for word, weight, id_ in zip(renderer.pieces(ids), weights, ids, strict=True) if id_ != IGNORED
+    ]
+
+
+def _weights(starts: Sequence[int], example: Example, answer: str | None) -> list[float]:
+    """Weight of each token: that of the span which covers its first character. Spans belong to the target alone."""
+    if answer is not None and answer != example.target:
+        return [1.0] * len(starts)
+    weights = [1.0] * len(starts)
+    for span in example.weights:
+        for place, start in enumerate(starts):
+            if span.start <= start < span.end:
+                weights[place] = span.weight
+    return weights
+
+
+def _around(tokenizer: Tokenizer, answer: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Special ids before and behind a text (a source, or an answer), as the tokenizer itself puts them."""
+    options = {"truncation": False, "padding": False, "verbose": False}
+    bare = tokenizer("a", add_special_tokens=False, **options)["input_ids"]
+    whole = tokenizer(text_target="a", **options)["input_ids"] if answer else tokenizer("a", **options)["input_ids"]
+    for place in range(len(whole) - len(bare) + 1):
+        if bare and whole[place : place + len(bare)] == bare:
+            return tuple(whole[:place]), tuple(whole[place + len(bare) :])
+    return (), ()
+
+
+def _ids(value: int | Iterable[int] | None) -> list[int]:
+    """An id, a list of ids or None, as a list."""
+    return [] if value is None else [int(v) for v in value] if isinstance(value, Iterable) else [int(value)]
+
+
+def _first(*values: int | None) -> int | None:
+    """The first that is there."""
+    return next((value for value in values if value is not None), None)

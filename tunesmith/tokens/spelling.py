@@ -1,0 +1,96 @@
+"""Text in ids, and ids in text, without special tokens: what all kinds of tokenizers have in common.
+
+A tokenizer here is a transformers tokenizer: byte-level, SentencePiece-like or WordPiece, fast or slow.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+ANCHORS = (".", "a", "\n", ")", "0", "the")
+METASPACE = "▁"
+
+Tokenizer: TypeAlias = Any  # of transformers, which has no types of its own
+
+
+@dataclass(frozen=True)
+class Spelt:
+    """Ids of a text that stands behind another, and for each id the place in the text of its first visible character."""
+
+    ids: list[int]
+    starts: list[int]
+
+
+def spell(tokenizer: Tokenizer, text: str) -> list[int]:
+    """Bare ids of a text. A limit that is set in the tokenizer's own file is not applied: nothing is cut in silence."""
+    ids: list[int] = tokenizer(text, add_special_tokens=False, truncation=False, padding=False, verbose=False)["input_ids"]
+    return ids
+
+
+def follow(tokenizer: Tokenizer, shown: str, shown_ids: Sequence[int], said: str) -> Spelt:
+    """Spell `said` as it stands behind `shown`, whose ids are given and stay as they are.
+
+    Both texts are spelled at once, and what follows `shown_ids` is `said`. Where the end of `shown` would melt into the
+    beginning of `said` (":" and a newline are one piece in some vocabularies), `said` is spelled behind another text.
+    The network then learns to go on from just those ids that it will be shown.
+    """
+    ids, starts = _spell_with_starts(tokenizer, shown + said)
+    count = len(shown_ids)
+    if ids[:count] == list(shown_ids):
+        return Spelt(ids[count:], [max(start - len(shown), 0) for start in starts[count:]])
+    for anchor in ANCHORS:
+        alone = spell(tokenizer, anchor)
+        ids, starts = _spell_with_starts(tokenizer, anchor + said)
+        if ids[: len(alone)] == alone and (len(ids) > len(alone) or not said):
+            return Spelt(ids[len(alone) :], [max(start - len(anchor), 0) for start in starts[len(alone) :]])
+    return Spelt(*_spell_with_starts(tokenizer, said))
+
+
+def _spell_with_starts(tokenizer: Tokenizer, text: str) -> tuple[list[int], list[int]]:
+    """Ids of a text, and where in it each one's first visible character stands."""
+    if not tokenizer.is_fast:
+        ids = spell(tokenizer, text)
+        ends = [len(tokenizer.decode(ids[:count], clean_up_tokenization_spaces=False)) for count in range(len(ids))]
+        return ids, [_visible(text, min(end, len(text)), len(text)) for end in ends]
+    spelt = tokenizer(
+        text, add_special_tokens=False, return_offsets_mapping=True, truncation=False, padding=False, verbose=False
+    )
+    return spelt["input_ids"], [_visible(text, start, end) for start, end in spelt["offset_mapping"]]
+
+
+def _visible(text: str, start: int, end: int) -> int:
+    """The first place in [start, end) that is no whitespace; `start` where there is none.
+
+    Kinds of tokenizers differ in whether the blank before a word belongs to the word's span; its first letter always does.
+    """
+    return next((place for place in range(start, end) if not text[place].isspace()), start)
+
+
+def piece(tokenizer: Tokenizer, id_: int) -> str:
+    """One id as a person reads it: a leading blank is a blank; a byte that is no whole character reads <0xE2>."""
+    token: str | None = tokenizer.convert_ids_to_tokens(id_)
+    if token is None:
+        return f"<{id_}>"
+    if id_ in tokenizer.all_special_ids or id_ in tokenizer.added_tokens_decoder:
+        return token
+    if _is_byte_level(tokenizer):
+        raw = bytes(_BYTES[letter] for letter in token if letter in _BYTES)
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError:
+            return "".join(f"<0x{byte:02X}>" for byte in raw)
+    return token.replace(METASPACE, " ")
+
+
+def _is_byte_level(tokenizer: Tokenizer) -> bool:
+    return "ByteLevel" in repr(getattr(getattr(tokenizer, "backend_tokenizer", None), "decoder", ""))
+
+
+def _byte_letters() -> dict[str, int]:
+    """GPT-2's alphabet of bytes: printable bytes stand for themselves, the others for letters from U+0100 on."""
+    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(256 + place): byte for place, byte in enumerate(others)}
+
+
+_BYTES = _byte_letters()
