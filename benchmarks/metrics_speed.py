@@ -69,7 +69,8 @@ def empty_caches() -> None:
 
 
 def score_ours(metrics, answers, examples):
-    return [[metric.measure(*pair) for pair in zip(answers, examples, strict=True)] for metric in metrics]
+    rows = [[metric.measure(*pair) for metric in metrics] for pair in zip(answers, examples, strict=True)]
+    return [list(column) for column in zip(*rows, strict=True)]
 
 
 def rouge_sides(stem, answers, examples):

@@ -27,7 +27,7 @@ import numpy as np
 from tunesmith.data.example import Example
 from tunesmith.errors import UserError, did_you_mean
 from tunesmith.metrics.metric import Metric, Stats
-from tunesmith.metrics.ngrams import Counts, clipped_matches, count_ngrams, largest_counts
+from tunesmith.metrics.ngrams import Counts, count_matches, count_ngrams, largest_counts
 from tunesmith.run import Answer
 
 ORDERS = (1, 2, 3, 4)
@@ -35,8 +35,11 @@ SMOOTHINGS: dict[str, float] = {"exp": 0.0, "floor": 0.1, "add-k": 1.0, "none": 
 
 Tokens = tuple[str, ...]
 
-# sacreBLEU's four rules, in order; its first one also widens every space, which changes nothing.
-_SYMBOL = re.compile(r"([!-&(-+:-@\[-`{-~/])")
+# sacreBLEU's four rules, in order; its first one also widens every space, which changes nothing. The second and third come to
+# "points stand alone" where no point has a neighbour that is a point, or digits on both sides.
+_SYMBOL = re.compile(r"[!-&(-+:-@\[-`{-~/]")
+_SPACED = {code: f" {chr(code)} " for code in range(128) if _SYMBOL.match(chr(code))}
+_HARD_POINT = re.compile(r"[.,][.,]|[0-9][.,][0-9]")
 _POINT_AFTER = re.compile(r"([^0-9])([.,])")
 _POINT_BEFORE = re.compile(r"([.,])([^0-9])")
 _DASH = re.compile(r"([0-9])(-)")
@@ -116,7 +119,7 @@ def bleu_counts(said: Tokens, meant: tuple[Tokens, ...]) -> tuple[float, ...]:
     nearest = min((abs(len(said) - len(tokens)), len(tokens)) for tokens in meant)[1]
     matches = [0, 0, 0, 0]
     for order in ORDERS:
-        found = clipped_matches(count_ngrams(said, order), _reference_ngrams(meant, order))
+        found = count_matches(said, order, _reference_ngrams(meant, order))
         if not found:
             break  # without a match of n tokens there is none of n + 1
         matches[order - 1] = found
@@ -130,7 +133,7 @@ def sentence_bleu(said: str, references: Sequence[str], smooth: str = "exp", low
     return metric.total(np.array([bleu_counts(tokenize_13a(said, lowercase), meant)], dtype=np.float64))
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 13)
 def tokenize_13a(text: str, lowercase: bool = False) -> Tokens:
     """Tokens as mteval-v13a has them: punctuation stands alone, except points and commas between digits.
 
@@ -141,15 +144,19 @@ def tokenize_13a(text: str, lowercase: bool = False) -> Tokens:
     text = text.replace("<skipped>", "").replace("-\n", "").replace("\n", " ")
     for escaped, character in (("&quot;", '"'), ("&amp;", "&"), ("&lt;", "<"), ("&gt;", ">")) if "&" in text else ():
         text = text.replace(escaped, character)
-    text = _SYMBOL.sub(r" \1 ", f" {text} ")
-    if "." in text or "," in text:
+    text = f" {text} "
+    if _SYMBOL.search(text):
+        text = text.translate(_SPACED)
+    if _HARD_POINT.search(text):
         text = _POINT_BEFORE.sub(r" \1 \2", _POINT_AFTER.sub(r"\1 \2 ", text))
+    else:
+        text = text.replace(".", " . ").replace(",", " , ")
     if "-" in text:
         text = _DASH.sub(r"\1 \2 ", text)
     return tuple(text.split())
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 13)
 def _reference_ngrams(meant: tuple[Tokens, ...], order: int) -> Counts:
     return largest_counts(count_ngrams(tokens, order) for tokens in meant)
 

@@ -7,15 +7,29 @@ from typing import Any
 Counts = Mapping[Any, int]
 
 
-def count_ngrams(tokens: Sequence[str], order: int) -> Counter[Hashable]:
-    """How often each run of `order` tokens occurs. A run of one is the token itself, a longer one a tuple.
+def list_ngrams(tokens: Sequence[str], order: int) -> Sequence[Hashable]:
+    """Every run of `order` tokens. A run of one is the token itself, a longer one a tuple.
 
-    >>> count_ngrams(["a", "b", "a", "b"], 2)
-    Counter({('a', 'b'): 2, ('b', 'a'): 1})
+    >>> list_ngrams(["a", "b", "a", "b"], 2)
+    [('a', 'b'), ('b', 'a'), ('a', 'b')]
     """
-    if order == 1:
-        return Counter(tokens)
-    return Counter(zip(*(tokens[start:] for start in range(order)), strict=False))
+    return tokens if order == 1 else list(zip(*[tokens[start:] for start in range(order)], strict=False))
+
+
+def count_ngrams(tokens: Sequence[str], order: int) -> Counter[Hashable]:
+    """How often each run of `order` tokens occurs."""
+    return Counter(list_ngrams(tokens, order))
+
+
+def count_matches(tokens: Sequence[str], order: int, meant: Counts) -> int:
+    """Clipped matches of the runs of `order` tokens; as a rule none occurs twice, and then there is nothing to count."""
+    grams = list_ngrams(tokens, order)
+    distinct = set(grams)
+    shared = distinct.intersection(meant)
+    if not shared or len(distinct) == len(grams):
+        return len(shared)
+    said = Counter(grams)
+    return sum(min(said[gram], meant[gram]) for gram in shared)
 
 
 def clipped_matches(said: Counts, meant: Counts) -> int:

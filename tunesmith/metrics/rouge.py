@@ -27,7 +27,7 @@ from tunesmith.data.example import Example
 from tunesmith.errors import UserError, did_you_mean
 from tunesmith.metrics.alignment import common_length, common_places, places
 from tunesmith.metrics.metric import Metric, Stats
-from tunesmith.metrics.ngrams import Counts, clipped_matches, count_ngrams
+from tunesmith.metrics.ngrams import Counts, clipped_matches, count_matches, count_ngrams
 from tunesmith.run import Answer
 
 KINDS = (*"123456789", "L", "Lsum")
@@ -88,7 +88,7 @@ def rouge_scores(said: str, meant: str, kind: str, *, stem: bool = False, beta: 
         return _score(common_length(where, length, words), len(words), length, beta)
     order = int(kind)
     counts, length = _reference_ngrams(meant, stem, order)
-    found = clipped_matches(count_ngrams(words, order), counts)
+    found = count_matches(words, order, counts)
     return _score(found, max(len(words) - order + 1, 0), length, beta)
 
 
@@ -105,7 +105,7 @@ def f_measure(precision: float, recall: float, beta: float = 1.0) -> float:
     return (1 + beta**2) * precision * recall / (recall + beta**2 * precision)
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 13)
 def split_words(text: str, stem: bool = False) -> Words:
     """Lower-case words of a-z and 0-9; everything else separates them.
 
@@ -134,13 +134,13 @@ def _score(found: int, said: int, meant: int, beta: float) -> Scores:
     return precision, recall, f_measure(precision, recall, beta)
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 13)
 def _reference_ngrams(text: str, stem: bool, order: int) -> tuple[Counts, int]:
     words = split_words(text, stem)
     return count_ngrams(words, order), max(len(words) - order + 1, 0)
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 13)
 def _places(text: str, stem: bool) -> tuple[dict[Hashable, int], int]:
     words = split_words(text, stem)
     return places(words), len(words)
