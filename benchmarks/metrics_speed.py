@@ -4,8 +4,8 @@
 
 Each round times both sides one after the other, each first in every other round, and empties every cache before (sacreBLEU's
 too), so nothing is remembered from one round to the next. Reported: the median seconds of each side, and the median and range
-over rounds of their ratio. Before any timing every figure of every answer is compared: those of ROUGE must be equal to the
-last bit, BLEU to 1e-9.
+over rounds of their ratio. Before any timing the figures are compared: ROUGE of every answer must be equal to the last bit,
+BLEU of the whole corpus to 1e-9.
 
 Texts: dialogue summaries from the real data where it is at hand, else sentences drawn from a seeded list of words. "Answers"
 are the references with words dropped, doubled and exchanged, so that they overlap as a model's answers do.
