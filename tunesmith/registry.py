@@ -81,14 +81,19 @@ def find_values(name: str, package: str, kind: type[T]) -> list[T]:
 
 
 def described(package: str) -> dict[str, str]:
-    """Each plug-in's name and the first line of its file's docstring, read without importing it."""
+    """Each plug-in's name and the first line of its file's docstring, read without importing it.
+
+    Files of the folder that neither name the contract nor define a subclass of anything serve the others, and are left out.
+    """
     told = {}
+    contract = package.rpartition(".")[2].removesuffix("s").capitalize()
     for folder in _folders(package):
         for name in names(package):
             path = Path(folder) / f"{name}.py"
             path = path if path.is_file() else Path(folder) / name / "__init__.py"
-            text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-            told[name] = text.partition("\n")[0]
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            if any(_speaks_of(node, contract) for node in ast.walk(tree)):
+                told[name] = (ast.get_docstring(tree) or "").partition("\n")[0]
     return told
 
 
@@ -96,6 +101,14 @@ def package_of(kind: type) -> str:
     """The package whose files are plug-ins of `kind`: `tunesmith.methods` for `tunesmith.methods.method.Method`; else empty."""
     package, _, module = kind.__module__.rpartition(".")
     return package if module in NO_PLUGIN and package.endswith(f"{module}s") else ""
+
+
+def _speaks_of(node: ast.AST, contract: str) -> bool:
+    return (isinstance(node, ast.ClassDef) and bool(node.bases)) or (isinstance(node, ast.Name) and node.id == contract)
+
+
+def _speaks_of(node: ast.AST, contract: str) -> bool:
+    return (isinstance(node, ast.ClassDef) and bool(node.bases)) or (isinstance(node, ast.Name) and node.id == contract)
 
 
 def _folders(package: str) -> list[str]:

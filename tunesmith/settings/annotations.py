@@ -1,0 +1,108 @@
+"""Type annotations of settings: what they take, in pydantic's judgement and in words."""
+
+import inspect
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from tunesmith import registry
+from tunesmith.errors import did_you_mean
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """Marks a setting whose tree names a plug-in: `Annotated[str | Mapping[str, Any], Plugin("tunesmith.methods")]`."""
+
+    package: str
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One wrong setting: its dotted name, what is wrong with it, and a hint."""
+
+    where: str
+    problem: str
+    hint: str = ""
+
+
+class WrongError(Exception):
+    def __init__(self, *mistakes: Mistake) -> None:
+        super().__init__(*mistakes)
+        self.mistakes = mistakes
+
+
+@lru_cache(maxsize=512)
+def hints_of(kind: type) -> dict[str, Any]:
+    """Annotations of the fields that a tree may set."""
+    hints = get_type_hints(kind, include_extras=True)
+    return {one.name: hints[one.name] for one in fields(kind) if one.init}
+
+
+def required(kind: type) -> set[str]:
+    return {one.name for one in fields(kind) if one.init and one.default is MISSING and one.default_factory is MISSING}
+
+
+def is_leaf(hint: Any) -> bool:  # noqa: ANN401 - a type annotation
+    """Whether pydantic judges values of this annotation alone."""
+    origin = get_origin(hint)
+    if origin is Annotated:
+        return is_leaf(get_args(hint)[0])
+    if origin in (Union, types.UnionType):
+        return all(is_leaf(arm) for arm in get_args(hint))
+    if origin is Literal:
+        return True
+    kind = origin or hint
+    if not inspect.isclass(kind):
+        return False
+    if issubclass(kind, (str, Path)):
+        return True
+    return not (is_dataclass(kind) or issubclass(kind, (Mapping, Sequence)) or registry.package_of(kind))
+
+
+@lru_cache(maxsize=512)
+def _adapter(hint: Any) -> TypeAdapter[Any]:  # noqa: ANN401
+    return TypeAdapter(hint)
+
+
+def leaf(hint: Any, value: object, where: str) -> object:  # noqa: ANN401
+    """A single value by pydantic, strictly: text is no number, and 1.0 is no whole number."""
+    try:
+        return _adapter(hint).validate_python(value, strict=hint is not Path)
+    except ValidationError as error:
+        told = " or ".join(dict.fromkeys(one["msg"].replace("Input should be ", "") for one in error.errors()))
+        hint_text = ""
+        if isinstance(value, str) and get_origin(hint) is Literal:
+            hint_text = did_you_mean(value, (str(one) for one in get_args(hint)))
+        raise WrongError(Mistake(where.lstrip("."), f"found {shown(value)}, expected {told}", hint_text)) from None
+
+
+def expected(hint: Any) -> str:  # noqa: ANN401
+    """An annotation in words."""
+    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false", Path: "a path"}
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return expected(arguments[0])
+    if origin is Literal:
+        return " or ".join(f"`{one}`" for one in arguments)
+    if origin in (Union, types.UnionType):
+        return " or ".join(expected(arm) for arm in arguments if arm is not type(None))
+    kind = origin or hint
+    if inspect.isclass(kind) and kind not in names:
+        if issubclass(kind, Mapping) or is_dataclass(kind):
+            return "a mapping"
+        return "a list" if issubclass(kind, Sequence) else kind.__name__.lower()
+    return names.get(kind, str(hint))
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it."""
+    if value is None:
+        return "nothing"
+    text = repr(value) if isinstance(value, str) else str(value)
+    text = {"True": "true", "False": "false"}.get(text, text)
+    return f"`{text if len(text) <= 60 else text[:57] + '...'}`"
