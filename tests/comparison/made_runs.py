@@ -52,11 +52,11 @@ class Made:
 
 
 SYSTEMS = (
-    Made("Base", "none", 0.22, 0.0),
-    Made("Few-shot", "none", 0.40, 0.0, shots=2, memory=210_000_000, answering=0.058),
-    Made("Full fine-tuning", "full", 0.83, 0.15, TOTAL, 61.0, 342_000_000, 3_112_000, overfits=True),
-    Made("LoRA", "lora", 0.82, 0.06, 43_008, 43.5, 231_000_000, 181_000, 0.023),
-    Made("Prompt tuning", "prompt", 0.52, 0.02, 2_560, 52.0, 236_000_000, 11_400, 0.025),
+    Made("Base", "none", 0.06, 0.0),
+    Made("Few-shot", "none", 0.18, 0.0, shots=2, memory=210_000_000, answering=0.058),
+    Made("Full fine-tuning", "full", 0.56, 0.15, TOTAL, 61.0, 342_000_000, 3_112_000, overfits=True),
+    Made("LoRA", "lora", 0.54, 0.06, 43_008, 43.5, 231_000_000, 181_000, 0.023),
+    Made("Prompt tuning", "prompt", 0.30, 0.02, 2_560, 52.0, 236_000_000, 11_400, 0.025),
 )
 
 
@@ -75,7 +75,7 @@ def _make(folder: Path, made: Made, examples: int, seed: int) -> Run:
     _keep(run, MAIN, spoken)
     for place, task in enumerate(OTHERS):
         _keep(run, task, _chosen(place, 0.86 - 0.04 * place - made.lost * (0.4 + 0.25 * place), examples))
-    _keep(run, TEXT, _weighed(2.1 + made.lost * 1.6, examples))
+    _keep(run, TEXT, _weighed(2.1 + made.lost * 1.6, examples, seed))
     run.keep_world(**_world(made, run, examples, shots))
     return run
 
@@ -180,12 +180,12 @@ def _chosen(seed: int, accuracy: float, examples: int) -> list[Answer]:
     ]
 
 
-def _weighed(cross_entropy: float, texts: int) -> list[Answer]:
-    random = Random(5)
+def _weighed(cross_entropy: float, texts: int, seed: int) -> list[Answer]:
+    random, own = Random(5), Random(seed)
     said = []
     for place in range(texts):
         tokens = random.randint(80, 200)
-        logprob = -tokens * cross_entropy * random.uniform(0.8, 1.2)
+        logprob = -tokens * cross_entropy * (random.uniform(0.8, 1.2) + own.gauss(0, 0.08))
         stats = {"cross_entropy": (logprob, float(tokens))}
         said.append(Answer(f"text-{place}", "", "", "A quiet morning.", (), (), "weigh", 0, tokens, 0.01, logprob, stats))
     return said

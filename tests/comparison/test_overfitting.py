@@ -50,7 +50,7 @@ def test_nothing_trained_and_nothing_validated():
 
 
 def test_noise_of_white_noise_is_its_deviation():
-    assert noise(list(2.0 + np.random.default_rng(1).normal(0, 0.1, 400))) == pytest.approx(0.4, rel=0.2)
+    assert noise(list(2.0 + np.random.default_rng(1).normal(0, 0.1, 400))) == pytest.approx(0.5, rel=0.2)
     assert noise([2.0, 1.9, 2.1]) == pytest.approx(0.0095)
 
 

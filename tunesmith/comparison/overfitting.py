@@ -9,9 +9,10 @@ import numpy as np
 Verdict = Literal["overfits", "unstable", "still improving", "no sign", "not trained"]
 
 RULE = (
-    "A system overfits from step n when, from n on, at least two validations in a row lie above the lowest validation loss by "
-    "more than noise while the smoothed training loss is below its value at that lowest point. Noise is the larger of 0.5 % of "
-    "the lowest loss and four standard deviations of the curve's own jitter (from its median absolute third difference)."
+    "A system overfits from step n when two validations in a row from n on, and the mean of all from n to the end, lie above "
+    "the lowest validation loss by more than noise, while the smoothed training loss has fallen below its value at that lowest "
+    "point. Noise is the larger of 0.5 % of the lowest loss and five standard deviations of the curve's own jitter (from its "
+    "median absolute third difference)."
 )
 
 
@@ -69,13 +70,16 @@ def curve(steps: Sequence[Mapping[str, Any]], validations: Sequence[Mapping[str,
 
 
 def smoothed(losses: Sequence[float]) -> tuple[float, ...]:
-    """Running mean with exponential weights over about a twentieth of the run, unbiased at its start."""
-    keep = 1 - 1 / max(1.0, len(losses) / 20)
-    total = weight = 0.0
+    """Centred mean with triangular weights over a twentieth of the run to each side, narrower towards the ends.
+
+    A mean over the past alone would lag behind, and lie above the validation loss while both fall.
+    """
+    reach, values = max(1, len(losses) // 20), np.asarray(losses, dtype=np.float64)
     out = []
-    for loss in losses:
-        total, weight = keep * total + loss, keep * weight + 1
-        out.append(total / weight)
+    for place in range(len(values)):
+        side = min(reach, place, len(values) - 1 - place)
+        weights = side + 1 - np.abs(np.arange(-side, side + 1))
+        out.append(float(weights @ values[place - side : place + side + 1] / weights.sum()))
     return tuple(out)
 
 
@@ -88,7 +92,7 @@ def noise(validation: Sequence[float]) -> float:
     if len(validation) < 6:
         return floor
     jitter = 1.4826 * float(np.median(np.abs(np.diff(validation, n=3)))) / 20**0.5
-    return max(floor, 4 * jitter)
+    return max(floor, 5 * jitter)
 
 
 def judge(
@@ -98,7 +102,11 @@ def judge(
     best = int(np.argmin(validation))
     limit = validation[best] + noise(validation)
     risen = [loss > limit for loss in validation]
-    pairs = [place for place in range(best + 1, len(validation) - 1) if risen[place] and risen[place + 1]]
+    pairs = [
+        place
+        for place in range(best + 1, len(validation) - 1)
+        if risen[place] and risen[place + 1] and np.mean(validation[place:]) > limit
+    ]
     if pairs:
         before, after = (float(np.interp(validated[place], steps, smooth)) for place in (best, pairs[0] + 1))
         return ("overfits" if after < before else "unstable"), validated[pairs[0]]

@@ -96,7 +96,7 @@ def column(name: str, answers: Sequence[Answer], score: Score | None, metrics: M
         if score is None or np.isclose(value, score.value, rtol=1e-5, atol=1e-8, equal_nan=True):
             return Column(stats_NK, total)
     raise UserError(
-        f"`scores.json` says {score.value if score else None} for metric `{name}`, but the answers' statistics total to another",
+        f"`scores.json` says {score.value if score else None} for metric `{name}`, but the answers' statistics say otherwise",
         "answer the task again; or, where the metric is your own, give it in Python: `compare(runs, metrics={name: metric})`",
     )
 

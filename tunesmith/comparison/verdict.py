@@ -1,0 +1,144 @@
+"""The outcome in words, no stronger than the tests allow."""
+
+from collections.abc import Iterator
+
+from tunesmith.comparison import words
+from tunesmith.comparison.forgetting import Forgetting
+from tunesmith.comparison.system import System
+from tunesmith.comparison.table import Comparison, Difference
+
+
+def verdict(made: Comparison) -> str:
+    """One sentence: which way of tuning is worth it here, and what it costs."""
+    if len(made.systems) == 1:
+        only = made.scores[made.systems[0].name][made.headline.name]
+        return f"{made.systems[0].name} scores {words.score(only.value)} {words.label(made.headline.name)}; there is nothing to compare it with."
+    better = [system for system in made.systems if gain(made, system.name) > 0 and _significant(made, system.name)]
+    if not better:
+        return _nothing_shown(made)
+    best = max(better, key=lambda system: gain(made, system.name))
+    chosen = choice(made, best, better)
+    told = f"{chosen.name} is {words.score(gain(made, chosen.name))} {words.label(made.headline.name)} {_side(made)} {_the(made.baseline)}"
+    parts = [told, *_beside(made, chosen, best)]
+    return ", ".join(parts) + "."
+
+
+def choice(made: Comparison, best: System, better: list[System]) -> System:
+    """Of the systems that cannot be told from the best one, that with the fewest trained parameters."""
+    near = [system for system in better if system is best or not _told_apart(made, system, best)]
+    return min(near, key=lambda system: (system.cost.trained_parameters is None, system.cost.trained_parameters or 0))
+
+
+def gain(made: Comparison, system: str) -> float:
+    """How much better than the baseline under the headline metric; above zero is better whichever way the metric runs."""
+    difference = made.difference(system)
+    if difference is None:
+        return 0.0
+    return difference.value.value * (1 if made.headline.higher_is_better else -1)
+
+
+def asides(made: Comparison) -> list[str]:
+    """What else is to be known before the verdict is believed, a sentence each."""
+    return [*_precision(made), *_forgotten(made), *_learnt_by_heart(made), *_spent(made)]
+
+
+def _significant(made: Comparison, system: str) -> bool:
+    difference = made.difference(system)
+    return difference is not None and difference.significant
+
+
+def _told_apart(made: Comparison, one: System, other: System) -> bool:
+    difference = made.difference(one.name, other.name)
+    return difference is None or difference.significant
+
+
+def _side(made: Comparison) -> str:
+    return "above" if made.headline.higher_is_better else "below"
+
+
+def _the(name: str) -> str:
+    return "the base" if name.lower() == "base" else name
+
+
+def _beside(made: Comparison, chosen: System, best: System) -> Iterator[str]:
+    """How it stands to the best one, or to full tuning where it is the best itself, and at what price."""
+    full = next((s for s in made.systems if s.method == "full" and s is not chosen), None)
+    other = best if chosen is not best else full
+    difference = made.difference(chosen.name, other.name) if other else None
+    if other and difference:
+        yield _distance(made, difference, other)
+    shares = chosen.cost.share
+    if chosen.cost.trained_parameters == 0:
+        yield "without training anything"
+    elif shares is not None and shares < 0.999:
+        yield f"with {words.percent(shares)} of the parameters"
+    if other and other.tuned and chosen.tuned and chosen.cost.peak_memory_bytes and other.cost.peak_memory_bytes:
+        yield f"{words.percent(chosen.cost.peak_memory_bytes / other.cost.peak_memory_bytes)} of its memory"
+
+
+def _distance(made: Comparison, difference: Difference, other: System) -> str:
+    ahead = difference.value.value * (1 if made.headline.higher_is_better else -1)
+    if not difference.significant:
+        furthest = max(abs(difference.value.low), abs(difference.value.high))
+        return f"not told apart from {_inside(other.name)} (at most {words.score(furthest)} away)"
+    return f"{words.score(abs(ahead))} {'better' if ahead > 0 else 'worse'} than {_inside(other.name)}"
+
+
+def _inside(name: str) -> str:
+    """A system's name within a sentence: `Full fine-tuning` loses its capital, `LoRA` keeps them."""
+    return name[0].lower() + name[1:] if name[1:].islower() or name[1:].replace(" ", "").replace("-", "").islower() else name
+
+
+def _nothing_shown(made: Comparison) -> str:
+    """No system is shown to be better: say how far the nearest got, and what could have been seen."""
+    best = max((s.name for s in made.systems if s.name != made.baseline), key=lambda name: gain(made, name))
+    difference = made.difference(best)
+    assert difference is not None
+    seen = f"; the test could see {words.score(difference.smallest)}" if difference.smallest == difference.smallest else ""
+    if difference.value.value == 0:
+        return f"No difference: no system scores above {_the(made.baseline)} on {words.label(made.headline.name)}."
+    return (
+        f"No system is shown to be better than {_the(made.baseline)} on {words.label(made.headline.name)}: "
+        f"{best} comes nearest with {words.signed(difference.value.value)}{seen}, on {len(made.rows)} answers."
+    )
+
+
+def _precision(made: Comparison) -> Iterator[str]:
+    seen = [d.smallest for d in made.differences if d.metric == made.headline.name and d.smallest == d.smallest]
+    if seen:
+        yield (
+            f"On these {len(made.rows):,} examples a difference of {words.score(max(seen))} {words.label(made.headline.name)} between two "
+            f"systems is found 8 times in 10; smaller ones may stay unseen."
+        )
+
+
+def _forgotten(made: Comparison) -> Iterator[str]:
+    known = [lost for lost in made.forgetting if lost.overall is not None]
+    if not known:
+        return
+    sure = [lost for lost in known if lost.overall and lost.overall.low > 0]
+    if not sure:
+        yield "No system is shown to forget other tasks."
+        return
+    said = "; ".join(f"{lost.system} {_amount(lost)}" for lost in known)
+    yield f"Forgotten on other tasks, as a mean over clusters: {said}."
+
+
+def _amount(lost: Forgetting) -> str:
+    assert lost.overall is not None
+    return f"{words.score(lost.overall.value)} ({words.score(lost.overall.low)} to {words.score(lost.overall.high)})"
+
+
+def _learnt_by_heart(made: Comparison) -> Iterator[str]:
+    for system, curve in made.curves.items():
+        if curve.verdict in ("overfits", "unstable"):
+            yield f"{system} {curve.in_words()}; its best step is {curve.best_step}."
+        if curve.verdict == "still improving":
+            yield f"{system} was {curve.in_words()}."
+
+
+def _spent(made: Comparison) -> Iterator[str]:
+    for system in made.systems:
+        if system.shots and system.cost.context_tokens:
+            of = f", {words.percent(system.cost.context_tokens / system.cost.window)} of the window" if system.cost.window else ""
+            yield f"{system.name} spends {words.count(system.cost.context_tokens)} tokens of every prompt on its examples{of}."
