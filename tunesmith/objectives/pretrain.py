@@ -26,13 +26,15 @@ class Pretrain(Objective):
 
     noise: share of the tokens that are hidden, for networks that fill in.
     span:  mean length of a hidden span in tokens, for encoder-decoder networks.
+    ended: whether a text's end is learnt too, for causal networks: right for whole documents, wrong for windows of one.
     """
 
     noise: Annotated[float, Field(gt=0, lt=1)] = 0.15
     span: Annotated[float, Field(ge=1)] = 3.0
+    ended: bool = True
 
     def render(self, placed: Placed, renderer: Renderer) -> Sequence[Tokens]:
-        ids = renderer.text(plain_text(placed.example))
+        ids = renderer.text(plain_text(placed.example), ended=self.ended and renderer.family == "causal")
         if renderer.family == "causal":
             return (causal(ids, [0.0] + [1.0] * (len(ids) - 1)),)
         dice = random.Random(f"{placed.seed}:{placed.place}")  # noqa: S311
