@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from tunesmith.errors import UserError
+from tunesmith.generation.quiet import quiet
 from tunesmith.generation.sampling import Sampling, draws, penalise, pick
 from tunesmith.generation.slots import Ends, Slot, Spoken, Tallies
 from tunesmith.models.model import Model
@@ -20,7 +21,7 @@ from tunesmith.models.speech import Speech
 OnDone = Callable[[int, Spoken], None]
 
 
-def generate(
+def generate(  # noqa: PLR0917
     model: Model,
     prompts: Sequence[Sequence[int]],
     sampling: Sampling | None = None,
@@ -28,7 +29,7 @@ def generate(
     adapters: Sequence[str] | None = None,
     on_done: OnDone | None = None,
 ) -> list[Spoken]:
-    """Answers in the order of the prompts. The model's training mode is put back afterwards.
+    """Answers in the order of the prompts. Training mode and random state are left as they were.
 
     Args:
         model: of the causal or the encoder-decoder family.
@@ -40,13 +41,8 @@ def generate(
     """
     assert adapters is None or len(adapters) == len(prompts), "an adapter for every prompt"
     assert rows > 0
-    training = model.training
-    model.eval()
-    try:
-        with torch.inference_mode():
-            return _Engine(model, sampling or Sampling(), rows, on_done).run(prompts, adapters)
-    finally:
-        model.train(training)
+    with quiet(model):
+        return _Engine(model, sampling or Sampling(), rows, on_done).run(prompts, adapters)
 
 
 class _Engine:
@@ -59,6 +55,7 @@ class _Engine:
         self.slots: list[Slot] = []
         self.tallies = Tallies.empty(model.device)
         self.spoken: dict[int, Spoken] = {}
+        self.next_B = torch.zeros(0, dtype=torch.long, device=model.device)
         self.clock = 0.0  # seconds of a row that has been there all along
 
     def run(self, prompts: Sequence[Sequence[int]], adapters: Sequence[str] | None) -> list[Spoken]:
@@ -112,7 +109,7 @@ class _Engine:
         self.slots += cohort
         ids_n = self._say(logits_nV, cohort, slice(before, None))
         fresh = torch.tensor(ids_n, device=self.model.device)
-        self.next_B = torch.cat([self.next_B, fresh]) if before else fresh
+        self.next_B = torch.cat([self.next_B, fresh])
         seconds = (time.perf_counter() - start) / len(cohort)
         for slot in cohort:
             slot.entered = self.clock - seconds
@@ -180,7 +177,6 @@ class _Engine:
 def _ends(model: Model, sampling: Sampling) -> Ends:
     """What ends an answer of this model: the renderer's stops, and what its generation settings force (BART)."""
     config: Any = getattr(model.network, "generation_config", None)
-    first = getattr(config, "forced_bos_token_id", None) if model.family == "seq2seq" else None
     last = getattr(config, "forced_eos_token_id", None)
     last = last[0] if isinstance(last, list) else last
-    return Ends(frozenset(model.renderer.stops), sampling.stop, first, last, model.renderer.say)
+    return Ends(frozenset(model.renderer.stops), sampling.stop, model.renderer.forced, last, model.renderer.say)

@@ -8,7 +8,6 @@ Dimension key: B rows, n rows that enter, H heads, C columns, U columns of the s
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -38,7 +37,7 @@ class Columns(CacheLayerMixin):
         self.is_initialized = True
         self._look()
 
-    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+    def update(self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object) -> tuple[Tensor, Tensor]:
         """Append the states of new tokens to every row; the states of all tokens, [B, H, C, E]."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
@@ -65,11 +64,10 @@ class Columns(CacheLayerMixin):
             return
         entering, wide = keys.shape[0], keys.shape[2]
         rows, left = self.rows + entering, max(0, wide - self.width)
+        # What stands left of a row's first token meets a factor of zero in the attention, so it has to be finite: old
+        # numbers will do, and a larger buffer starts with zeros.
         if rows > self.key_buffer.shape[0] or left > self.first:
             self._grow(rows, self.width, left)
-        else:
-            # Masked columns still meet a factor of zero in the attention: they have to hold finite numbers, old ones will do.
-            pass
         self.first -= left
         self.key_buffer[self.rows : rows, :, self.last - wide : self.last] = keys
         self.value_buffer[self.rows : rows, :, self.last - wide : self.last] = values
