@@ -34,8 +34,8 @@ class LowRank(Delta):
 
     def after(self, x: Tensor, y: Tensor, virtual: Tensor) -> Tensor:
         x = F.dropout(x.to(self.a_RI.dtype), self.dropout, self.training)
-        # Scaling the R values in the middle costs least.
-        return y + F.linear(F.linear(x, self.a_RI) * self.scale, self.b_OR).to(y.dtype)
+        # Scaling the R values in the middle costs least; y is the linear map's fresh output and may be added to in place.
+        return y.add_(F.linear(F.linear(x, self.a_RI) * self.scale, self.b_OR))
 
     def fold(self, weight_OI: Tensor) -> Tensor:
         return weight_OI + self.scale * (self.b_OR @ self.a_RI)

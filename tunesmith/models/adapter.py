@@ -45,7 +45,7 @@ class Adapter(nn.Module):
         for site in self.sites.values():
             if site.role == "head":
                 raise UserError(
-                    f"`{type(method).__name__}` stands at `{site.path}`, the vocabulary head, which is not computed as a module",
+                    f"`{type(method).__name__}` stands at `{site.path}`, the vocabulary head, where no delta can stand",
                     "leave it out of `method.on`",
                 )
         if not self.deltas and not self.freed and not self._head and type(method) is not Method:
@@ -132,7 +132,7 @@ def _by_row(x: Tensor, routing: Routing, rows: Tensor | None) -> Tensor:
     """[B, T, ...] of what some networks (OPT) fold to [B * T, ...] on the way."""
     if rows is None or len(x) == routing.count:
         return x
-    return x.unflatten(0, (routing.count, -1))
+    return x.view(routing.count, -1, *x.shape[1:])
 
 
 def _virtual(routing: Routing, source: bool, y: Tensor) -> Tensor:

@@ -51,13 +51,15 @@ PACKS = {
 }
 # Networks that were tried and fail it.
 UNPACKED: dict[str, str] = {"opt": "OPT makes its mask without looking at positions, so packed sequences would see each other"}
+# Networks whose logits are proved equal to ours by a law; any other is tried when it is loaded.
+PROVED = PACKS | UNPACKED.keys() | {"t5", "bart", "bert", "roberta", "distilbert"}
 # Attention that keeps packed sequences apart by positions alone, in every row.
 ISOLATING = {"eager", "sdpa", "flex_attention"}
 
 # Learned positions that do not start at 0: these count from behind the padding id.
 OFFSET = {"roberta", "xlm-roberta", "camembert", "roberta-prelayernorm", "longformer", "mpnet"}
-# Networks whose forward takes no positions: they count from the first token of the row by themselves.
-UNBOUNDED = {"t5", "mt5", "umt5", "longt5", "bloom", "switch_transformers"}  # relative positions: no longest row
+# Relative positions: no longest row.
+UNBOUNDED = {"t5", "mt5", "umt5", "longt5", "bloom", "switch_transformers"}
 
 
 @dataclass(frozen=True)
@@ -167,9 +169,8 @@ def masked(network: nn.Module, batch: Batch) -> Tensor:
 CALLS: dict[Family, Callable[[nn.Module, Batch], Tensor]] = {"causal": causal, "seq2seq": seq2seq, "masked": masked}
 
 
-def window(network: nn.Module) -> int | None:
+def window(config: Any) -> int | None:
     """Most tokens of a row, virtual tokens included; None: no limit."""
-    config: Any = network.config
     if config.model_type in UNBOUNDED:
         return None
     longest = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)

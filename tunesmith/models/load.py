@@ -10,8 +10,11 @@ from typing import Any, Literal
 import torch
 
 from tunesmith.errors import UserError, did_you_mean
-from tunesmith.models.families import Family, family_of
+from tunesmith.models import weights
+from tunesmith.models.families import PROVED, Family, family_of, window
 from tunesmith.models.model import Model
+from tunesmith.models.prove import prove
+from tunesmith.tokens.renderer import Renderer
 
 ASSETS = Path(__file__).parent.parent / "assets"
 TOWN = ("t5", "llama", "bert")
@@ -26,7 +29,9 @@ class ModelSettings:
     dtype:     `auto` is float32 on a CPU, and what the file has elsewhere.
     revision:  of a hub repository.
     trust_remote_code: run code that comes with the network.
+    chat:      `auto` (the tokenizer's chat template, where it has one and the network is causal), `none`, or a Jinja template.
     attention: transformers' name of an implementation (`sdpa`, `eager`, `flex_attention`); null: its own choice.
+    random:    start from random weights (by torch's random state): only the config and the tokenizer are read.
     """
 
     path: str = "town/t5"
@@ -35,7 +40,9 @@ class ModelSettings:
     quantize: Literal["none"] = "none"
     revision: str | None = None
     trust_remote_code: bool = False
+    chat: str = "auto"
     attention: str | None = None
+    random: bool = False
 
 
 def load(source: ModelSettings, outputs: int = 0, device: torch.device | str | None = None) -> Model:
@@ -46,18 +53,31 @@ def load(source: ModelSettings, outputs: int = 0, device: torch.device | str | N
     """
     where = best_device() if device is None else torch.device(device)
     path, run = _place(source.path)
-    if run is not None and (run / "adapter").is_dir():
-        from tunesmith.models.weights import load_adapter
-
-        model = load(replace(source, path=base_of(run / "adapter")), outputs, where)
-        load_adapter(run / "adapter", model, "run")
+    if run is not None:
+        adapter = run / "adapter"
+        model = load(replace(source, path=base_of(adapter)), outputs or weights.head_outputs(adapter), where)
+        weights.load_adapter(adapter, model, "run")
         return model
-    model = Model(*_parts(path, source, where), outputs)
-    if (Path(path) / "head.safetensors").is_file():
-        from tunesmith.models.weights import load_head
-
-        load_head(Path(path), model)
+    config = _config(path, source)
+    family = _family(config, source)
+    _refuse_pickles(path)
+    network = _network(path, source, family, where)
+    model = Model(network, _renderer(path, source, family, network), family, outputs or weights.head_outputs(Path(path)))
+    model.source = str(Path(path).resolve()) if Path(path).is_dir() and not source.path.startswith("town/") else source.path
+    if weights.head_outputs(Path(path)):
+        weights.load_head(Path(path), model)
+    if config.model_type not in PROVED:
+        prove(model)
     return model.eval()
+
+
+def load_renderer(source: ModelSettings) -> tuple[Renderer, int | None]:
+    """The renderer, and the most tokens of a row, without reading any weights."""
+    path, run = _place(source.path)
+    if run is not None:
+        return load_renderer(replace(source, path=base_of(run / "adapter")))
+    config = _config(path, source)
+    return _renderer(path, source, _family(config, source), None, config), window(config)
 
 
 def best_device() -> torch.device:
@@ -104,17 +124,20 @@ def _place(path: str) -> tuple[str, Path | None]:
     return str(folder) if folder.is_dir() else path, None
 
 
-def _parts(path: str, source: ModelSettings, device: torch.device) -> tuple[Any, Any, Family]:
-    """(network, renderer, family)"""
+def _hub(source: ModelSettings) -> dict[str, Any]:
+    return {"revision": source.revision, "trust_remote_code": source.trust_remote_code}
+
+
+def _config(path: str, source: ModelSettings) -> Any:
+    from transformers import AutoConfig
+
+    with _told(source.path):
+        return AutoConfig.from_pretrained(path, **_hub(source))
+
+
+def _network(path: str, source: ModelSettings, family: Family, device: torch.device) -> Any:
     import transformers
 
-    from tunesmith.tokens.renderer import Renderer
-
-    hub = {"revision": source.revision, "trust_remote_code": source.trust_remote_code}
-    with _told(source.path):
-        config = transformers.AutoConfig.from_pretrained(path, **hub)
-    family = _family(config, source)
-    _refuse_pickles(path)
     kinds = {
         "causal": transformers.AutoModelForCausalLM,
         "seq2seq": transformers.AutoModelForSeq2SeqLM,
@@ -122,9 +145,24 @@ def _parts(path: str, source: ModelSettings, device: torch.device) -> tuple[Any,
     }
     more = {"attn_implementation": source.attention} if source.attention else {}
     with _told(source.path):
-        network = kinds[family].from_pretrained(path, dtype=_dtype(source, device), use_safetensors=True, **hub, **more)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(path, **hub)
-    return network.to(device).eval(), Renderer(tokenizer, family, network.config), family
+        network = kinds[family].from_pretrained(
+            path, dtype=_dtype(source, device), use_safetensors=True, **_hub(source), **more
+        )
+    return network.to(device)
+
+
+def _renderer(path: str, source: ModelSettings, family: Family, network: Any, config: Any = None) -> Renderer:
+    from transformers import AutoTokenizer, GenerationConfig
+
+    with _told(source.path):
+        tokenizer = AutoTokenizer.from_pretrained(path, **_hub(source))
+    if network is not None:
+        return Renderer.of(tokenizer, family, network.config, network.generation_config, source.chat)
+    try:
+        generation = GenerationConfig.from_pretrained(path, revision=source.revision)
+    except OSError:  # it may come without one
+        generation = None
+    return Renderer.of(tokenizer, family, config, generation, source.chat)
 
 
 def _family(config: Any, source: ModelSettings) -> Family:

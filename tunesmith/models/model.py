@@ -6,7 +6,7 @@ Dimension key: B rows, T tokens a row, D hidden size, N targets, S sequences, K 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,9 +20,7 @@ from tunesmith.models.logprobs import target_logprobs
 from tunesmith.models.routing import Routing, calling, checkpointed
 from tunesmith.tokens.batch import Batch
 from tunesmith.tokens.packing import Room
-
-if TYPE_CHECKING:
-    from tunesmith.tokens.renderer import Renderer
+from tunesmith.tokens.renderer import Renderer
 
 
 class Model(nn.Module):
@@ -37,10 +35,11 @@ class Model(nn.Module):
     Attributes:
         head:     the further head, or None.
         active:   adapter of the batches that name none; "" is the bare network.
+        source:   where the network came from: a folder, a hub name, `town/t5`.
         starting: adapter that `reference` reads; "" is the bare network.
     """
 
-    def __init__(self, network: nn.Module, renderer: "Renderer", family: families.Family, outputs: int = 0) -> None:
+    def __init__(self, network: nn.Module, renderer: Renderer, family: families.Family, outputs: int = 0) -> None:
         super().__init__()
         self.network: Any = network
         self.renderer = renderer
@@ -57,6 +56,7 @@ class Model(nn.Module):
         self._registered = nn.ModuleDict()  # the same, under names that modules may have
         self.active = ""
         self.starting = ""
+        self.source = str(getattr(network.config, "_name_or_path", ""))
         self._hooks: dict[str, list[RemovableHandle]] = {}
         self._first: dict[str, Tensor] | None = None
 
@@ -76,7 +76,7 @@ class Model(nn.Module):
     @property
     def window(self) -> int | None:
         """Most tokens of a row, virtual tokens included; None: no limit."""
-        return families.window(self.network)
+        return families.window(self.network.config)
 
     @property
     def virtual_tokens(self) -> int:
@@ -140,7 +140,13 @@ class Model(nn.Module):
 
     @torch.no_grad()
     def reference(self, batch: Batch) -> "Reading":
-        """The view of the model that training started from: the starting adapter, or the bare network; no gradients."""
+        """The view of the model that training started from: the starting adapter, or the bare network; no gradients, no dropout."""
+        if self.training:
+            self.eval()
+            try:
+                return self.reference(batch)
+            finally:
+                self.train()
         if self.active and self.adapter().freed:
             assert self._first is not None, "`remember()` before the first step: this method changes the network's own weights"
             with self._put_back(self._first):

@@ -1,0 +1,150 @@
+"""Readings: log-probabilities as transformers has them, packed or alone, in tiles or at once."""
+
+import pytest
+import torch
+from networks import FEW, NETWORKS, model, network
+from rows import laid, packed, sequences
+from torch.nn import functional as F
+
+from tunesmith.models import families, logprobs
+from tunesmith.models.families import Vocabulary, why_not_packed
+from tunesmith.models.logprobs import target_logprobs
+from tunesmith.tokens.batch import Batch
+from tunesmith.tokens.packing import Room
+from tunesmith.tokens.sequence import IGNORED
+
+
+def own_loss(name: str, batch: Batch) -> torch.Tensor:
+    """The mean that the bare transformers network computes from labels."""
+    own, family = network(name), NETWORKS[name][0]
+    labels = torch.full(batch.input_ids.shape, IGNORED)
+    labels[batch.target_rows, batch.target_columns] = batch.target_ids
+    if family == "causal":  # it shifts labels itself, so everything has one column more
+        shifted = torch.full((len(labels), labels.shape[1] + 1), IGNORED)
+        shifted[:, 1:] = labels
+        ids, mask = (F.pad(x, (0, 1)) for x in (batch.input_ids, batch.mask.long()))
+        return own(input_ids=ids, attention_mask=mask, labels=shifted).loss
+    if family == "seq2seq":
+        return own(
+            input_ids=batch.source_ids,
+            attention_mask=batch.source_mask.long(),
+            decoder_input_ids=batch.input_ids,
+            labels=labels,
+        ).loss
+    ids = batch.input_ids.masked_fill(~batch.mask, own.config.pad_token_id)
+    return own(input_ids=ids, attention_mask=batch.mask.long(), labels=labels).loss
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_logprobs_are_the_networks_own_loss(name):
+    batch = laid(sequences(NETWORKS[name][0]))
+    ours = -model(name)(batch).logprobs().mean()
+    torch.testing.assert_close(ours, own_loss(name, batch), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name in NETWORKS if NETWORKS[name][0] == "causal"])
+def test_packed_rows_equal_rows_alone(name):
+    made, tokens = model(name), sequences("causal")
+    alone, together = (made(batch).logprobs() for batch in (laid(tokens), packed(tokens)))
+    same = torch.allclose(alone, together, rtol=1e-5, atol=1e-5)
+    assert same == (not why_not_packed(made.network, "causal")), "the table in families.py is wrong"
+
+
+def test_only_causal_networks_share_rows():
+    assert not model("t5").packs(Room(layout="packed"))
+    assert not model("bert").packs(Room(layout="packed"))
+    assert not model("opt").packs(Room(layout="packed"))
+    assert model("llama").packs(Room(layout="packed"))
+    assert not model("llama").packs(Room(layout="auto")), "on a CPU `auto` is padded"
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_next_logits_are_those_of_the_last_token(name):
+    family = NETWORKS[name][0]
+    made, tokens = model(name), sequences(family)
+    read = made(laid(tokens)).next_logits()
+    own = network(name)
+    for row, one in enumerate(tokens):
+        ids = torch.tensor([one.inputs])
+        inputs = {"input_ids": ids}
+        if family == "seq2seq":
+            inputs = {"input_ids": torch.tensor([one.source]), "decoder_input_ids": ids}
+        torch.testing.assert_close(read[row], own(**inputs).logits[0, -1], rtol=1e-4, atol=1e-4)
+
+
+def test_a_head_reads_the_last_token_of_each_sequence_whatever_the_padding():
+    made, tokens = model("llama", outputs=3), sequences("causal")
+    together = made(laid(tokens)).values()
+    alone = torch.cat([made(laid([one])).values() for one in tokens])
+    assert together.shape == (4, 3)
+    torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(made(packed(tokens)).values(), alone, rtol=1e-5, atol=1e-6)
+
+
+def test_the_window_is_the_longest_row():
+    assert model("t5").window is None
+    assert model("llama").window == 64
+    assert model("roberta").window == 62, "its positions count from behind the padding id"
+
+
+def straight(states, head, target, scale, cap, extra):
+    logits = head(states).float() * scale + (0 if extra is None else extra)
+    logits = logits if cap is None else cap * torch.tanh(logits / cap)
+    return logits.log_softmax(1).gather(1, target[:, None])[:, 0]
+
+
+@pytest.mark.parametrize("trained", [False, True])
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize(("scale", "cap", "bias"), [(1.0, None, False), (0.3, None, False), (1.0, 1.5, True), (0.5, 2.0, False)])
+def test_tiles_equal_a_whole_log_softmax(monkeypatch, trained, keep, scale, cap, bias):
+    monkeypatch.setitem(logprobs.TILE, "cpu", 16 * 50)  # three tiles
+    monkeypatch.setattr(logprobs, "KEPT", 10**6 if keep else 0)
+    torch.manual_seed(0)
+    head = torch.nn.Linear(7, 50, bias=bias).requires_grad_(trained)
+    extra = torch.randn(1, 50) if bias and scale == 1.0 else None
+    states, target, back = torch.randn(40, 7, requires_grad=True), torch.randint(50, (40,)), torch.randn(40)
+    wanted = [states, *(head.parameters() if trained else [])]
+    ours = target_logprobs(states, Vocabulary(head, extra, scale, cap), target)
+    theirs = straight(states, head, target, scale, cap, extra)
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+    for mine, own in zip(
+        torch.autograd.grad(ours, wanted, back), torch.autograd.grad(theirs, wanted, back), strict=True
+    ):
+        torch.testing.assert_close(mine, own, rtol=1e-4, atol=1e-5)
+
+
+def test_no_targets_give_a_connected_zero():
+    states = torch.randn(0, 7, requires_grad=True)
+    total = target_logprobs(states, Vocabulary(torch.nn.Linear(7, 5)), torch.zeros(0, dtype=torch.long)).sum()
+    total.backward()
+    assert float(total) == 0.0
+
+
+def test_a_half_precision_head_gives_float32_sums():
+    torch.manual_seed(0)
+    head = torch.nn.Linear(16, 50, bias=False).bfloat16()
+    states, target = torch.randn(30, 16).bfloat16(), torch.randint(50, (30,))
+    ours = target_logprobs(states, Vocabulary(head), target)
+    assert ours.dtype == torch.float32
+    theirs = straight(states, head, target, 1.0, None, None)
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_half_precision_states_come_under_autocast():
+    made, batch = model("llama"), laid(sequences("causal"))
+    made.attach("a", __import__("tunesmith.methods.full", fromlist=["Full"]).Full())
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = made(batch).logprobs()
+    rough.sum().backward()
+    torch.testing.assert_close(rough, made(batch).logprobs(), rtol=0.1, atol=0.2)
+
+
+def test_states_are_cut_off_before_the_head(monkeypatch):
+    seen = []
+    kept = families.Vocabulary.logits
+    monkeypatch.setattr(families.Vocabulary, "logits", lambda self, x: seen.append(x.shape) or kept(self, x))
+    made, batch = model("gpt2"), laid(sequences("causal"))
+    reading = made(batch)
+    assert not seen, "a reading computes nothing before it is asked"
+    reading.next_logits()
+    assert seen == [(4, 16)]
