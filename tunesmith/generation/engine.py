@@ -21,11 +21,12 @@ from tunesmith.models.speech import Speech
 OnDone = Callable[[int, Spoken], None]
 
 
-def generate(  # noqa: PLR0917
+def generate(
     model: Model,
     prompts: Sequence[Sequence[int]],
     sampling: Sampling | None = None,
     rows: int = 32,
+    *,
     adapters: Sequence[str] | None = None,
     on_done: OnDone | None = None,
 ) -> list[Spoken]:

@@ -16,7 +16,7 @@ from transformers.cache_utils import Cache, CacheLayerMixin, EncoderDecoderCache
 ROOM = 64  # columns that are free at the right of a fresh buffer
 
 
-class Columns(CacheLayerMixin):
+class Columns(CacheLayerMixin):  # type: ignore[misc]
     """One layer's keys and values [B, H, C, E], in a buffer that grows by doubling.
 
     `keys` and `values` are views on the columns in use; `first` and `last` are the bounds of these in the buffer.
@@ -144,7 +144,7 @@ class SourceColumns(Columns):
         self._look()
 
 
-class RowCache(Cache):
+class RowCache(Cache):  # type: ignore[misc]
     """A layer of `Columns` for each layer of the network, made when the network first asks for it."""
 
     def __init__(self, kind: type[Columns] = Columns) -> None:
@@ -166,7 +166,7 @@ class RowCache(Cache):
             layer.move(sources_m, places_m, rows, width)
 
 
-class PairCache(EncoderDecoderCache):
+class PairCache(EncoderDecoderCache):  # type: ignore[misc]
     """The decoder's own columns, and those of the source, read once."""
 
     self_attention_cache: RowCache

@@ -54,6 +54,10 @@ class Speech:
         self.lengths: list[int] = []
         self.sources: list[int] = []
         self.adapters: list[str] = []
+        self.even = True
+        nothing = torch.zeros(0, dtype=torch.long, device=self.model.device)
+        self.lengths_B, self.source_mask_BU, self.source_BUD = nothing, nothing, nothing
+        self.routing = Routing("")
 
     def virtual_tokens(self, adapter: str) -> int:
         """Virtual tokens at the head of each row of this adapter."""

@@ -1,0 +1,217 @@
+"""Four ways to ask a model: let it speak, let it choose, weigh what it should say, read its head.
+
+Dimension key: S sequences, K outputs of the head.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tunesmith.data.example import Example
+from tunesmith.errors import UserError
+from tunesmith.evaluation.choices import Progress, Scored, score_choices
+from tunesmith.evaluation.texts import sequences
+from tunesmith.generation.engine import generate
+from tunesmith.generation.quiet import quiet
+from tunesmith.generation.sampling import Sampling
+from tunesmith.generation.slots import Spoken
+from tunesmith.models.model import Model
+from tunesmith.run import Answer
+from tunesmith.tokens.chat import plain
+from tunesmith.tokens.packing import Room, check_fits, pack
+from tunesmith.tokens.renderer import Renderer
+from tunesmith.tokens.sequence import IGNORED, Tokens
+
+Norm = Literal["none", "tokens", "bytes"]
+Way = Literal["speak", "choose", "weigh", "classify"]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """How a model is asked when it is judged.
+
+    shots:    examples of the train split shown before each question; the same ones for every question of a task.
+    seed:     of the shots, and of sampling.
+    how:      `speak`, `choose`, `weigh` or `classify`; null: as the task says.
+    tokens:   longest answer in tokens; null: as the task says.
+    norm:     a choice's log-probability is divided by nothing (`none`), its tokens or its bytes, before choices are compared.
+    temperature, top_p: of spoken answers; a temperature of 0 is greedy.
+    too_long: what happens to examples that do not fit the network's window: `refuse` to judge, or `leave_out` and say how many.
+    rows:     most rows at once; a matter of speed and memory, never of results.
+    """
+
+    shots: Annotated[int, Field(ge=0)] = 0
+    seed: int = 0
+    how: Way | None = None
+    tokens: Annotated[int, Field(gt=0)] | None = None
+    norm: Norm = "none"
+    temperature: Annotated[float, Field(ge=0)] = 0.0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    too_long: Literal["refuse", "leave_out"] = "refuse"
+    rows: Annotated[int, Field(gt=0)] = 32
+
+    @property
+    def room(self) -> Room:
+        """The same limit for asking without speaking."""
+        return Room(rows=self.rows)
+
+
+def speak(
+    model: Model,
+    examples: Sequence[Example],
+    sampling: Sampling | None = None,
+    rows: int = 32,
+    *,
+    adapters: Sequence[str] | None = None,
+    on_progress: Progress | None = None,
+) -> list[Answer]:
+    """Let the model answer in its own words. `adapters` names the adapter of each example; None: the active one."""
+    prompts = [model.renderer.prompt(example) for example in examples]
+    done = iter(range(1, len(examples) + 1))
+    told = (lambda number, spoken: on_progress(next(done), len(examples))) if on_progress else None
+    spoken = generate(model, prompts, sampling, rows, adapters=adapters, on_done=told)
+    return [_spoken(example, said) for example, said in zip(examples, spoken, strict=True)]
+
+
+def _spoken(example: Example, said: Spoken) -> Answer:
+    how = "speak" if said.finished else "speak cut"
+    found = _answer(example, said.text, how, said.prompt_tokens, said.seconds)
+    return replace(found, tokens=len(said.ids), logprob=said.logprob)
+
+
+def choose(
+    model: Model,
+    examples: Sequence[Example],
+    norm: Norm = "none",
+    room: Room | None = None,
+    on_progress: Progress | None = None,
+) -> list[Answer]:
+    """Let the model choose: the choice with the highest log-probability, or with the highest per token or per byte.
+
+    Summed log-probabilities favour short choices; so `norm` is a setting, and stands in the answers. Of equally likely
+    choices the first one is taken. Masked models fill in as many masks as the choice has tokens.
+    """
+    for example in examples:
+        if not example.choices:
+            raise UserError(f"example `{example.id}` has no choices", "let the task `ask: speak`, or give its template choices")
+    start = time.perf_counter()
+    with quiet(model):
+        found = score_choices(model, examples, room or Room(), on_progress)
+    seconds = (time.perf_counter() - start) / max(1, len(examples))
+    answers = []
+    for example, choices in zip(examples, found, strict=True):
+        scores = [_normed(scored, choice, norm) for scored, choice in zip(choices, example.choices, strict=True)]
+        best = max(range(len(scores)), key=scores.__getitem__)
+        shown = len(model.renderer.prompt(example))
+        answer = _answer(example, example.choices[best], f"choose norm={norm}", shown, seconds)
+        answers.append(replace(answer, scores=tuple(scores), tokens=choices[best].tokens, logprob=choices[best].logprob))
+    return answers
+
+
+def _normed(scored: Scored, choice: str, norm: Norm) -> float:
+    by = {"none": 1, "tokens": scored.tokens, "bytes": len(choice.encode())}[norm]
+    return scored.logprob / max(1, by)
+
+
+def weigh(
+    model: Model, examples: Sequence[Example], room: Room | None = None, on_progress: Progress | None = None
+) -> list[Answer]:
+    """How likely the model finds each target, in nats: `Answer.logprob` is a sum over `Answer.tokens` tokens.
+
+    The end of an answer counts, as it does in learning. An example without messages is plain text: see `texts.sequences`.
+    """
+    groups = [_weighed(model, example) for example in examples]
+    sums = [0.0] * len(examples)
+    owner = [number for number, group in enumerate(groups) for _ in group]
+    start, done = time.perf_counter(), 0
+    # Windows of one text need not stand in one batch.
+    alone = [[tokens] for group in groups for tokens in group]
+    room = room or Room()
+    with quiet(model):
+        for batch in pack(alone, room, model.virtual_tokens, model.packs(room)):
+            moved = batch.to(model.device)
+            for number, logprob in zip(
+                batch.numbers.tolist(), moved.by_sequence(model(moved).logprobs()).double().tolist(), strict=True
+            ):
+                sums[owner[number]] += logprob
+            done += batch.sequences
+            if on_progress:
+                on_progress(done, len(owner))
+    seconds = (time.perf_counter() - start) / max(1, len(examples))
+    answers = []
+    for example, group, logprob in zip(examples, groups, sums, strict=True):
+        shown = len(model.renderer.prompt(example)) if example.messages else 0
+        counted = sum(tokens.learnt for tokens in group)
+        answers.append(replace(_answer(example, example.target, "weigh", shown, seconds), tokens=counted, logprob=logprob))
+    return answers
+
+
+def _weighed(model: Model, example: Example) -> list[Tokens]:
+    if not example.messages:
+        return sequences(model.renderer, example.target, model.window, model.virtual_tokens)
+    tokens = model.renderer.render(example, example.target)
+    check_fits(tokens, model.window, model.virtual_tokens, example.id)
+    return [tokens]
+
+
+def classify(
+    model: Model, examples: Sequence[Example], room: Room | None = None, on_progress: Progress | None = None
+) -> list[Answer]:
+    """Read the model's head at the end of each prompt: the likeliest choice, or with one output its value as a number."""
+    if model.head is None:
+        raise UserError(
+            "the model has no head to classify with",
+            "train one with `objective: classify`, or let the task `ask: choose`",
+        )
+    outputs = model.head.out_features
+    for example in examples:
+        if outputs > 1 and len(example.choices) != outputs:
+            raise UserError(
+                f"example `{example.id}` has {len(example.choices)} choices, and the model's head {outputs} outputs",
+                "judge the model on the classes that it has learnt",
+            )
+    groups = [[shown(model.renderer, example)] for example in examples]
+    values: dict[int, tuple[float, ...]] = {}
+    room = room or Room()
+    start = time.perf_counter()
+    with quiet(model):
+        for batch in pack(groups, room, model.virtual_tokens, model.packs(room)):
+            values_SK = model(batch.to(model.device)).values()
+            scores_SK = values_SK.log_softmax(-1) if outputs > 1 else values_SK
+            values |= {n: tuple(row) for n, row in zip(batch.numbers.tolist(), scores_SK.tolist(), strict=True)}
+            if on_progress:
+                on_progress(len(values), len(examples))
+    seconds = (time.perf_counter() - start) / max(1, len(examples))
+    answers = []
+    for number, example in enumerate(examples):
+        scores = values[number]
+        best = max(range(outputs), key=scores.__getitem__)
+        said = example.choices[best] if outputs > 1 else f"{scores[0]:.6g}"
+        answer = _answer(example, said, "classify", groups[number][0].size, seconds)
+        answers.append(replace(answer, scores=scores, logprob=scores[best] if outputs > 1 else None))
+    return answers
+
+
+def shown(renderer: Renderer, example: Example) -> Tokens:
+    """The prompt alone, whole as the network's family reads it."""
+    ids = renderer.prompt(example)
+    if renderer.family == "seq2seq":
+        return Tokens((renderer.start,), (IGNORED,), source=tuple(ids))
+    ids = [*ids, *renderer.tail] if renderer.family == "masked" else ids
+    return Tokens(tuple(ids), (IGNORED,) * len(ids))
+
+
+def _answer(example: Example, said: str, how: str, prompt_tokens: int, seconds: float) -> Answer:
+    return Answer(
+        example=example.id,
+        prompt=plain(example.messages),
+        said=said,
+        target=example.target,
+        references=example.references,
+        how=how,
+        prompt_tokens=prompt_tokens,
+        seconds=seconds,
+    )

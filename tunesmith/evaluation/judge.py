@@ -1,0 +1,187 @@
+"""A model against a task: answers, each with the statistics of every metric, and the totals."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from statistics import median
+
+import numpy as np
+
+from tunesmith.data.example import Example
+from tunesmith.errors import UserError
+from tunesmith.evaluation.ask import Ask, Way, choose, classify, speak, weigh
+from tunesmith.evaluation.choices import Progress
+from tunesmith.evaluation.shots import draw_shots, fitting
+from tunesmith.generation.sampling import Sampling
+from tunesmith.metrics.metric import Metric
+from tunesmith.models.model import Model
+from tunesmith.run import Answer, Run, Score
+from tunesmith.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a model made of a task.
+
+    answers:        in the order of the examples, with the statistics of every metric of the task.
+    scores:         metric -> its total over all answers.
+    seconds:        wall-clock time of asking; measuring is not counted.
+    context_tokens: median tokens that the shots spend of the context window.
+    left_out:       ids of the examples that do not fit the network's window.
+    notes:          what a reader of the scores should know, a sentence each.
+    """
+
+    answers: list[Answer]
+    scores: dict[str, Score]
+    seconds: float = 0.0
+    context_tokens: float = 0.0
+    left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+def judge(
+    model: Model,
+    task: Task,
+    split: str = "test",
+    ask: Ask | None = None,
+    *,
+    limit: int | None = None,
+    on_progress: Progress | None = None,
+) -> Judged:
+    """Ask a model the examples of a split and measure its answers.
+
+    Modes and random states are afterwards what they were, so that judging never changes a training run.
+
+    Args:
+        ask: how to ask; by default as the task says, without shots.
+        limit: most examples, the first ones.
+        on_progress: called with examples done and in all.
+    """
+    ask = ask or Ask()
+    examples = list(islice(task.examples(split), limit))
+    if not examples:
+        raise UserError(f"task `{task.name}` has no examples in its split `{split}`", "choose another split")
+    way = way_of(model, task, ask, examples[0])
+    tokens = ask.tokens or task.tokens
+    fits = [fits_window(model, example, way) for example in examples]
+    left_out = tuple(example.id for example, fit in zip(examples, fits, strict=True) if not fit)
+    if left_out and (ask.too_long == "refuse" or len(left_out) == len(examples)):
+        raise UserError(
+            f"{len(left_out)} of {len(examples)} examples of `{task.name}` do not fit the network's window of {model.window} "
+            f"tokens; the first one is `{left_out[0]}`",
+            "set `ask.too_long: leave_out`, or take a model with a longer window",
+        )
+    examples = [example for example, fit in zip(examples, fits, strict=True) if fit]
+    shots = draw_shots(task, ask.shots, ask.seed)
+    behind = [fitting(example, shots, model, answer_tokens(model, example, way, tokens)) for example in examples]
+    asked = _ask(model, [example for example, _ in behind], way, replace(ask, tokens=tokens), on_progress)
+    spent = [
+        answer.prompt_tokens - len(model.renderer.prompt(example)) if count else 0
+        for answer, example, (_, count) in zip(asked, examples, behind, strict=True)
+    ]
+    answers = [
+        measured(replace(answer, how=f"{answer.how} shots={count}") if shots else answer, example, task.metrics)
+        for answer, example, (_, count) in zip(asked, examples, behind, strict=True)
+    ]
+    return Judged(
+        answers,
+        totals(answers, task.metrics),
+        sum(answer.seconds for answer in answers),
+        float(median(spent)),
+        left_out,
+        notes(task, ask, [count for _, count in behind], left_out, answers),
+    )
+
+
+def judge_run(
+    run: Run,
+    model: Model,
+    tasks: Sequence[Task],
+    ask: Ask | None = None,
+    *,
+    split: str = "test",
+    limit: int | None = None,
+    on_progress: Callable[[str, int, int], None] | None = None,
+) -> dict[str, Judged]:
+    """Judge a model on tasks and keep answers and scores in the run's folder. `on_progress` gets the task's name too."""
+    found = {}
+    for task in tasks:
+        told = (lambda done, total, name=task.name: on_progress(name, done, total)) if on_progress else None
+        found[task.name] = judge(model, task, split, ask, limit=limit, on_progress=told)
+        run.keep(task.name, found[task.name].answers)
+        run.keep_scores(task.name, found[task.name].scores)
+    return found
+
+
+def way_of(model: Model, task: Task, ask: Ask, example: Example) -> Way:
+    """How this model is asked: as `ask` says; by its head, where that has an output for each choice; as the task says."""
+    if ask.how is not None:
+        return ask.how
+    if model.head is not None and model.head.out_features == len(example.choices):
+        return "classify"
+    for way in ("speak", "choose", "weigh", "classify"):
+        if task.ask == way:
+            return way
+    raise UserError(f"task `{task.name}` has `ask: {task.ask}`", "`speak`, `choose`, `weigh` and `classify` are known")
+
+
+def fits_window(model: Model, example: Example, way: Way) -> bool:
+    """Do prompt and answer fit the network's window? Shots are not counted, and plain text is weighed in windows."""
+    window = model.window
+    if window is None or (way == "weigh" and not example.messages):
+        return True
+    answers = example.choices if way == "choose" else (example.target,)
+    if way == "classify" or not any(answers):
+        return len(model.renderer.prompt(example)) + model.virtual_tokens <= window
+    rendered = [model.renderer.render(example, answer) for answer in answers if answer]
+    return all(max(len(tokens.source), len(tokens.inputs)) + model.virtual_tokens <= window for tokens in rendered)
+
+
+def answer_tokens(model: Model, example: Example, way: Way, tokens: int) -> int:
+    """Tokens that have to stay free behind the prompt."""
+    if way == "speak":
+        return tokens
+    answers = example.choices if way == "choose" else (example.target,) if way == "weigh" else ()
+    prompt = len(model.renderer.prompt(example)) if answers else 0
+    return max((model.renderer.render(example, answer).size - prompt for answer in answers if answer), default=0)
+
+
+def _ask(model: Model, examples: Sequence[Example], way: Way, ask: Ask, on_progress: Progress | None) -> list[Answer]:
+    if way == "speak":
+        sampling = Sampling(ask.tokens or 64, ask.temperature, ask.top_p, seed=ask.seed)
+        return speak(model, examples, sampling, ask.rows, on_progress=on_progress)
+    if way == "choose":
+        return choose(model, examples, ask.norm, ask.room, on_progress)
+    return (weigh if way == "weigh" else classify)(model, examples, ask.room, on_progress)
+
+
+def measured(answer: Answer, example: Example, metrics: Sequence[Metric]) -> Answer:
+    """The answer with the statistics of every metric."""
+    return replace(answer, stats={metric.name: tuple(metric.measure(answer, example)) for metric in metrics})
+
+
+def totals(answers: Sequence[Answer], metrics: Sequence[Metric]) -> dict[str, Score]:
+    """metric -> its total over the answers."""
+    scores = {}
+    for metric in metrics:
+        stats_NK = np.array([answer.stats[metric.name] for answer in answers], dtype=np.float64)
+        scores[metric.name] = Score(metric.total(stats_NK), len(answers), metric.higher_is_better)
+    return scores
+
+
+def notes(task: Task, ask: Ask, counts: Sequence[int], left_out: Sequence[str], answers: Sequence[Answer]) -> tuple[str, ...]:
+    """What happened on the way that a reader should know."""
+    found = []
+    if left_out:
+        total = len(left_out) + len(answers)
+        found.append(f"{len(left_out)} of {total} examples of `{task.name}` do not fit the window and were left out")
+    fewer = sum(count < ask.shots for count in counts)
+    if fewer:
+        found.append(
+            f"{fewer} of {len(counts)} prompts of `{task.name}` hold fewer than {ask.shots} shots; "
+            f"{sum(count == 0 for count in counts)} of them none"
+        )
+    cut = sum(answer.how.startswith("speak cut") for answer in answers)
+    if cut:
+        found.append(f"{cut} of {len(answers)} answers to `{task.name}` were cut at their longest length")
+    return tuple(found)
