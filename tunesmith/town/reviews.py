@@ -65,7 +65,7 @@ def _remarks(rng: Random, kind: str, shape: str) -> list[str]:
 
 
 def _but(rng: Random, sentence: str) -> str:
-    first = sentence.split()[0]
+    first = sentence.split(maxsplit=1)[0]
     if first in {"I", "I'd"} or first.istitle() is False or first in world.WOMEN + world.MEN + world.WEEKDAYS:
         return f"{rng.choice(('But', 'Still,', 'However,'))} {sentence}"
     return (
