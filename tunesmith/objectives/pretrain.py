@@ -64,7 +64,10 @@ def corrupt(ids: Sequence[int], sentinels: Sequence[int], start: int, noise: flo
     hidden = max(1, min(round(len(body) * noise), len(body) - 1)) if len(body) > 1 else len(body)
     spans = max(1, min(round(hidden / span), hidden, len(body) - hidden + 1, len(sentinels)))
     hidden_lengths = _parts(hidden, spans, dice)
-    kept_lengths = [n - 1 for n in _parts(len(body) - hidden + spans, spans, dice)]  # a kept stretch may be empty
+    # Unlike T5's own noise, which always ends with a hidden span, both ends may be kept: in short texts that matters.
+    # Between two spans at least one token is kept; before the first and after the last there may be none.
+    kept_lengths = _parts(len(body) - hidden + 2, spans + 1, dice)
+    kept_lengths[0] -= 1
     source: list[int] = []
     answer: list[int] = []
     place = 0
