@@ -1,0 +1,235 @@
+"""Rows of one file: CSV, TSV, JSON, JSON lines, Parquet or text, each also with `.gz`; errors name file, line and column."""
+
+import csv
+import gzip
+import json
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from tunesmith.errors import UserError
+
+Row = dict[str, Any]
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt", ".md")
+TEXTS = (".txt", ".md")
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
+
+
+def suffix_of(path: Path) -> str:
+    """The suffix that tells the layout, without `.gz`."""
+    name = path.name.lower().removesuffix(".gz")
+    return Path(name).suffix
+
+
+def read(path: str | Path, columns: Sequence[str] = (), cut: str | int = "paragraph") -> Iterator[Row]:
+    """The rows of a file, by its suffix.
+
+    Args:
+        columns: names of the columns of a CSV or TSV file that has no header line; further cells of a line are left out.
+        cut:     how plain text makes rows with a column `text`: by `paragraph` (blank lines), `line`, `file`, or windows of
+                 so many characters, which end between words.
+
+    Cells of CSV and TSV are text, but a column in which every cell is a whole number, plainly written, holds numbers.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"there is no file `{path}`")
+    suffix = suffix_of(path)
+    if suffix in (".csv", ".tsv"):
+        return iter(_table(path, suffix == ".tsv", columns))
+    if suffix in (".jsonl", ".ndjson"):
+        return _json_lines(path)
+    if suffix == ".json":
+        return iter(_json(path))
+    if suffix == ".parquet":
+        return _parquet(path)
+    if suffix in TEXTS:
+        return ({"text": piece} for piece in pieces("".join(lines(path)), cut))
+    raise UserError(f"`{path}` is of no layout that can be read", f"known: {', '.join(SUFFIXES)}, each also with `.gz`")
+
+
+def lines(path: Path) -> Iterator[str]:
+    """The lines of a text file with their ends; UTF-8, or UTF-16 with its mark."""
+    place = 0
+    with _open(path) as file:
+        try:
+            head = file.read(2)
+            file.seek(0)
+            if head in (b"\xff\xfe", b"\xfe\xff"):
+                yield from file.read().decode("utf-16").splitlines(keepends=True)
+                return
+            for number, raw in enumerate(file, start=1):
+                try:
+                    line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+                except UnicodeDecodeError as error:
+                    at = f"byte {place + error.start} (0x{raw[error.start]:02x})"
+                    raise UserError(f"`{path}` line {number}: {at} is not UTF-8", "save the file as UTF-8") from None
+                place += len(raw)
+                yield line
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise UserError(f"`{path}` is not whole: {error}", "fetch or pack the file again") from None
+
+
+def pieces(text: str, cut: str | int) -> Iterator[str]:
+    """Pieces of a text (see `read`); none is empty."""
+    if cut == "paragraph":
+        found: Iterator[str] = iter(re.split(r"\n[ \t\r]*\n\s*", text))
+    elif cut == "line":
+        found = iter(text.splitlines())
+    elif cut == "file":
+        found = iter([text])
+    elif isinstance(cut, int) and cut > 0:
+        found = _windows(text, cut)
+    else:
+        raise UserError(f"`cut` is `{cut}`", "one of `paragraph`, `line`, `file`, or a number of characters")
+    return (piece.strip("\r\n") for piece in found if piece.strip())
+
+
+def _windows(text: str, size: int) -> Iterator[str]:
+    start = 0
+    while start < len(text):
+        end = start + size
+        if end < len(text):
+            space = max(text.rfind(" ", start + 1, end), text.rfind("\n", start + 1, end))
+            end = space + 1 if space > 0 else end
+        yield text[start:end]
+        start = end
+
+
+def _open(path: Path) -> BinaryIO:
+    try:
+        return cast("BinaryIO", gzip.open(path)) if path.name.lower().endswith(".gz") else path.open("rb")
+    except OSError as error:
+        raise UserError(f"`{path}` cannot be read: {error.strerror}") from None
+
+
+def _table(path: Path, tabs: bool, columns: Sequence[str]) -> list[Row]:
+    csv.field_size_limit(2**31 - 1)
+    text = list(lines(path))
+    first = next((line for line in text if line.strip()), "")
+    if not first:
+        raise UserError(f"`{path}` is empty")
+    delimiter = "\t" if tabs else _delimiter(first)
+    plain = tabs and not _is_quoted(text)
+    reader = csv.reader(text, delimiter=delimiter, strict=not plain, quoting=csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL)
+    records = _records(path, reader)
+    names = list(columns) if columns else _header(path, next(records)[1])
+    rows = [_row(path, number, names, cells, bool(columns)) for number, cells in records]
+    for name in names:
+        if rows and all(_WHOLE.fullmatch(row[name]) for row in rows):
+            for row in rows:
+                row[name] = int(row[name])
+    return rows
+
+
+def _records(path: Path, reader: Any) -> Iterator[tuple[int, list[str]]]:  # noqa: ANN401 - csv's reader has no public type
+    """(line on which it begins, cells) of each record; blank lines are left out."""
+    while True:
+        number = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            hint = "a quote that opens a cell must close; inside a quoted cell a quote is written twice"
+            raise UserError(f"`{path}` line {number}: {error}", hint) from None
+        if any(cell.strip() for cell in cells):
+            yield number, cells
+
+
+def _delimiter(header: str) -> str:
+    return max(",;\t", key=lambda mark: (header.count(mark), mark == ","))
+
+
+def _is_quoted(text: Sequence[str]) -> bool:
+    """Whether cells of a TSV file are quoted as in CSV: the number of tabs a line only agrees when quotes are read."""
+    width = text[0].count("\t")
+    return any(line.count("\t") != width for line in text if line.strip()) and any(
+        '\t"' in line or line[:1] == '"' for line in text
+    )
+
+
+def _header(path: Path, cells: Sequence[str]) -> list[str]:
+    names = [cell.strip() or f"column{number}" for number, cell in enumerate(cells, start=1)]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise UserError(f"`{path}` line 1: two columns are called `{twice[0]}`", "rename one, or name all with `columns`")
+    if any(re.fullmatch(r"-?[0-9.]+", name) for name in names):
+        shown = ", ".join(f"`{name[:20]}`" for name in names[:6])
+        raise UserError(f"`{path}` line 1 looks like a row, not like names of columns: {shown}", "name them: `columns: [a, b]`")
+    return names
+
+
+def _row(path: Path, number: int, names: Sequence[str], cells: list[str], loose: bool) -> Row:
+    if len(cells) < len(names) or (len(cells) > len(names) and not loose):
+        hint = f"the columns are: {', '.join(names)}; a cell with the delimiter in it must be quoted"
+        raise UserError(f"`{path}` line {number} has {len(cells)} cells, expected {len(names)}", hint)
+    return dict(zip(names, cells, strict=False))
+
+
+def _json_lines(path: Path) -> Iterator[Row]:
+    for number, line in enumerate(lines(path), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise UserError(
+                f"`{path}` line {number}, column {error.colno} is not JSON: {error.msg}", "one object a line"
+            ) from None
+        if not isinstance(row, dict):
+            raise UserError(
+                f"`{path}` line {number} is {type(row).__name__}, expected an object", 'a row: {"question": "...", ...}'
+            )
+        yield row
+
+
+def _json(path: Path) -> list[Row]:
+    text = "".join(lines(path))
+    if not text.strip():
+        raise UserError(f"`{path}` is empty")
+    try:
+        tree = json.loads(text)
+    except json.JSONDecodeError as error:
+        if error.msg == "Extra data" and text.lstrip()[:1] == "{":
+            return list(_json_lines(path))  # JSON lines under another name
+        raise UserError(f"`{path}` line {error.lineno}, column {error.colno} is not JSON: {error.msg}") from None
+    return _rows_in(path, tree)
+
+
+def _rows_in(path: Path, tree: object) -> list[Row]:
+    """Rows of a JSON document: a list of objects, an object with one such list, an object of columns, or of key and value."""
+    if isinstance(tree, list):
+        wrong = next((number for number, row in enumerate(tree) if not isinstance(row, dict)), None)
+        if wrong is None:
+            return tree
+        if all(isinstance(one, str) for one in tree):
+            return [{"text": one} for one in tree]
+        raise UserError(f"`{path}`: item {wrong} of the list is {type(tree[wrong]).__name__}, expected an object")
+    if not isinstance(tree, dict):
+        raise UserError(f"`{path}` holds {type(tree).__name__}, expected a list of objects")
+    tables = [name for name, one in tree.items() if isinstance(one, list) and one and all(isinstance(row, dict) for row in one)]
+    named = [name for name in ("examples", "data", "rows", "instances") if name in tables] or tables
+    if len(named) > 1:
+        raise UserError(f"`{path}` holds several lists of objects: {', '.join(named)}", "keep one to a file")
+    if named:
+        return list(tree[named[0]])
+    sizes = {len(one) if isinstance(one, list) else -1 for one in tree.values()}
+    if len(sizes) == 1 and -1 not in sizes:
+        return [dict(zip(tree, cells, strict=True)) for cells in zip(*tree.values(), strict=True)]
+    return [{"key": key, "value": value} for key, value in tree.items()]
+
+
+def _parquet(path: Path) -> Iterator[Row]:
+    import pyarrow as arrow
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches():
+                yield from batch.to_pylist()
+    except (arrow.ArrowException, OSError) as error:
+        raise UserError(f"`{path}` is not Parquet: {error}") from None

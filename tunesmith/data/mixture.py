@@ -1,0 +1,111 @@
+"""Several sets of examples in one endless stream. A place in the stream is a number, so to resume is to know a number."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
+from itertools import accumulate
+
+from tunesmith.data.example import Example
+from tunesmith.errors import UserError
+
+ROUNDS = 6
+
+
+def permuted(place: int, size: int, seed: int, epoch: int) -> int:
+    """Where `place` of [0, size) goes in a shuffle that depends on seed and epoch; no table is kept.
+
+    A Feistel network over the next power of four, walked until it lands inside (Black and Rogaway 2002, "Ciphers with
+    Arbitrary Finite Domains"): at most four steps on average, the same on every machine and in every version of Python.
+    """
+    assert 0 <= place < size
+    bits = max(1, ((size - 1).bit_length() + 1) // 2)
+    mask = (1 << bits) - 1
+    while True:
+        left, right = place >> bits, place & mask
+        for turn in range(ROUNDS):
+            left, right = right, left ^ (_mixed(right, seed, epoch, turn) & mask)
+        place = left << bits | right
+        if place < size:
+            return place
+
+
+def _mixed(*numbers: int) -> int:
+    digest = blake2b(",".join(map(str, numbers)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big")
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """A function from a place to an example, in shuffled epochs.
+
+    Args:
+        sources: sets of examples.
+        weights: of each set; 1 for each shows every example once an epoch. A set of weight w is shown w times: in an epoch
+                 each of its examples stands floor(w) times, and a changing share of them once more.
+        seed:    of the order.
+    """
+
+    sources: Sequence[Sequence[Example]]
+    weights: Sequence[float]
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if len(self.sources) != len(self.weights):
+            raise UserError(f"{len(self.sources)} sets of examples have {len(self.weights)} weights")
+        for number, weight in enumerate(self.weights):
+            if not 0 <= weight < float("inf"):
+                raise UserError(f"the weight of set {number + 1} is `{weight}`", "a weight is a number from 0 up")
+        if self.epoch == 0:
+            raise UserError("there is no example to learn from", "the sets are empty, or all weights are 0")
+
+    @cached_property
+    def shares(self) -> tuple[int, ...]:
+        """Places of each set in an epoch: its weight times its size; a set of some weight has one at least."""
+        sized = zip(self.sources, self.weights, strict=True)
+        return tuple(max(1, round(len(source) * weight)) if source and weight else 0 for source, weight in sized)
+
+    @cached_property
+    def epoch(self) -> int:
+        """Places of one epoch."""
+        return sum(self.shares)
+
+    def __len__(self) -> int:
+        """Places of one epoch."""
+        return self.epoch
+
+    def __call__(self, place: int) -> Example:
+        """The example at a place of the endless stream, from 0."""
+        source, number = self.where(place)
+        return self.sources[source][number]
+
+    __getitem__ = __call__
+
+    def where(self, place: int) -> tuple[int, int]:
+        """(set, number in the set) of a place."""
+        epoch, at = divmod(place, self.epoch)
+        slot = permuted(at, self.epoch, self.seed, epoch)
+        source = bisect_right(self._ends, slot)
+        within = slot - (self._ends[source - 1] if source else 0)
+        size = len(self.sources[source])
+        turn, rest = divmod(epoch * self.shares[source] + within, size)  # go on through the set where the last epoch stopped
+        return source, permuted(rest, size, self.seed + 1 + source, turn)
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        return list(accumulate(self.shares))
+
+
+def by_length(
+    stream: Callable[[int], Example], places: range, length: Callable[[Example], int], window: int, seed: int = 0
+) -> list[int]:
+    """Places of a stream, say one epoch of it, ordered so that steps of `window` places hold examples of like length.
+
+    Sorted by length, cut into steps, and the steps shuffled by the seed. Every place stands exactly once.
+    """
+    ranked = sorted(places, key=lambda place: (length(stream(place)), place))
+    steps = [ranked[at : at + window] for at in range(0, len(ranked), window)]
+    whole = len(steps) - (len(steps[-1]) < window) if steps else 0
+    order = [permuted(number, whole, seed, places.start) for number in range(whole)] + list(range(whole, len(steps)))
+    return [place for number in order for place in steps[number]]

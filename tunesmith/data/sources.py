@@ -1,0 +1,189 @@
+"""Where rows come from: a file, a folder of files, or a data set of the Hugging Face hub."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import groupby, takewhile
+from pathlib import Path
+from typing import Any
+
+from tunesmith.data.formats import SUFFIXES, TEXTS, Row, read, suffix_of
+from tunesmith.data.splits import FRACTIONS, SPLITS, cap, divide
+from tunesmith.errors import UserError, did_you_mean
+
+__all__ = ["FileSource", "HubSource", "Row", "group_references", "read", "source_of"]
+
+_SPLIT_WORDS = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """A file, or a folder of files; splits that it lacks are cut by a hash of what rows ask (`data/splits.py`).
+
+    In a folder the files whose names say `train`, `validation` (`dev`, `valid`) or `test` are those splits; if none does, all
+    files together are the rows.
+
+    path:      file or folder.
+    splits_at: split -> file, beside or below `path`, where the names do not say it.
+    columns:   names for a CSV or TSV without a header line.
+    cut_text:  how plain text makes rows (`formats.read`).
+    key:       columns that say what a row asks; empty: all but `id`.
+    target:    column of the answer: rows of a validation or test split that ask the same and follow one another become one row
+               with `references`. Empty: no grouping.
+    limit:     most rows of each split, or split -> most rows.
+    """
+
+    path: str
+    splits_at: Mapping[str, str] | None = None
+    columns: tuple[str, ...] = ()
+    cut_text: str | int = "paragraph"
+    key: tuple[str, ...] = ()
+    target: str = ""
+    fractions: Mapping[str, float] = field(default_factory=lambda: FRACTIONS)
+    seed: int = 0
+    limit: int | Mapping[str, int] | None = None
+
+    def splits(self) -> tuple[str, ...]:
+        """Of `train`, `validation` and `test`, those that have rows."""
+        return tuple(name for name in SPLITS if self._rows.get(name))
+
+    def rows(self, split: str) -> Iterator[Row]:
+        """Rows of a split, the same in the same order every time."""
+        if split not in self._rows:
+            raise UserError(f"`{self.path}` has no split `{split}`", did_you_mean(split, self.splits()))
+        return (dict(row) for row in self._rows[split])
+
+    def found(self) -> dict[str, list[Row]]:
+        """Rows by split as the source has them; rows of no split stand under the empty name."""
+        return {split: [row for file in files for row in self._read(file)] for split, files in self._files().items()}
+
+    @cached_property
+    def _rows(self) -> dict[str, list[Row]]:
+        found = self.found()
+        if not any(found.values()):
+            raise UserError(f"`{self.path}` has no rows")
+        divided = divide(found, self._asked, self.fractions, self.seed)
+        if self.target:
+            held_out = (name for name in ("validation", "test") if name in divided)
+            divided |= {name: group_references(divided[name], self.key, self.target) for name in held_out}
+        return {name: cap(rows, self._limit(name), self._asked, self.seed) for name, rows in divided.items()}
+
+    def _asked(self, row: Row) -> str:
+        columns = [name for name in self.key if name in row] or [name for name in row if name != "id"]
+        return "\n".join(str(row[name]) for name in columns)
+
+    def _limit(self, split: str) -> int | None:
+        return self.limit.get(split) if isinstance(self.limit, Mapping) else self.limit
+
+    def _read(self, file: Path) -> Iterator[Row]:
+        return read(file, self.columns, self.cut_text)
+
+    def _files(self) -> dict[str, list[Path]]:
+        path = Path(self.path).expanduser()
+        if self.splits_at:
+            folder = path if path.is_dir() else path.parent
+            return {split: [folder / file] for split, file in self.splits_at.items()}
+        if path.is_file():
+            said = split_of(path)
+            return {said if said in ("validation", "test") else "": [path]}
+        if not path.is_dir():
+            beside = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
+            raise UserError(f"there is no file or folder `{path}`", did_you_mean(path.name, beside))
+        return _files_in(path)
+
+
+def _files_in(folder: Path) -> dict[str, list[Path]]:
+    """Split -> files of a folder."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file() and suffix_of(file) in SUFFIXES)
+    tables = [file for file in files if suffix_of(file) not in TEXTS]
+    found: dict[str, list[Path]] = {}
+    for file in tables or files:
+        found.setdefault(split_of(file.relative_to(folder)), []).append(file)
+    if not found:
+        raise UserError(f"the folder `{folder}` has no file of rows", f"known: {', '.join(SUFFIXES)}, each also with `.gz`")
+    if set(found) != {""}:
+        found.pop("", None)
+    for split, files in found.items():
+        kinds = sorted({suffix_of(file) for file in files})
+        if len(kinds) > 1:
+            what = f"files of `{split}`" if split else "files"
+            raise UserError(f"the folder `{folder}` has {what} in several layouts: {', '.join(kinds)}", "name one file of them")
+    return found
+
+
+def split_of(path: Path) -> str:
+    """The split that a file's name says, or else the nearest folder's; empty where none does."""
+    for part in reversed(path.parts if not path.is_absolute() else path.parts[-1:]):
+        for word in reversed(re.split(r"[^a-z]+", part.lower())):
+            if word in _SPLIT_WORDS:
+                return _SPLIT_WORDS[word]
+    return ""
+
+
+def group_references(rows: Sequence[Row], by: Sequence[str], target: str) -> list[Row]:
+    """Neighbours that agree in the columns `by` become one row, with `references`: each value of `target` once, in order.
+
+    `references_of` names that column, so that a template can word each reference as it words the target. An id that all share
+    up to a separator (`test_7_1`, `test_7_2`) is cut there (`test_7`).
+    """
+    grouped: list[Row] = []
+    for _, group in groupby(rows, key=lambda row: [row.get(name) for name in by] if by else row):
+        same = list(group)
+        answers = list(dict.fromkeys(str(row.get(target)) for row in same))
+        if len(answers) > 1 and "references" not in same[0]:
+            grouped.append({**same[0], **_shared_id(same), "references": answers, "references_of": target})
+        else:
+            grouped.extend(same)
+    return grouped
+
+
+def _shared_id(rows: Sequence[Row]) -> Row:
+    ids = [str(row["id"]) for row in rows if "id" in row]
+    shared = "".join(letters[0] for letters in takewhile(lambda letters: len(set(letters)) == 1, zip(*ids, strict=False)))
+    if ids and shared.endswith(("_", "-", ".", "/", ":")) and len(shared) > 1:
+        return {"id": shared.rstrip("_-./:")}
+    return {}
+
+
+@dataclass(frozen=True)
+class HubSource(FileSource):
+    """A data set of the Hugging Face hub, `owner/name` or `owner/name:configuration`; fetched when its rows are asked for."""
+
+    def found(self) -> dict[str, list[Row]]:
+        """Rows by split as the hub has them."""
+        try:
+            import datasets
+        except ImportError:
+            hint = "pip install 'tunesmith[hub]', or name a file or folder"
+            raise UserError(
+                f"`{self.path}` is neither a file nor a folder, and the hub's package is not installed", hint
+            ) from None
+        name, _, configuration = self.path.partition(":")
+        try:
+            whole: Mapping[str, Any] = datasets.load_dataset(name, configuration or None)
+        except Exception as error:  # the package raises errors of many libraries; all mean that there are no rows
+            told = str(error).partition("\n")[0]
+            hint = (
+                "check the name and the network, or name a file or folder; a configuration is named `owner/name:configuration`"
+            )
+            raise UserError(f"the data set `{self.path}` cannot be fetched: {told}", hint) from None
+        return {split_of(Path(split)): [dict(row) for row in rows] for split, rows in whole.items()}
+
+
+def source_of(data: str, **settings: Any) -> FileSource:  # noqa: ANN401 - the fields of the source
+    """The source that a person's word means: a file or folder that exists, else a data set of the hub."""
+    if Path(data).expanduser().exists() or settings.get("splits_at"):
+        return FileSource(data, **settings)
+    if re.fullmatch(r"[\w.-]+/[\w.-]+(:[\w.-]+)?", data) and Path(data).suffix not in SUFFIXES and not data.startswith("."):
+        return HubSource(data, **settings)
+    return FileSource(data, **settings)  # which says that there is no such file

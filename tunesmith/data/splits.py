@@ -1,0 +1,74 @@
+"""Training, validation and test rows by a hash of their content, where the source itself has no such split.
+
+The hash is of what a row asks, so rows that ask the same always fall together, and a row stays where it is when others come.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
+from typing import TypeVar
+
+Row = TypeVar("Row")
+
+SPLITS = ("train", "validation", "test")
+FRACTIONS: Mapping[str, float] = {"train": 0.8, "validation": 0.1, "test": 0.1}
+FEW = 100  # distinct keys below which shares are made exact
+
+
+def share(key: str, seed: int = 0) -> float:
+    """A number in [0, 1) that depends on the words of `key` alone: neither case nor white space counts."""
+    words = " ".join(key.casefold().split())
+    digest = blake2b(f"{seed}\0{words}".encode(errors="surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
+
+
+def cut(
+    rows: Sequence[Row], key: Callable[[Row], str], fractions: Mapping[str, float] = FRACTIONS, seed: int = 0
+) -> dict[str, list[Row]]:
+    """Rows of each split, in their order.
+
+    With few rows the shares are those of the rank of the hash, so that no split is empty by bad luck.
+    """
+    shares = [share(key(row), seed) for row in rows]
+    ranks = sorted(set(shares))
+    if len(ranks) < FEW:
+        place = {value: (number + 0.5) / len(ranks) for number, value in enumerate(ranks)}
+        shares = [place[value] for value in shares]
+    total = sum(fractions.values())
+    found: dict[str, list[Row]] = {name: [] for name in fractions}
+    for row, value in zip(rows, shares, strict=True):
+        found[_split_at(value * total, fractions)].append(row)
+    return found
+
+
+def _split_at(value: float, fractions: Mapping[str, float]) -> str:
+    for name, fraction in fractions.items():
+        value -= fraction
+        if value < 0:
+            return name
+    return name
+
+
+def divide(
+    found: Mapping[str, Sequence[Row]], key: Callable[[Row], str], fractions: Mapping[str, float] = FRACTIONS, seed: int = 0
+) -> dict[str, list[Row]]:
+    """The splits of a source, from those that it has; rows under the name "" belong to none yet.
+
+    What training needs and the source lacks is cut from its training rows; a split that it has stays as it is. A source with
+    nothing but validation rows is a test.
+    """
+    given = {name: list(rows) for name, rows in found.items() if name}
+    loose = [*found.get("", ()), *given.get("train", ())]
+    if not loose:
+        return {"test": given["validation"]} if set(given) == {"validation"} else given
+    missing = {name: fractions[name] for name in ("validation", "test") if name not in given and fractions.get(name)}
+    parts = cut(loose, key, {"train": 1 - sum(missing.values()), **missing}, seed)
+    whole = {**given, **parts}
+    return {name: whole[name] for name in SPLITS if whole.get(name)}
+
+
+def cap(rows: Sequence[Row], limit: int | None, key: Callable[[Row], str], seed: int = 0) -> list[Row]:
+    """At most `limit` rows, in their order: those of the smallest hash, so that a sorted file is not cut one-sidedly."""
+    if limit is None or len(rows) <= limit:
+        return list(rows)
+    order = sorted(range(len(rows)), key=lambda number: (share(key(rows[number]), seed + 1), number))
+    return [rows[number] for number in sorted(order[:limit])]
