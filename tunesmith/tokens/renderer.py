@@ -307,7 +307,7 @@ class Renderer:
 def marked(tokens: Tokens, renderer: Renderer) -> list[tuple[str, float]]:
     """Every token of a sequence as a readable piece, with its weight in the loss: what `show` prints.
 
-    Of an encoder-decoder network: the source, then the answer. Of a masked network: the answer where the masks stand.
+    Of an encoder-decoder network: the answer alone. Of a masked network: the answer where the masks stand.
     """
     weights = tokens.weights or tuple(float(target != IGNORED) for target in tokens.targets)
     weights = tuple(weight if target != IGNORED else 0.0 for weight, target in zip(weights, tokens.targets, strict=True))
@@ -316,8 +316,7 @@ def marked(tokens: Tokens, renderer: Renderer) -> list[tuple[str, float]]:
         return list(zip(renderer.pieces(ids), weights, strict=True))
     following = [*tokens.inputs[1:], tokens.targets[-1]]
     ids = [target if target != IGNORED else id_ for id_, target in zip(following, tokens.targets, strict=True)]
-    ahead = list(tokens.source) if tokens.source else [tokens.inputs[0]]
-    shown = [(word, 0.0) for word in renderer.pieces(ahead)]
+    shown = [] if tokens.source else [(renderer.pieces(tokens.inputs[:1])[0], 0.0)]
     return shown + [
         (word, weight) for word, weight, id_ in zip(renderer.pieces(ids), weights, ids, strict=True) if id_ != IGNORED
     ]
