@@ -8,7 +8,7 @@ Dimension key: B rows, T tokens a row, N chosen states, D hidden size, V vocabul
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, Literal
 
@@ -85,6 +85,14 @@ class Vocabulary:
         if self.extra is None:
             return bias
         return self.extra[0] if bias is None else bias + self.extra[0]
+
+    def still(self) -> "Vocabulary":
+        """The same map with the values of now, without gradients."""
+        head = nn.Linear(1, 1, bias=False, device="meta")
+        head.weight = nn.Parameter(self.weight.detach(), requires_grad=False)
+        if (bias := getattr(self.head, "bias", None)) is not None:
+            head.bias = nn.Parameter(bias.detach(), requires_grad=False)
+        return replace(self, head=head)
 
     def logits(self, states_ND: Tensor) -> Tensor:
         """[..., D] -> [..., V] float32"""

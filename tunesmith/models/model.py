@@ -129,7 +129,7 @@ class Model(nn.Module):
     def forward(self, batch: Batch) -> "Reading":
         with calling(self.routing(batch)):
             states_BTD = families.CALLS[self.family](self.network, batch)
-        return Reading(self, batch, states_BTD)
+        return Reading(self, batch, states_BTD, self.vocabulary)
 
     def remember(self) -> None:
         """Keep a frozen copy of the weights that the active adapter sets free, so that `reference` can read them.
@@ -150,10 +150,14 @@ class Model(nn.Module):
         if self.active and self.adapter().freed:
             assert self._first is not None, "`remember()` before the first step: this method changes the network's own weights"
             with self._put_back(self._first):
-                return self(batch)  # type: ignore[no-any-return]
+                return self._still(self(batch))
         if not self.starting:
-            return self(batch.plain())  # type: ignore[no-any-return]
-        return self(replace(batch, adapters=(self.starting,) * len(batch.input_ids)))  # type: ignore[no-any-return]
+            return self._still(self(batch.plain()))
+        return self._still(self(replace(batch, adapters=(self.starting,) * len(batch.input_ids))))
+
+    def _still(self, reading: "Reading") -> "Reading":
+        """A reading asks for its logits later, when a trained head may have moved on."""
+        return replace(reading, vocabulary=self.vocabulary.still())
 
     @contextmanager
     def _put_back(self, first: dict[str, Tensor]) -> Iterator[None]:
@@ -179,10 +183,11 @@ class Reading:
     model: Model
     batch: Batch
     states_BTD: Tensor
+    vocabulary: families.Vocabulary
 
     def logprobs(self) -> Tensor:
         """[N] float32 log p(target | all before it), in nats; weights are not applied."""
-        return target_logprobs(self._at_targets(), self.model.vocabulary, self.batch.target_ids)
+        return target_logprobs(self._at_targets(), self.vocabulary, self.batch.target_ids)
 
     def values(self) -> Tensor:
         """[S, K] float32 outputs of the head at the last token of each sequence."""
@@ -194,11 +199,11 @@ class Reading:
 
     def next_logits(self) -> Tensor:
         """[S, V] float32 logits of the token that follows each sequence."""
-        return self.model.vocabulary.logits(self._at_ends())
+        return self.vocabulary.logits(self._at_ends())
 
     def logits(self) -> Tensor:
         """[N, V] float32 logits at each target; for a handful of targets only."""
-        return self.model.vocabulary.logits(self._at_targets())
+        return self.vocabulary.logits(self._at_targets())
 
     def _at_targets(self) -> Tensor:
         return self.states_BTD[self.batch.target_rows, self.batch.target_columns]

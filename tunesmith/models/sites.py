@@ -27,18 +27,27 @@ ATTENTION_AND_MLP = tuple(ROLES)
 
 def sites(network: nn.Module, spell: Callable[[str], Sequence[int]] = lambda text: ()) -> Iterator[Site]:
     """Every module that a method may change: linear maps (`other` where the role is unknown), MLPs, embedding, head."""
-    embedding: Any = network.get_input_embeddings()  # type: ignore[operator]
+    embedding = _embedding(network)
     head: Any = network.get_output_embeddings()  # type: ignore[operator]
     two_stacks = bool(getattr(network.config, "is_encoder_decoder", False))
     for path, module in network.named_modules():
         if module is embedding:
-            yield Site(path, "embedding", "only", module.num_embeddings, module.embedding_dim, module, spell)
+            stack = "encoder" if two_stacks and path.startswith(("encoder.", "model.encoder.")) else "only"
+            many, wide = embedding.weight.shape
+            yield Site(path, "embedding", stack, many, wide, module, spell)
         elif (shape := linear_shape(module)) is not None:
             role = "head" if module is head else role_of(path)
-            yield Site(path, role, _stack(path, two_stacks), *shape, module, spell)
+            yield Site(path, role, _stack(path, two_stacks), shape[0], shape[1], module, spell)
         elif MLP.fullmatch(path):
-            wide = int(getattr(network.config, "hidden_size", 0))
+            wide = int(embedding.weight.shape[1])
             yield Site(path, "mlp", _stack(path, two_stacks), wide, wide, module, spell)
+
+
+def _embedding(network: nn.Module) -> Any:
+    """The module that looks up what is read first: the encoder's, which may be the decoder's too."""
+    two_stacks = getattr(network.config, "is_encoder_decoder", False)
+    first: Any = network.get_encoder() if two_stacks else network  # type: ignore[operator]
+    return first.get_input_embeddings()
 
 
 def role_of(path: str) -> str:
@@ -63,10 +72,10 @@ def stores_transposed(module: nn.Module) -> bool:
 
 def reads_source(site: Site) -> bool | None:
     """Do the rows that reach this site hold source tokens? None: as it comes, for an embedding that both stacks share."""
-    if site.role == "embedding":
-        return None
     if site.stack == "encoder":
         return True
+    if site.role == "embedding":
+        return None
     crosses = re.search(r"(EncDecAttention|encoder_attn|crossattention|cross_attn)\.", site.path) is not None
     return site.stack == "decoder" and crosses and site.role in ("key", "value")
 
