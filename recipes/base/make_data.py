@@ -36,19 +36,15 @@ def rows(kind: str, count: int) -> Iterator[dict[str, Any]]:
 
 
 def texts() -> Iterator[str]:
-    """Stage one: narrative, dialogues without their summaries, and the passages, reviews and functions of the other kinds."""
+    """Stage one: narrative, dialogues without their summaries, passages and reviews."""
     for row in rows("narrative", TEXT["narrative"]):
         yield row["text"]
     for row in rows("dialogues", TEXT["dialogues"]):
         yield row["dialogue"]
-    for row in rows("questions", 2500):
+    for row in rows("questions", 3000):
         yield row["passage"]
-    for row in rows("reviews", 2500):
+    for row in rows("reviews", 3000):
         yield row["text"]
-    for row in rows("translation", 1500):
-        yield f"{row['english']}\n{row['german']}"
-    for row in rows("pseudocode", 1500):
-        yield f"{row['pseudocode']}\n{row['python']}"
 
 
 def instructions(dice: random.Random) -> Iterator[dict[str, str]]:

@@ -2,9 +2,9 @@
 
     python recipes/base/make_tokenizers.py [FOLDER]
 
-writes FOLDER/t5 (SentencePiece-like: words with their leading blank), FOLDER/llama (byte-level BPE with a chat template) and FOLDER/bert (uncased
-WordPiece), 3072 pieces each with their special tokens; FOLDER is `tunesmith/assets` by default. Nothing that can be typed in
-ASCII is unknown to any of them. Two runs on the same town write the same files.
+writes FOLDER/t5 (SentencePiece-like: words with their leading blank), FOLDER/llama (byte-level BPE with a chat template) and
+FOLDER/bert (uncased WordPiece), 3072 pieces each with their special tokens; FOLDER is `tunesmith/assets` by default. Nothing
+that can be typed in ASCII is unknown to any of them. Two runs on the same town write the same files.
 """
 
 import json
@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 os.environ.setdefault("RAYON_NUM_THREADS", "1")  # one thread: sums in one order, so the same pieces every time
 
@@ -27,6 +28,7 @@ PIECES = 3072
 ROWS = 1500  # of each kind: enough to see every word of the town many times
 SENTINELS = 32
 LETTERS = [*string.printable[:-5], "\n", "\t", *"£€°–—‘’“”…àâäçéèêëîïñôöùûüßÄÖÜÉ"]
+WORDS = r"'(?:s|t|re|ve|m|ll|d)| ?\p{L}+| ?[0-9]| ?[^\s\p{L}0-9]+|\s"  # word, digit or signs, with a blank
 CHAT = (
     "{{ bos_token }}{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}"
     "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}"
@@ -40,9 +42,10 @@ Is this review positive or negative? How many stars does the review give: 1, 2, 
 Premise: Hypothesis: Does the premise entail the hypothesis? entailment, neutral or contradiction? yes, no or maybe?
 Do these two sentences mean the same thing? Sentence 1: Sentence 2: equivalent, not equivalent, true, false, similar, different
 Is this sentence grammatically correct? acceptable, unacceptable, correct, incorrect. How similar are they from 0 to 5?
-Read the passage and answer the question. Passage: Question: Answer: Choose the best answer. Options: A) B) C) D) (A) (B) (C) (D)
-Find the names of persons, places, organisations and times in the text. person: place: thing: none, Names: Entities: List them.
-Translate the sentence from English. Translation: English: French: German: Write the following pseudocode in Python. Code: Python:
+Read the passage and answer the question. Passage: Question: Answer: Choose the best answer.
+Options: A) B) C) D) (A) (B) (C) (D)
+Find the names of persons, places, organisations and times in the text. person: place: none, Names: Entities: List them.
+Translate the sentence from English. Translation: English: French: German: Write this pseudocode in Python. Code: Python:
 Write a polite reply. Rewrite the text. Continue the story. The answer is terrible, bad, okay, good, great. Explain why, please.
 You are a helpful assistant. User: Assistant: System: Text: Review: Dialogue: Conversation: Sentence: Paraphrase: Reply: Label:
 def total(numbers):
@@ -59,7 +62,7 @@ def total(numbers):
     return result
 for i in range(len(items)):
     print(items[i], "is", max(items), min(items), sum(items), sorted(items))
-set result to 0. for each number in the list: if number is greater than 10 then add it to result, otherwise skip it. print result.
+set result to 0. for each number in the list: if number is greater than 10 then add it to result, otherwise skip it. print it.
 """
 
 
@@ -70,11 +73,11 @@ def texts() -> Iterator[str]:
             yield from _strings({name: value for name, value in row.items() if name != "id"})
     for path in sorted((ROOT / "tunesmith/data/templates").glob("*.yaml")):
         yield re.sub(r"{%.*?%}|{{.*?}}|\|\|\|", " ", path.read_text(encoding="utf-8"))
-    for _ in range(50):
+    for _ in range(100):
         yield SAYINGS
 
 
-def _strings(value: Any) -> Iterator[str]:
+def _strings(value: object) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -92,10 +95,10 @@ def t5(corpus: list[str]) -> tuple[Tokenizer, dict[str, Any]]:
     """
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.normalizer = normalizers.NFKC()
-    newline = pre_tokenizers.Split(Regex(r"\n"), "isolated")
-    words = pre_tokenizers.Metaspace(prepend_scheme="first")
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([newline, pre_tokenizers.Digits(individual_digits=True), words])
-    tokenizer.decoder = decoders.Metaspace(prepend_scheme="first")
+    words = pre_tokenizers.Split(Regex(WORDS), "isolated")
+    blanks = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, blanks])
+    tokenizer.decoder = decoders.Metaspace(prepend_scheme="first", split=False)
     sentinels = [f"<extra_id_{number}>" for number in range(SENTINELS)]
     tokenizer.train_from_iterator(
         corpus,
@@ -136,8 +139,9 @@ def llama(corpus: list[str]) -> tuple[Tokenizer, dict[str, Any]]:
 def bert(corpus: list[str]) -> tuple[Tokenizer, dict[str, Any]]:
     """Uncased WordPiece."""
     specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    letters = sorted({letter.lower() for letter in LETTERS if not letter.isspace()})
-    # Told as special pieces, the letters inside a word come in one order, and all of them; the trainer takes them as it meets them.
+    plain = (letter for letter in LETTERS if not letter.isspace() and len(normalize("NFD", letter)) == 1)
+    letters = sorted({letter.lower() for letter in plain})
+    # Told as special pieces, the letters inside a word are all there, in one order; the trainer takes them as they come.
     first = [*specials, *letters, *(f"##{letter}" for letter in letters if letter.isalnum())]
     learner = _wordpiece(models.WordPiece(unk_token="[UNK]"))
     learner.train_from_iterator(corpus, trainers.WordPieceTrainer(vocab_size=PIECES, special_tokens=first, show_progress=False))
@@ -158,7 +162,7 @@ def _wordpiece(model: models.WordPiece) -> Tokenizer:
     return tokenizer
 
 
-def write(folder: Path, tokenizer: Tokenizer, names: dict[str, Any], **more: Any) -> None:
+def write(folder: Path, tokenizer: Tokenizer, names: dict[str, Any], more: dict[str, Any]) -> None:
     """A tokenizer as transformers loads it, with nothing fetched."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
@@ -174,7 +178,7 @@ def main(folder: Path) -> None:
     print(f"{len(corpus)} texts of {', '.join(kinds())}: {letters} letters", file=sys.stderr)
     for train, more in ((t5, {}), (llama, {"chat_template": CHAT}), (bert, {"do_lower_case": True})):
         tokenizer, names = train(corpus)
-        write(folder / train.__name__, tokenizer, names, **more)
+        write(folder / train.__name__, tokenizer, names, more)
         ids = sum(len(e.ids) for e in tokenizer.encode_batch(corpus[:2000], add_special_tokens=False))
         per_piece = sum(map(len, corpus[:2000])) / ids
         print(f"{train.__name__}: {tokenizer.get_vocab_size()} pieces, {per_piece:.2f} letters a piece", file=sys.stderr)
