@@ -119,7 +119,7 @@ class Renderer:
             answer_tail=answer_tail if end in answer_tail else (*answer_tail, end),
             end=end,
             stops=frozenset(id_ for id_ in stops | {end} if id_ < size),
-            start=start,
+            start=int(start),
             forced=_first(*(getattr(c, "forced_bos_token_id", None) for c in configs)) if family == "seq2seq" else None,
             pad=_first(tokenizer.pad_token_id, *(getattr(c, "pad_token_id", None) for c in configs[-1:]), end) or 0,
             mask=tokenizer.mask_token_id,
