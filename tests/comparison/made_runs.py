@@ -239,7 +239,6 @@ def _world(made: Made, run: Run, examples: int, shots: int) -> Mapping[str, obje
 
 if __name__ == "__main__":
     from tunesmith.comparison.report import write_report
-
     from tunesmith.comparison.table import compare
 
     target = Path(sys.argv[1])

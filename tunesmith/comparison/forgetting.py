@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 
 RULE = (
     "Forgetting is the headline score of the untuned model less that of the tuned one, on other tasks. The overall figure is "
-    "the mean over clusters of the mean over a cluster's tasks; tasks of the main task's own cluster are shown but not counted. "
+    "the mean over clusters of the mean over a cluster's tasks; tasks of the main task's own cluster are shown, not counted. "
     "A negative figure is a gain. On general text it is the rise of cross-entropy, in nats a token."
 )
 

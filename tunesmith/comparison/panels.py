@@ -101,7 +101,9 @@ def cost_panels(made: Comparison) -> Iterator[Panel]:
             continue
         best = front([(cost, quality) for _, cost, quality in known], made.headline.higher_is_better)
         told = "not beaten on both: " + ", ".join(known[place][0] for place in best)
-        yield Panel(f"cost-{name}", title, f"against {words.label(made.headline.name)}", told, _scatter(made, known, best, written))
+        yield Panel(
+            f"cost-{name}", title, f"against {words.label(made.headline.name)}", told, _scatter(made, known, best, written)
+        )
 
 
 def front(points: Sequence[tuple[float, float]], higher_is_better: bool = True) -> list[int]:
@@ -124,7 +126,9 @@ def _scatter(
         at = places(made)
         across, ticks = _scale([cost for _, cost, _ in known])
         spots = [(across(cost), quality) for _, cost, quality in known]
-        axes.step(*zip(*[spots[place] for place in best], strict=True), where="post", color=theme.muted, linewidth=1.2, zorder=1)
+        axes.step(
+            *zip(*[spots[place] for place in best], strict=True), where="post", color=theme.muted, linewidth=1.2, zorder=1
+        )
         for place, (system, _, _) in enumerate(known):
             colour = theme.systems[at[system]]
             face = colour if place in best else theme.paper
@@ -174,7 +178,9 @@ def _name_points(axes: Axes, names: Sequence[str], spots: Sequence[Spot], line: 
     taken = [(x - 6 * unit, y - 6 * unit, x + 6 * unit, y + 6 * unit) for x, y in pixels]
     taken += _steps(axes.transData.transform(np.array(line)), 1.5 * unit)
     offsets = [("left", 9, 0), ("right", -9, 0), ("center", 0, 13), ("center", 0, -13)]
-    offsets += [(side, x, y) for y in (11, -11, 20, -20) for side, x in (("left", 5), ("right", -5), ("left", -12), ("right", 12))]
+    offsets += [
+        (side, x, y) for y in (11, -11, 20, -20) for side, x in (("left", 5), ("right", -5), ("left", -12), ("right", 12))
+    ]
     for place in sorted(range(len(names)), key=lambda place: -pixels[place][0]):
         x, y = pixels[place]
         wide, high = (6.4 * len(names[place]) + 4) * unit, 12 * unit
@@ -194,14 +200,13 @@ def _name_points(axes: Axes, names: Sequence[str], spots: Sequence[Spot], line: 
         )
 
 
-def _steps(corners: Any, thick: float) -> list[Box]:
+def _steps(corners: Sequence[Spot], thick: float) -> list[Box]:
     """The boxes that the line of the front covers: along, then up."""
     boxes = []
     for (x, y), (right, up) in pairwise(corners):
         boxes.append((x + 8 * thick, y - thick, right + thick, y + thick))
         boxes.append((right - thick, min(y, up), right + thick, max(y, up)))
     return boxes
-
 
 
 def _overlap(one: Box, other: Box) -> float:
@@ -238,7 +243,9 @@ def _learning(made: Comparison, name: str, curve: Curve, limits: tuple[float, fl
         if curve.since is not None:
             axes.axvspan(curve.since, curve.steps[-1], color=theme.muted, alpha=0.14, linewidth=0)
         if curve.best is not None and curve.best_step is not None:
-            axes.plot(curve.best_step, curve.best, "o", markersize=10, color="none", markeredgecolor=theme.ink, markeredgewidth=1.6)
+            axes.plot(
+                curve.best_step, curve.best, "o", markersize=10, color="none", markeredgecolor=theme.ink, markeredgewidth=1.6
+            )
         axes.set_ylim(*limits)
         axes.set_xlim(0, curve.steps[-1] * 1.02)
         axes.set_xlabel("step", color=theme.muted)

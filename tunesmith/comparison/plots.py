@@ -5,12 +5,15 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tunesmith.comparison.colours import IN_PAGE, ON_DARK, ON_LIGHT, VARIABLES, Theme
 from tunesmith.comparison.panels import Panel, groups
 from tunesmith.comparison.table import Comparison
 from tunesmith.run import write_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 WIDTH = 5.0  # inches of one panel; 72 units an inch in the page
 COLUMNS = 3
@@ -55,13 +58,17 @@ def write_plots(made: Comparison, folder: Path) -> list[Path]:
     return written
 
 
-def _grid(subject: str, panels: Sequence[Panel], theme: Theme) -> Any:
+def _grid(subject: str, panels: Sequence[Panel], theme: Theme) -> "Figure":
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     columns = min(COLUMNS, len(panels)) if len(panels) != 4 else 2
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(WIDTH * columns, (_height(panels) + 0.55) * rows + 0.5), layout="constrained", facecolor=theme.paper)
-    figure.get_layout_engine().set(w_pad=0.18, h_pad=0.16)
+    figure = Figure(
+        figsize=(WIDTH * columns, (_height(panels) + 0.55) * rows + 0.5),
+        layout=ConstrainedLayoutEngine(w_pad=0.18, h_pad=0.16),
+        facecolor=theme.paper,
+    )
     figure.suptitle(TITLES[subject], x=0.02, ha="left", fontsize=15, fontweight="bold", color=theme.ink)
     for number, panel in enumerate(panels):
         axes = figure.add_subplot(rows, columns, number + 1)

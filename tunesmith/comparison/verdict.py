@@ -12,13 +12,15 @@ def verdict(made: Comparison) -> str:
     """One sentence: which way of tuning is worth it here, and what it costs."""
     if len(made.systems) == 1:
         only = made.scores[made.systems[0].name][made.headline.name]
-        return f"{made.systems[0].name} scores {words.score(only.value)} {words.label(made.headline.name)}; there is nothing to compare it with."
+        said = f"{made.systems[0].name} scores {words.score(only.value)} {words.label(made.headline.name)}"
+        return f"{said}; there is nothing to compare it with."
     better = [system for system in made.systems if gain(made, system.name) > 0 and _significant(made, system.name)]
     if not better:
         return _nothing_shown(made)
     best = max(better, key=lambda system: gain(made, system.name))
     chosen = choice(made, best, better)
-    told = f"{chosen.name} is {words.score(gain(made, chosen.name))} {words.label(made.headline.name)} {_side(made)} {_the(made.baseline)}"
+    metric = words.label(made.headline.name)
+    told = f"{chosen.name} is {words.score(gain(made, chosen.name))} {metric} {_side(made)} {_the(made.baseline)}"
     parts = [told, *_beside(made, chosen, best)]
     return ", ".join(parts) + "."
 
@@ -106,9 +108,10 @@ def _nothing_shown(made: Comparison) -> str:
 def _precision(made: Comparison) -> Iterator[str]:
     seen = [d.smallest for d in made.differences if d.metric == made.headline.name and d.smallest == d.smallest]
     if seen:
+        metric = words.label(made.headline.name)
         yield (
-            f"On these {len(made.rows):,} examples a difference of {words.score(max(seen))} {words.label(made.headline.name)} between two "
-            f"systems is found 8 times in 10; smaller ones may stay unseen."
+            f"On these {len(made.rows):,} examples a difference of {words.score(max(seen))} {metric} between two systems is found "
+            "8 times in 10; smaller ones may stay unseen."
         )
 
 
@@ -140,5 +143,9 @@ def _learnt_by_heart(made: Comparison) -> Iterator[str]:
 def _spent(made: Comparison) -> Iterator[str]:
     for system in made.systems:
         if system.shots and system.cost.context_tokens:
-            of = f", {words.percent(system.cost.context_tokens / system.cost.window)} of the window" if system.cost.window else ""
+            of = (
+                f", {words.percent(system.cost.context_tokens / system.cost.window)} of the window"
+                if system.cost.window
+                else ""
+            )
             yield f"{system.name} spends {words.count(system.cost.context_tokens)} tokens of every prompt on its examples{of}."

@@ -12,7 +12,7 @@ def label(metric: str) -> str:
     rouge = re.fullmatch(r"rouge(\d|Lsum|L)(.*)", metric)
     if rouge:
         return f"ROUGE-{rouge[1]}{rouge[2].replace('_', ' ')}"
-    if metric.split("_")[0] in ("bleu", "chrf", "mcc", "ece"):
+    if metric.split("_", maxsplit=1)[0] in ("bleu", "chrf", "mcc", "ece"):
         first, *rest = metric.split("_")
         return " ".join(["chrF" if first == "chrf" else first.upper(), *rest])
     return metric.replace("_", " ")

@@ -1,0 +1,83 @@
+"""How a comparison was made, in words: what was asked, how intervals and tests are computed, where it ran."""
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from tunesmith.comparison import words
+from tunesmith.comparison.significance import PERMUTATIONS
+from tunesmith.comparison.table import Comparison
+
+WORLD = (
+    ("seed", "Seed"),
+    ("device", "Device"),
+    ("threads", "Threads"),
+    ("python", "Python"),
+    ("torch", "torch"),
+    ("transformers", "transformers"),
+    ("tunesmith", "tunesmith"),
+    ("commit", "Commit"),
+    ("steps", "Steps"),
+    ("best_step", "Best step"),
+)
+
+
+def notes(made: Comparison) -> list[tuple[str, str]]:
+    """Headings and paragraphs."""
+    means = [words.label(measure.name) for measure in made.measures if measure.mean]
+    others = [words.label(measure.name) for measure in made.measures if not measure.mean]
+    tests = []
+    if means:
+        tests.append(
+            f"For metrics that are means over answers ({', '.join(means)}) the signs of the paired differences are flipped: "
+            f"every pattern where there are few answers, else {PERMUTATIONS:,} random ones."
+        )
+    if others:
+        tests.append(
+            f"For {', '.join(others)}, which total over all answers at once, answers change sides between the two systems in "
+            f"{made.draws:,} random patterns."
+        )
+    return [
+        (
+            "What was asked",
+            f"Every system answered the same {len(made.rows):,} examples of {made.main}, paired by their ids. Cost is what each "
+            "run measured of itself; time per answer is the median over answers.",
+        ),
+        (
+            "Intervals",
+            f"95 % percentile intervals from {made.draws:,} bootstrap resamples of the examples (seed {made.seed}), the same for "
+            "every system, so that differences are paired. They speak of other examples like these, not of another training seed.",
+        ),
+        ("Tests", f"Paired randomisation tests, two-sided. {' '.join(tests)}"),
+        (
+            "Correction",
+            f"Holm's step-down over all {len(made.differences)} comparisons: every system against {made.baseline} under every "
+            f"metric, and every other pair under {words.label(made.headline.name)}. Bold means a corrected p below .05.",
+        ),
+        (
+            "What could be seen",
+            "The smallest true difference that the test finds 8 times in 10 at its strictest corrected level, from the spread of "
+            "the paired differences.",
+        ),
+        (
+            "Answers side by side",
+            "Words outside the longest common subsequence with the nearest reference are marked, without regard to case and "
+            "punctuation.",
+        ),
+    ]
+
+
+def world(made: Comparison) -> Mapping[str, Any]:
+    """What runs say of seed, device and versions; a column that no run fills is left out."""
+    facts = [{**system.world, **dict(system.world.get("versions") or {})} for system in made.systems]
+    shown = [(key, name) for key, name in WORLD if any(fact.get(key) not in (None, "") for fact in facts)]
+    rows = [
+        {"folder": system.folder, "values": [words.MISSING if fact.get(key) is None else str(fact[key]) for key, _ in shown]}
+        for system, fact in zip(made.systems, facts, strict=True)
+    ]
+    return {"columns": [name for _, name in shown], "rows": rows}
+
+
+def command(made: Comparison) -> str:
+    """What to type to make the page from the runs again."""
+    return " ".join(["tunesmith", "compare", *(shlex.quote(system.folder) for system in made.systems)])
