@@ -72,7 +72,7 @@ def world(made: Comparison) -> Mapping[str, Any]:
     facts = [{**system.world, **dict(system.world.get("versions") or {})} for system in made.systems]
     shown = [(key, name) for key, name in WORLD if any(fact.get(key) not in (None, "") for fact in facts)]
     rows = [
-        {"folder": system.folder, "values": [words.MISSING if fact.get(key) is None else str(fact[key]) for key, _ in shown]}
+        {"folder": system.folder, "facts": [words.MISSING if fact.get(key) is None else str(fact[key]) for key, _ in shown]}
         for system, fact in zip(made.systems, facts, strict=True)
     ]
     return {"columns": [name for _, name in shown], "rows": rows}

@@ -107,8 +107,7 @@ def cost_panels(made: Comparison) -> Iterator[Panel]:
 
 
 def front(points: Sequence[tuple[float, float]], higher_is_better: bool = True) -> list[int]:
-    """Places of the points (cost, quality) on the Pareto front, cheapest first: none other is as cheap and better, or as good and
-    cheaper."""
+    """Places of the points (cost, quality) on the Pareto front, cheapest first: none is as cheap and better, or as good and cheaper."""
     sign = 1 if higher_is_better else -1
     order = sorted(range(len(points)), key=lambda place: (points[place][0], -sign * points[place][1]))
     kept, best = [], -inf
