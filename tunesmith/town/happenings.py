@@ -78,7 +78,7 @@ HAPPENINGS = (
         "<p> {saw|found} a <animal> {in|at|near} <place> <day>.|<day>, {there was|<p> came across} a <animal> {at|near} <place>{; <p> saw it first|, and <p> stopped to look}.",
         "<he> {took|drew} <n> pictures of it and {sent|showed} them to <q>.|it disappeared {when|because} <why>.",
         {"p": "Who {saw|found} the <animal>?", "animal": "What {animal|kind of animal} did <p> see?", "place": "Where did <p> see the <animal>?", "day": "When did <p> see the <animal>?"},
-        {"animal": world.BIRDS + ("fox", "hedgehog", "seal", "deer", "otter", "badger"), "n": SMALL, "why": ("a dog barked", "a car came", "it began to rain", "the church bell rang")},
+        {"animal": (*world.BIRDS, "fox", "hedgehog", "seal", "deer", "otter", "badger"), "n": SMALL, "why": ("a dog barked", "a car came", "it began to rain", "the church bell rang")},
     ),
     Happening(
         "<p> {mended|repaired} the <broken> at <place> <day>.|<day>, the <broken> at <place> {broke|stopped working}, and <p> {repaired|mended} it.",

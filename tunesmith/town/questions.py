@@ -1,4 +1,4 @@
-"""Questions about a passage of four to seven sentences on what people of the town did: who, where, when, what, how many, why."""
+"""Questions about a passage of four to seven sentences: who, where, when, what, how many, how and why."""
 
 from collections.abc import Iterator
 from random import Random
@@ -17,7 +17,7 @@ KINDS |= {"n": "how many", "n2": "how many", "way": "how"}
 def rows(split: str, count: int, seed: int = 0) -> Iterator[Row]:
     """Rows {"id", "passage", "question", "answer", "choices", "kind"}: four choices, the answer among them; `kind` is who, what,
     where, when, why, how or how many."""
-    return sifted("questions", split, count, seed, _draw, lambda row: f"{row['passage']} {row['question']}")
+    return sifted("questions", split, count, seed, _draw, lambda row: str(row["passage"]))
 
 
 def _draw(rng: Random) -> Row:
@@ -75,7 +75,7 @@ def _is_told(name: str, slots: dict[str, str], sentences: list[str]) -> bool:
     return any(f" {slots[name]} " in f" {sentence.translate(_PLAIN)} " for sentence in sentences)
 
 
-_PLAIN = str.maketrans({mark: " " for mark in ",.;:'"})
+_PLAIN = str.maketrans(dict.fromkeys(",.;:'", " "))
 
 
 def _others(

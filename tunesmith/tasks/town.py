@@ -1,0 +1,71 @@
+"""The tasks of the embedded town: summaries of dialogues first, and the clusters by which forgetting is told."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tunesmith.data.template import load_templates
+from tunesmith.metrics.accuracy import accuracy
+from tunesmith.metrics.bleu import bleu
+from tunesmith.metrics.correlation import pearson, spearman
+from tunesmith.metrics.cross_entropy import bits_per_byte, cross_entropy
+from tunesmith.metrics.edit import edit_distance
+from tunesmith.metrics.exact import exact_match
+from tunesmith.metrics.f1 import token_f1
+from tunesmith.metrics.metric import Metric
+from tunesmith.metrics.rouge import Rouge
+from tunesmith.tasks.task import Row, Task
+from tunesmith.town.source import TownSource
+
+
+@dataclass(frozen=True)
+class Sure(TownSource):
+    """Rows of a kind that have a value in `column`; the others are passed over."""
+
+    column: str = ""
+
+    def rows(self, split: str) -> Iterator[Row]:
+        """The rows of a split, in their order."""
+        return (row for row in super().rows(split) if row[self.column] is not None)
+
+
+def _task(name: str, kind: str, cluster: str, metrics: tuple[Metric, ...], ask: str = "speak", tokens: int = 64) -> Task:
+    return Task(f"town/{name}", TownSource(kind), load_templates(f"town-{name}"), metrics, cluster, ask, tokens)
+
+
+ROUGES = tuple(Rouge(kind) for kind in ("1", "2", "L", "Lsum"))
+
+dialogues = _task("dialogues", "dialogues", "summarisation", ROUGES, tokens=80)
+stars = _task("stars", "reviews", "sentiment", (accuracy,), "choose")
+sentiment = Task(
+    "town/sentiment",
+    Sure("reviews", {"train": 1500, "validation": 190, "test": 190}, column="sentiment"),
+    load_templates("town-sentiment"),
+    (accuracy,),
+    "sentiment",
+    "choose",
+)
+entailment = _task("entailment", "entailment", "entailment", (accuracy,), "choose")
+paraphrase = _task("paraphrase", "paraphrase", "paraphrase", (accuracy,), "choose")
+similarity = _task("similarity", "similarity", "paraphrase", (accuracy, pearson, spearman), "choose")
+acceptability = _task("acceptability", "acceptability", "acceptability", (accuracy,), "choose")
+choice = _task("choice", "questions", "reading", (accuracy,), "choose")
+question = _task("question", "questions", "reading", (token_f1, exact_match), tokens=16)
+entities = _task("entities", "entities", "extraction", (token_f1, exact_match), tokens=48)
+translation = _task("translation", "translation", "translation", (bleu,), tokens=32)
+pseudocode = _task("pseudocode", "pseudocode", "code", (exact_match, edit_distance), tokens=96)
+politeness = _task("politeness", "politeness", "preference", (accuracy,), "choose")
+narrative = _task("narrative", "narrative", "text", (cross_entropy, bits_per_byte), "weigh")
+
+FORGETTING = (
+    "town/narrative",
+    "town/sentiment",
+    "town/entailment",
+    "town/paraphrase",
+    "town/acceptability",
+    "town/choice",
+    "town/question",
+    "town/entities",
+    "town/translation",
+    "town/pseudocode",
+    "town/politeness",
+)  # what `forgetting: auto` asks, less what was learnt
