@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,8 @@ _SPLIT_WORDS = {
 class FileSource:
     """A file, or a folder of files; splits that it lacks are cut by a hash of what rows ask (`data/splits.py`).
 
-    In a folder the files whose names say `train`, `validation` (`dev`, `valid`) or `test` are those splits; if none does, all
-    files together are the rows.
+    In a folder the files whose names say `train`, `validation` (`dev`, `valid`) or `test` are those splits, if all files' names
+    do, or one says `train`; else all files together are the rows.
 
     path:      file or folder.
     splits_at: split -> file, beside or below `path`, where the names do not say it.
@@ -86,7 +86,10 @@ class FileSource:
         return self.limit.get(split) if isinstance(self.limit, Mapping) else self.limit
 
     def _read(self, file: Path) -> Iterator[Row]:
-        return read(file, self.columns, self.cut_text)
+        if not file.is_file():
+            return read(file)  # which says so
+        state = file.stat()
+        return iter(_read_once(file.resolve(), state.st_mtime_ns, state.st_size, self.columns, self.cut_text))
 
     def _files(self) -> dict[str, list[Path]]:
         path = Path(self.path).expanduser()
@@ -97,9 +100,16 @@ class FileSource:
             said = split_of(path)
             return {said if said in ("validation", "test") else "": [path]}
         if not path.is_dir():
-            beside = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
-            raise UserError(f"there is no file or folder `{path}`", did_you_mean(path.name, beside))
+            beside = path.parent.iterdir() if path.parent.is_dir() else ()
+            names = [one.name for one in beside if suffix_of(one) in SUFFIXES]
+            raise UserError(f"there is no file or folder `{path}`", did_you_mean(path.name, names))
         return _files_in(path)
+
+
+@lru_cache(maxsize=256)
+def _read_once(path: Path, changed: int, size: int, columns: tuple[str, ...], cut_text: str | int) -> tuple[Row, ...]:
+    """The rows of a file, read again only when it has changed."""
+    return tuple(read(path, columns, cut_text))
 
 
 def _files_in(folder: Path) -> dict[str, list[Path]]:
@@ -111,10 +121,12 @@ def _files_in(folder: Path) -> dict[str, list[Path]]:
         found.setdefault(split_of(file.relative_to(folder)), []).append(file)
     if not found:
         raise UserError(f"the folder `{folder}` has no file of rows", f"known: {', '.join(SUFFIXES)}, each also with `.gz`")
-    if set(found) != {""}:
-        found.pop("", None)
-    for split, files in found.items():
-        kinds = sorted({suffix_of(file) for file in files})
+    if "" in found and "train" in found:
+        del found[""]  # a list of words, a licence as JSON: beside a split that says so they are no rows
+    elif "" in found:
+        found = {"": tables or files}  # a word such as `test` in a few of many names says nothing
+    for split, members in found.items():
+        kinds = sorted({suffix_of(file) for file in members})
         if len(kinds) > 1:
             what = f"files of `{split}`" if split else "files"
             raise UserError(f"the folder `{folder}` has {what} in several layouts: {', '.join(kinds)}", "name one file of them")

@@ -87,6 +87,11 @@ class Template:
         """The row under the names that the template uses."""
         return self._named(row)
 
+    def in_row(self, names: Iterable[str], row: Mapping[str, Any]) -> list[str]:
+        """The columns of a row that stand for some of the template's names."""
+        groups = [next((group for group in self.aliases if group[0] == name), (name,)) for name in names]
+        return list(dict.fromkeys(found[0] for group in groups if (found := [one for one in group if one in row])))
+
     def _example(self, row: Mapping[str, Any], with_target: bool) -> Example:
         known = self._named(row)
         if self.messages and all(column in known for column in self.messages[:1]):

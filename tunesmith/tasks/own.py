@@ -1,0 +1,257 @@
+"""A person's own data becomes a task: a file, a folder or a data set of the hub, put by a wording, judged by its shape."""
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from tunesmith import registry
+from tunesmith.data.example import Example
+from tunesmith.data.formats import Row
+from tunesmith.data.sources import FileSource, source_of
+from tunesmith.data.template import Template, find_template, guess, load_templates
+from tunesmith.errors import UserError, did_you_mean
+from tunesmith.metrics.metric import Metric
+from tunesmith.tasks.task import Task
+
+TASKS = "tunesmith.tasks"
+METRICS = "tunesmith.metrics"
+SEEN = 200  # examples that tell the shape of a task
+MOST_LABELS = 20  # distinct targets up to which a column of labels is a choice
+SHORT = 5  # words of the median target up to which an answer is short
+SETTINGS = (
+    "data",
+    "template",
+    "metrics",
+    "cluster",
+    "name",
+    "ask",
+    "tokens",
+    "limit",
+    "splits",
+    "columns",
+    "cut_text",
+    "seed",
+    "choices",
+)
+
+
+@dataclass(frozen=True)
+class OwnTask(Task):
+    """A task whose rows were never looked at by its author: rows that a wording leaves empty are skipped, ids are unique."""
+
+    def examples(self, split: str, template: int | None = 0) -> Iterator[Example]:
+        """As `Task.examples`; an id that stands twice in a split is replaced by the row's number."""
+        seen: set[str] = set()
+        for number, example in enumerate(super().examples(split, template)):
+            if not example.messages and not example.target:
+                continue  # promptsource's way to leave a row out: `{% if label != -1 %} ... {% endif %}`
+            unique = replace(example, id=f"{split}-{number}") if example.id in seen else example
+            seen.add(unique.id)
+            yield unique
+
+
+def task_from(setting: str | Mapping[str, Any]) -> Task:
+    """The task that a recipe names: `boolq`, `glue/sst2`, `my.csv`, `owner/dataset`, or a mapping with `data`.
+
+    Keys of a mapping: `data` (a name as above), `template`, `metrics`, `cluster`, `name`, `ask`, `tokens`, `limit`, `splits`,
+    `columns`, `cut_text`, `seed`, `choices`. Of a registered task `template`, `metrics`, `cluster`, `tokens` and `limit` may be
+    changed.
+    """
+    if isinstance(setting, str):
+        return find_task(setting)
+    tree = dict(setting)
+    for name in tree:
+        if name not in SETTINGS:
+            raise UserError(f"a task has no setting `{name}`", did_you_mean(str(name), SETTINGS))
+    data = tree.pop("data", None) or tree.pop("name", None)
+    if not isinstance(data, str):
+        raise UserError("a task's `data` is missing", "name a task, a file, a folder or a data set of the hub")
+    if is_registered(data):
+        return changed(registry.find_value(data, TASKS, Task), tree)
+    return own_task(data, **tree)
+
+
+def tasks_from(setting: str | Mapping[str, Any]) -> list[Task]:
+    """As `task_from`, but the name of a family, such as `mmlu`, means all its members."""
+    if isinstance(setting, str) and is_registered(setting):
+        return registry.find_values(setting, TASKS, Task)
+    return [task_from(setting)]
+
+
+def find_task(name: str) -> Task:
+    """A registered task, or a person's own data at its defaults."""
+    if is_registered(name):
+        return registry.find_value(name, TASKS, Task)
+    try:
+        return own_task(name)
+    except UserError as error:
+        if Path(name).expanduser().exists() or Path(name).suffix or "/" in name:
+            raise
+        known = registry.names(TASKS)
+        raise UserError(f"there is no task `{name}`, and no file or folder of that name", did_you_mean(name, known)) from error
+
+
+def is_registered(name: str) -> bool:
+    """Whether a name's family is a file of the tasks' folder. A file or folder of a person's own is named with its path."""
+    return name.partition("/")[0] in registry.names(TASKS) and not Path(name).suffix
+
+
+def changed(task: Task, settings: Mapping[str, Any]) -> Task:
+    """A registered task with settings laid over it."""
+    allowed = ("template", "metrics", "cluster", "tokens", "limit")
+    for name in settings:
+        if name not in allowed:
+            raise UserError(f"`{name}` cannot be set for the registered task `{task.name}`", f"can be: {', '.join(allowed)}")
+    made = task
+    if "template" in settings:
+        own = {one.name: one for one in task.templates}
+        wanted = str(settings["template"])
+        made = replace(made, templates=(own[wanted],) if wanted in own else templates_of(wanted))
+    if "metrics" in settings:
+        made = replace(made, metrics=metrics_of(settings["metrics"]))
+    if "limit" in settings:
+        made = replace(made, source=Capped(task.source, int(settings["limit"])))
+    return replace(made, **{name: settings[name] for name in ("cluster", "tokens") if name in settings})
+
+
+@dataclass(frozen=True)
+class Capped:
+    """A source cut to its first rows."""
+
+    source: Any
+    limit: int
+
+    def splits(self) -> tuple[str, ...]:
+        found: tuple[str, ...] = self.source.splits()
+        return found
+
+    def rows(self, split: str) -> Iterator[Row]:
+        return islice(self.source.rows(split), self.limit)
+
+
+def own_task(
+    data: str,
+    *,
+    template: str | Sequence[str] | None = None,
+    metrics: Sequence[str] | str | None = None,
+    cluster: str | None = None,
+    name: str | None = None,
+    ask: str | None = None,
+    tokens: int | None = None,
+    limit: int | Mapping[str, int] | None = None,
+    splits: Mapping[str, str] | None = None,
+    columns: Sequence[str] = (),
+    cut_text: str | int = "paragraph",
+    seed: int = 0,
+    choices: str | None = None,
+) -> Task:
+    """The task of a file, a folder or a data set of the hub.
+
+    Args:
+        data:     path, or `owner/name` of the hub.
+        template: built-in wording, `FILE.yaml` (all its templates), `FILE.yaml:NAME`, or `prompt ||| answer` itself; several
+                  are taken in turn when learning. None: guessed from the columns.
+        metrics:  names; None: accuracy for choices, exact match and token F1 for short answers, ROUGE for long ones,
+                  cross-entropy for plain text.
+        cluster:  None: a cluster of its own.
+        ask:      `speak`, `choose` or `weigh`; None: by shape.
+        tokens:   longest answer; None: by the lengths of the targets.
+        limit:    most rows of each split, or of each by name.
+        splits:   split -> file, where file names do not say it.
+        columns:  names for a CSV or TSV without a header line.
+        cut_text: rows of plain text: `paragraph`, `line`, `file`, or characters of a window.
+        seed:     of the cut into splits, where the source has none.
+        choices:  answers to choose from, `yes ||| no`, for templates that have none.
+
+    Raises:
+        UserError: where there are no rows, or no wording fits them.
+    """
+    source = source_of(data, splits_at=splits, columns=tuple(columns), cut_text=cut_text, seed=seed, limit=limit)
+    rows = [row for part in source.found().values() for row in part]
+    if not rows:
+        raise UserError(f"`{data}` has no rows")
+    wordings = templates_of(template) if template else (guess(rows[0]),)
+    wordings = tuple(with_choices(one, rows, choices) for one in wordings)
+    source = keyed(source, wordings[0], rows[0])
+    seen = [wordings[0].apply(row) for row in rows[:: max(1, len(rows) // SEEN)]]
+    seen = [example for example in seen if example.messages or example.target]
+    shape = shape_of(seen)
+    called = name or name_of(data)
+    return OwnTask(
+        name=called,
+        source=source,
+        templates=wordings,
+        metrics=metrics_of(metrics or DEFAULTS[shape]),
+        cluster=cluster or called,
+        ask=ask or {"choice": "choose", "text": "weigh"}.get(shape, "speak"),
+        tokens=tokens or tokens_for(seen),
+    )
+
+
+DEFAULTS: Mapping[str, tuple[str, ...]] = {
+    "choice": ("accuracy",),
+    "short": ("exact_match", "token_f1"),
+    "long": ("rouge1", "rouge2", "rougeL", "rougeLsum"),
+    "text": ("cross_entropy",),
+}
+
+
+def shape_of(examples: Sequence[Example]) -> str:
+    """`choice`, `short`, `long` or `text`, from some examples."""
+    if not examples or not any(example.messages for example in examples):
+        return "text"
+    if all(example.choices for example in examples):
+        return "choice"
+    words = statistics.median(len(example.target.split()) for example in examples)
+    return "short" if words <= SHORT else "long"
+
+
+def tokens_for(examples: Sequence[Example]) -> int:
+    """Room for the longest answers: a token holds two characters or more of nearly every text; between 16 and 512."""
+    lengths = sorted(len(example.target) for example in examples) or [0]
+    return min(512, max(16, lengths[int(0.99 * (len(lengths) - 1))] // 2))
+
+
+def templates_of(name: str | Sequence[str]) -> tuple[Template, ...]:
+    """The templates that a setting names, in order."""
+    if not isinstance(name, str):
+        return tuple(template for one in name for template in templates_of(one))
+    return load_templates(name) if name.endswith((".yaml", ".yml")) else (find_template(name),)
+
+
+def metrics_of(names: Sequence[str] | str) -> tuple[Metric, ...]:
+    """Metrics by name."""
+    listed = [names] if isinstance(names, str) else names
+    return tuple(registry.find_value(one, METRICS, Metric) for one in listed)  # type: ignore[type-abstract]
+
+
+def with_choices(template: Template, rows: Sequence[Row], choices: str | None) -> Template:
+    """The template with the choices given, or, for a column of labels, with the labels that stand in the rows."""
+    if choices is not None:
+        return replace(template, choices=choices)
+    if template.name != "classify" or template.choices:
+        return template
+    labels = sorted({str(template.named(row)["label"]).strip() for row in rows})
+    if not 1 < len(labels) <= MOST_LABELS or any("|||" in one or "{" in one or not one for one in labels):
+        return template
+    return replace(template, choices=" ||| ".join(labels))
+
+
+def keyed(source: FileSource, template: Template, row: Row) -> FileSource:
+    """The source told which columns ask and which answers, so that equal questions fall together."""
+    key = tuple(sorted(template.in_row(template.prompt_columns, row)))
+    targets = template.in_row(template.target_columns, row)
+    several = len(targets) == 1 and template.choices is None
+    return replace(source, key=key, target=targets[0] if several else "")
+
+
+def name_of(data: str) -> str:
+    """`dialogsum` for `some/where/dialogsum.csv.gz`; the name of a data set of the hub as it is."""
+    path = Path(data).expanduser()
+    if path.exists():
+        name = path.resolve().name.removesuffix(".gz")
+        return name if path.is_dir() else Path(name).stem
+    return data.replace(":", "/")
