@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -17,17 +17,18 @@ from pydantic import Field
 import tunesmith
 from tunesmith import settings
 from tunesmith.data.example import Example
-from tunesmith.data.mixture import Mixture
+from tunesmith.data.mixture import ByLength, Mixture
 from tunesmith.errors import UserError
 from tunesmith.evaluation.ask import Ask
 from tunesmith.evaluation.judge import judge
+from tunesmith.methods.lora import LoRA
 from tunesmith.methods.method import Method
-from tunesmith.models.adapter import Adapter
 from tunesmith.models.load import ModelSettings, load
 from tunesmith.models.memory import Memory
 from tunesmith.models.model import Model
 from tunesmith.models.weights import save_adapter
 from tunesmith.objectives.objective import Objective, Placed
+from tunesmith.objectives.sft import SFT
 from tunesmith.run import Run
 from tunesmith.tasks.own import task_from
 from tunesmith.tasks.task import Task
@@ -52,8 +53,8 @@ class Recipe:
 
     name: str = "run"
     model: ModelSettings = ModelSettings()
-    method: str | Mapping[str, Any] = field(default_factory=lambda: {"kind": "lora"})
-    objective: str | Mapping[str, Any] = "sft"
+    method: Method | Literal["none"] = LoRA()
+    objective: Objective = SFT()
     tasks: Mapping[str, Any] = field(default_factory=dict)
     judged_by: Sequence[Named] = ()
     forgetting: str | Sequence[Named] = "auto"
@@ -76,37 +77,45 @@ class Limit:
 def run(recipe: Recipe, folder: Path, quiet: bool = False) -> Run:
     """Learn, save, answer, measure: everything into `folder`. A folder with a half-done run of the same recipe goes on."""
     record = Run(folder)
-    recipe, method = resolve(recipe)
+    check(recipe)
     begin(record, recipe)
     if record.world().get("ended"):
         return record
     with Reporter(recipe.name, quiet) as reporter:
         torch.manual_seed(recipe.seed)
         random.seed(recipe.seed)
-        objective = settings.plugin(recipe.objective, "tunesmith.objectives", Objective, "objective.")
-        model = load(recipe.model, objective.outputs)
+        model = load(recipe.model, recipe.objective.outputs)
         memory = Memory(model.device)
         record.keep_world(**facts(recipe, model))
-        if method is not None:
-            learning = Learning(record, recipe.plan, recipe.seed, reporter, memory)
-            recipe = dataclasses.replace(recipe, plan=learning.with_presets(method, model))
-            record.keep_recipe(settings.dump(recipe))
-            adapter = model.attach(recipe.name, method)
-            sources = [learnable(name, setting, "train", recipe, objective, model) for name, setting in recipe.tasks.items()]
-            validation = [
-                example
-                for name, setting in recipe.tasks.items()
-                for example in learnable(name, setting, "validation", recipe, objective, model)
-            ]
-            stream = Mixture(sources, [weight_of(setting) for setting in recipe.tasks.values()], recipe.seed)
-            learning.learn(model, adapter, objective, stream, validation)
-            saved = save_adapter(folder, adapter, model)
-            record.keep_world(disk_bytes=sum(p.stat().st_size for p in saved.rglob("*") if p.is_file()))
-            record.keep_world(**trained(adapter, model))
+        if recipe.method != "none":
+            recipe = learn(record, recipe, model, reporter, memory)
         answer(record, recipe, model, reporter, memory)
     shutil.rmtree(folder / "state", ignore_errors=True)  # what was learnt stands in adapter/ or model/
     record.keep_world(ended=True)
     return record
+
+
+def learn(record: Run, recipe: Recipe, model: Model, reporter: Reporter, memory: Memory) -> Recipe:
+    """Attach the method, train, keep what was learnt; returns the recipe with presets resolved."""
+    assert isinstance(recipe.method, Method)
+    learning = Learning(record, recipe.plan, recipe.seed, reporter, memory)
+    recipe = dataclasses.replace(recipe, plan=learning.with_presets(recipe.method, model))
+    record.keep_recipe(settings.dump(recipe))
+    adapter = model.attach(recipe.name, recipe.method)
+    sources = [learnable(name, setting, "train", recipe, model) for name, setting in recipe.tasks.items()]
+    validation = [
+        example for name, setting in recipe.tasks.items() for example in learnable(name, setting, "validation", recipe, model)
+    ]
+    mixture = Mixture(sources, [weight_of(setting) for setting in recipe.tasks.values()], recipe.seed)
+    stream = ByLength(mixture, recipe.plan.examples) if recipe.plan.order == "by_length" else mixture
+    learning.learn(model, adapter, recipe.objective, stream, validation)
+    saved = save_adapter(record.folder, adapter, model)
+    record.keep_world(
+        disk_bytes=sum(path.stat().st_size for path in saved.rglob("*") if path.is_file()),
+        trained_parameters=adapter.count(),
+        total_parameters=sum(p.numel() for p in model.network.parameters()),
+    )
+    return recipe
 
 
 def answer(record: Run, recipe: Recipe, model: Model, reporter: Reporter, memory: Memory) -> None:
@@ -124,6 +133,9 @@ def answer(record: Run, recipe: Recipe, model: Model, reporter: Reporter, memory
         )
         record.keep(task.name, judged.answers)
         record.keep_scores(task.name, judged.scores)
+        record.keep_world(notes=[*record.world().get("notes", []), *judged.notes])
+        for note in judged.notes:
+            reporter.say(note)
         if number == 0:
             seconds = time.perf_counter() - began
             record.keep_world(
@@ -141,15 +153,12 @@ def answer(record: Run, recipe: Recipe, model: Model, reporter: Reporter, memory
     record.keep_world(peak_memory_bytes=max(peaks))
 
 
-def resolve(recipe: Recipe) -> tuple[Recipe, Method | None]:
-    """The method as a value, and the recipe checked for what no single setting can tell."""
+def check(recipe: Recipe) -> None:
+    """Refuse what no single setting can tell."""
     if not recipe.tasks and not recipe.judged_by:
         raise UserError("the recipe has neither `tasks` nor `judged_by`", "name a task or a file under `tasks`")
-    if recipe.method == "none":
-        return recipe, None
-    if not recipe.tasks:
+    if recipe.method != "none" and not recipe.tasks:
         raise UserError("`tasks` is empty: there is nothing to learn from", "name a task or a file, or set `method: none`")
-    return recipe, settings.plugin(recipe.method, "tunesmith.methods", Method, "method.")
 
 
 def begin(record: Run, recipe: Recipe) -> None:
@@ -207,7 +216,7 @@ def weight_of(setting: Any) -> float:
 
 
 def learnable(
-    name: str, setting: Any, split: str, recipe: Recipe, objective: Objective, model: Model
+    name: str, setting: Any, split: str, recipe: Recipe, model: Model
 ) -> list[Example]:
     """The examples of a split that fit the network's window, under the plan's policy."""
     task = task_from(own(name, setting))
@@ -220,7 +229,7 @@ def learnable(
     window = min(filter(None, (recipe.plan.window, model.window)), default=None)
 
     def render(example: Example) -> Any:
-        return objective.render(Placed(example), model.renderer)
+        return recipe.objective.render(Placed(example), model.renderer)
 
     return fit(examples, render, window, recipe.plan.too_long, model.virtual_tokens, f"task `{task.name}`")
 
@@ -231,7 +240,7 @@ def facts(recipe: Recipe, model: Model) -> dict[str, Any]:
 
     return {
         "system": recipe.name,
-        "method": recipe.method if isinstance(recipe.method, str) else recipe.method["kind"],
+        "method": recipe.method if isinstance(recipe.method, str) else settings.kind_of(type(recipe.method)),
         "role": "base" if recipe.method == "none" else "tuned",
         "shots": recipe.ask.shots,
         "model": recipe.model.path,
@@ -250,10 +259,6 @@ def facts(recipe: Recipe, model: Model) -> dict[str, Any]:
         "trained_parameters": 0,
         "disk_bytes": 0,
     }
-
-
-def trained(adapter: Adapter, model: Model) -> dict[str, Any]:
-    return {"trained_parameters": adapter.count(), "total_parameters": sum(p.numel() for p in model.network.parameters())}
 
 
 def commit() -> str:

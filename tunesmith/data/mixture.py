@@ -109,3 +109,36 @@ def by_length(
     whole = len(steps) - (len(steps[-1]) < window) if steps else 0
     order = [permuted(number, whole, seed, places.start) for number in range(whole)] + list(range(whole, len(steps)))
     return [place for number in order for place in steps[number]]
+
+
+@dataclass(eq=False)
+class ByLength:
+    """A mixture whose steps hold examples of like length: faster, for less padding; another run than the shuffled one.
+
+    Args:
+        mixture: the stream whose epochs are put in order.
+        examples: examples that make one step.
+    """
+
+    mixture: Mixture
+    examples: int
+    _epoch: int = -1
+    _order: Sequence[int] = ()
+
+    def __len__(self) -> int:
+        """Places of one epoch."""
+        return len(self.mixture)
+
+    def __call__(self, place: int) -> Example:
+        """The example at a place of the endless stream, from 0."""
+        epoch, at = divmod(place, len(self.mixture))
+        if epoch != self._epoch:
+            places = range(epoch * len(self.mixture), (epoch + 1) * len(self.mixture))
+            self._order = by_length(self.mixture, places, letters, self.examples, self.mixture.seed)
+            self._epoch = epoch
+        return self.mixture(self._order[at])
+
+
+def letters(example: Example) -> int:
+    """Length of an example in letters: near enough to tokens for an order, and known without a tokenizer."""
+    return sum(len(message.content) for message in example.messages) + len(example.target)

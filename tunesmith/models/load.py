@@ -60,7 +60,8 @@ def load(source: ModelSettings, outputs: int = 0, device: torch.device | str | N
         return model
     config = _config(path, source)
     family = _family(config, source)
-    _refuse_pickles(path)
+    if not source.random:
+        _refuse_pickles(path)
     network = _network(path, source, family, where)
     model = Model(network, _renderer(path, source, family, network), family, outputs or weights.head_outputs(Path(path)))
     model.source = str(Path(path).resolve()) if Path(path).is_dir() and not source.path.startswith("town/") else source.path
@@ -144,6 +145,10 @@ def _network(path: str, source: ModelSettings, family: Family, device: torch.dev
         "masked": transformers.AutoModelForMaskedLM,
     }
     more = {"attn_implementation": source.attention} if source.attention else {}
+    if source.random:
+        dtype = _dtype(source, device)
+        made = kinds[family].from_config(_config(path, source), dtype=torch.float32 if dtype == "auto" else dtype, **more)
+        return made.to(device)
     with _told(source.path):
         network = kinds[family].from_pretrained(
             path, dtype=_dtype(source, device), use_safetensors=True, **_hub(source), **more

@@ -6,8 +6,8 @@ method = plugin(recipe.method, "tunesmith.methods", Method, "method")
 """
 
 from tunesmith.settings.annotations import Plugin
-from tunesmith.settings.building import build, dump, plugin
+from tunesmith.settings.building import build, dump, kind_of, plugin
 from tunesmith.settings.reading import Tree, load, override
 from tunesmith.settings.schema import schema
 
-__all__ = ["Plugin", "Tree", "build", "dump", "load", "override", "plugin", "schema"]
+__all__ = ["Plugin", "Tree", "build", "dump", "kind_of", "load", "override", "plugin", "schema"]
