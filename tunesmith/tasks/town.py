@@ -28,7 +28,7 @@ class Sure(TownSource):
         return (row for row in super().rows(split) if row[self.column] is not None)
 
 
-def _task(name: str, kind: str, cluster: str, metrics: tuple[Metric, ...], ask: str = "speak", tokens: int = 64) -> Task:
+def _task(name: str, kind: str, cluster: str, metrics: tuple[Metric, ...], ask: str = "speak", *, tokens: int = 64) -> Task:
     return Task(f"town/{name}", TownSource(kind), load_templates(f"town-{name}"), metrics, cluster, ask, tokens)
 
 

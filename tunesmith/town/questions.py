@@ -15,8 +15,8 @@ KINDS |= {"n": "how many", "n2": "how many", "way": "how"}
 
 
 def rows(split: str, count: int, seed: int = 0) -> Iterator[Row]:
-    """Rows {"id", "passage", "question", "answer", "choices", "kind"}: four choices, the answer among them; `kind` is who, what,
-    where, when, why, how or how many."""
+    """Rows {"id", "passage", "question", "answer", "choices", "kind"}: four choices, the answer among them; `kind` is who,
+    what, where, when, why, how or how many."""
     return sifted("questions", split, count, seed, _draw, lambda row: str(row["passage"]))
 
 
