@@ -80,6 +80,8 @@ class Ends:
 
     def reason(self, slot: Slot) -> Reason | None:
         """Why the answer ends with its newest token; None where it goes on."""
+        if self.last is not None and len(slot.ids) == slot.limit:
+            return "length"
         if slot.ids[-1] in self.tokens:
             return "stop"
         if self.texts and any(text in self.say(slot.ids) for text in self.texts):
