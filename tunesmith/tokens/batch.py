@@ -1,19 +1,23 @@
 """Rows of tokens as tensors, and the table of targets in them.
 
-Dimension key: B rows, T tokens a row, U source tokens a row, N targets, S sequences.
+Dimension key: B rows, T tokens a row, U source tokens a row, N targets, S sequences, K tokens of all sequences.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import Literal
+from itertools import chain, repeat
+from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from tunesmith.tokens.sequence import IGNORED, PLACEHOLDER, Tokens
 
 Per = Literal["target", "sequence", "pair"]
+Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,8 @@ class Batch:
     positions:      [B, T]; they restart where a sequence starts, and run on through the padding.
     virtual:        [B, T] index of a virtual token, else -1.
     lengths:        [B] tokens of each row that are not padding.
-    target_ids:     [N] what is to be predicted; `target_rows`, `target_columns` [N] from where; `target_seq` [N] for which sequence.
+    target_ids:     [N] what is to be predicted; `target_rows`, `target_columns` [N] from where; `target_seq` [N] for which
+                    sequence.
     weight:         [N] float32; how much each target counts.
     last_rows, last_columns: [S] the last token of each sequence.
     numbers:        [S] number of each sequence among those that were packed.
@@ -99,7 +104,7 @@ class Batch:
         return values_N.new_zeros(self.sequences).index_add(0, self.target_seq, values_N)
 
     def plain(self) -> "Batch":
-        """The same batch for the network without any adapter: no deltas, no virtual tokens; the same N and S in the same order."""
+        """The same batch for the network without any adapter: no deltas, no virtual tokens; the same N and S in order."""
         if int(self.virtual.max()) < 0 and (self.source_virtual is None or int(self.source_virtual.max()) < 0):
             return replace(self, adapters=("",) * len(self.input_ids))
         bare = collate(self.origin, adapters=("",) * len(self.input_ids), shared=self.shared)
@@ -110,7 +115,9 @@ class Batch:
 
     def to(self, device: torch.device | str) -> "Batch":
         """The batch on a device."""
-        moved = {f.name: value.to(device) for f in fields(self) if isinstance(value := getattr(self, f.name), Tensor)}
+        moved: dict[str, Any] = {
+            f.name: value.to(device) for f in fields(self) if isinstance(value := getattr(self, f.name), Tensor)
+        }
         return replace(self, **moved, extras={name: value.to(device) for name, value in self.extras.items()})
 
 
@@ -129,74 +136,96 @@ def collate(
         shared: whether the network may find several sequences in a row.
     """
     counts = [virtual] * len(origin.rows) if isinstance(virtual, int) else list(virtual)
-    with_source = any(tokens.source for row in origin.rows for tokens in row)
-    heads = [0] * len(counts) if with_source else counts
-    ids, positions, places, lengths = _lay([[tokens.inputs for tokens in row] for row in origin.rows], heads)
-    targets: list[tuple[int, int, int, int, float]] = []  # id, row, column, sequence, weight
-    last: list[tuple[int, int]] = []
+    sequences = [tokens for row in origin.rows for tokens in row]
+    rows_S = np.repeat(np.arange(len(origin.rows)), [len(row) for row in origin.rows])
+    heads_B = np.asarray(counts)
+    with_source = any(tokens.source for tokens in sequences)
+    laid = _lay([tokens.inputs for tokens in sequences], rows_S, np.zeros_like(heads_B) if with_source else heads_B)
+    targets_K = _flat([tokens.targets for tokens in sequences])
+    learnt_K = np.flatnonzero(targets_K != IGNORED)
+    weights = [tokens.weights or repeat(1.0, len(tokens.targets)) for tokens in sequences]
+    weights_K = np.fromiter(chain.from_iterable(weights), np.float32, len(targets_K))
     extras: dict[str, list[float]] = {}
-    for b, row in enumerate(origin.rows):
-        column = 0
-        for tokens in row:
-            sequence, first = len(last), column + heads[b]
-            weights = tokens.weights or (1.0,) * len(tokens.targets)
-            targets += [
-                (target, b, first + t, sequence, weights[t]) for t, target in enumerate(tokens.targets) if target != IGNORED
-            ]
-            column = first + len(tokens.inputs)
-            last.append((b, column - 1))
-            for name, value in tokens.extras.items():
-                extras.setdefault(name, []).append(value)
-    columns = list(zip(*targets, strict=True)) or [[], [], [], [], []]
+    for tokens in sequences:
+        for name, value in tokens.extras.items():
+            extras.setdefault(name, []).append(value)
     batch = Batch(
-        input_ids=ids,
-        positions=positions,
-        virtual=places,
-        lengths=lengths,
-        target_ids=torch.tensor(columns[0], dtype=torch.long),
-        target_rows=torch.tensor(columns[1], dtype=torch.long),
-        target_columns=torch.tensor(columns[2], dtype=torch.long),
-        target_seq=torch.tensor(columns[3], dtype=torch.long),
-        weight=torch.tensor(columns[4], dtype=torch.float32),
-        last_rows=torch.tensor([b for b, _ in last], dtype=torch.long),
-        last_columns=torch.tensor([t for _, t in last], dtype=torch.long),
+        input_ids=laid.ids,
+        positions=laid.positions,
+        virtual=laid.virtual,
+        lengths=laid.lengths,
+        target_ids=torch.from_numpy(targets_K[learnt_K]),
+        target_rows=torch.from_numpy(laid.row[learnt_K]),
+        target_columns=torch.from_numpy(laid.column[learnt_K]),
+        target_seq=torch.from_numpy(laid.sequence[learnt_K]),
+        weight=torch.from_numpy(weights_K[learnt_K]),
+        last_rows=torch.from_numpy(rows_S),
+        last_columns=torch.from_numpy(laid.last),
         numbers=torch.tensor([n for row in origin.numbers for n in row], dtype=torch.long),
         origin=origin,
         shared=shared,
         adapters=adapters,
         extras={name: torch.tensor(values, dtype=torch.float32) for name, values in extras.items()},
     )
+    assert all(len(values) == len(sequences) for values in extras.values()), "an extra is there for every sequence, or for none"
     if not with_source:
         return batch
-    source_ids, source_positions, source_places, source_lengths = _lay([[row[0].source] for row in origin.rows], counts)
+    assert all(len(row) == 1 for row in origin.rows), "sequences with a source have a row each"
+    source = _lay([tokens.source for tokens in sequences], rows_S, heads_B)
     return replace(
         batch,
-        source_ids=source_ids,
-        source_positions=source_positions,
-        source_virtual=source_places,
-        source_lengths=source_lengths,
+        source_ids=source.ids,
+        source_positions=source.positions,
+        source_virtual=source.virtual,
+        source_lengths=source.lengths,
     )
 
 
-def _lay(rows: Sequence[Sequence[Sequence[int]]], heads: Sequence[int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """(ids, positions, virtual) [B, T] and lengths [B] of rows of sequences, each behind `heads[b]` virtual tokens."""
-    lengths = [sum(len(ids) + head for ids in row) for row, head in zip(rows, heads, strict=True)]
-    width = max(lengths)
-    ids_BT: list[list[int]] = []
-    positions_BT: list[list[int]] = []
-    virtual_BT: list[list[int]] = []
-    for row, head, length in zip(rows, heads, lengths, strict=True):
-        ids: list[int] = []
-        positions: list[int] = []
-        virtual: list[int] = []
-        for sequence in row:
-            ids += [PLACEHOLDER] * head + list(sequence)
-            positions += range(head + len(sequence))
-            virtual += [*range(head), *[-1] * len(sequence)]
-        rest = width - length
-        # Positions run on through the padding: a restart would read as one more packed sequence.
-        last = positions[-1] if positions else -1
-        ids_BT.append(ids + [PLACEHOLDER] * rest)
-        positions_BT.append(positions + list(range(last + 1, last + 1 + rest)))
-        virtual_BT.append(virtual + [-1] * rest)
-    return torch.tensor(ids_BT), torch.tensor(positions_BT), torch.tensor(virtual_BT), torch.tensor(lengths)
+@dataclass(frozen=True)
+class _Laid:
+    """Rows of one stack [B, T], and where its tokens stand: K counts those that are neither virtual nor padding.
+
+    row, column, sequence: [K]
+    last: [S] column of each sequence's last token.
+    """
+
+    ids: Tensor
+    positions: Tensor
+    virtual: Tensor
+    lengths: Tensor
+    row: Ints
+    column: Ints
+    sequence: Ints
+    last: Ints
+
+
+def _lay(sequences: Sequence[Sequence[int]], rows_S: Ints, heads_B: Ints) -> _Laid:
+    """Lay sequences side by side into their rows, each behind `heads_B[its row]` virtual tokens."""
+    sizes_S = np.array([len(ids) for ids in sequences], dtype=np.int64)
+    heads_S = heads_B[rows_S]
+    whole_S = sizes_S + heads_S
+    lengths_B = np.bincount(rows_S, weights=whole_S, minlength=len(heads_B)).astype(np.int64)
+    before_S = np.cumsum(whole_S) - whole_S  # tokens of all sequences before this one
+    starts_S = before_S - (np.cumsum(lengths_B) - lengths_B)[rows_S]  # column where the sequence begins
+    starts_B = np.zeros_like(lengths_B)
+    np.maximum.at(starts_B, rows_S, starts_S)
+    shape = (len(lengths_B), int(lengths_B.max(initial=0)))
+    # Positions run on through the padding: a restart would read as one more packed sequence.
+    positions_BT = np.arange(shape[1]) - starts_B[:, None]
+    sequences_K = np.repeat(np.arange(len(sequences)), sizes_S)
+    places_K = np.arange(len(sequences_K)) - np.repeat(np.cumsum(sizes_S) - sizes_S, sizes_S) + heads_S[sequences_K]
+    rows_K, columns_K = rows_S[sequences_K], starts_S[sequences_K] + places_K
+    ids_BT = np.full(shape, PLACEHOLDER)
+    ids_BT[rows_K, columns_K] = _flat(sequences)
+    positions_BT[rows_K, columns_K] = places_K
+    virtual_BT = np.full(shape, -1)
+    for head in range(int(heads_B.max(initial=0))):
+        having_S = np.flatnonzero(heads_S > head)
+        virtual_BT[rows_S[having_S], starts_S[having_S] + head] = head
+        positions_BT[rows_S[having_S], starts_S[having_S] + head] = head
+    ids, positions, virtual, lengths = map(torch.from_numpy, (ids_BT, positions_BT, virtual_BT, lengths_B))
+    return _Laid(ids, positions, virtual, lengths, rows_K, columns_K, sequences_K, starts_S + whole_S - 1)
+
+
+def _flat(rows: Sequence[Sequence[int]]) -> Ints:
+    return np.fromiter(chain.from_iterable(rows), np.int64, sum(map(len, rows)))

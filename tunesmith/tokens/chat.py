@@ -60,7 +60,7 @@ class ChatTemplate:
         return str(rendered)
 
     def completion(self, messages: Sequence[Message], shown: str, answer: str) -> tuple[str, int]:
-        """What stands behind `shown` when the assistant says `answer`, through its end of turn; where in it the answer begins."""
+        """What stands behind `shown` when the assistant says `answer`, end of turn included, and where in it the answer begins."""
         whole = self.text((*messages, Message("assistant", answer)), ask=False)
         rest = whole[len(shown) :]
         begin = rest.find(answer)

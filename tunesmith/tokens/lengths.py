@@ -125,7 +125,7 @@ def quantile(values: Sequence[int], share: float) -> int:
     return ordered[max(0, ceil(len(ordered) * share) - 1)]
 
 
-def fit(
+def fit(  # noqa: PLR0917
     examples: Sequence[Example],
     render: Render,
     window: int | None,
@@ -180,14 +180,19 @@ def split(text: str, fits: Callable[[str], bool]) -> list[str]:
     """A text in as few pieces as fit, cut before blanks where there are any; put together they are the text again."""
     pieces: list[str] = []
     while text and not fits(text):
-        most = _most(len(text) - 1, lambda letters: fits(text[:letters]))
-        if most == 0:
-            raise UserError("not even one letter fits into the window", "set `plan.window` larger")
-        blank = max((place for place in range(1, most + 1) if text[place].isspace()), default=0)
-        place = blank if text[:blank].strip() else most
+        place = _cut_place(text, fits)
         pieces.append(text[:place])
         text = text[place:]
     return [*pieces, text] if text else pieces
+
+
+def _cut_place(text: str, fits: Callable[[str], bool]) -> int:
+    """Where the longest beginning that fits ends: before a blank, where that leaves anything."""
+    most = _most(len(text) - 1, lambda letters: fits(text[:letters]))
+    if most == 0:
+        raise UserError("not even one letter fits into the window", "set `plan.window` larger")
+    blank = max((place for place in range(1, most + 1) if text[place].isspace()), default=0)
+    return blank if text[:blank].strip() else most
 
 
 def _none(example: Example, fits: Callable[[Example], bool]) -> list[Example]:

@@ -1,5 +1,6 @@
 """How sequences are laid out in memory: a matter of speed and space, never of results."""
 
+from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -73,23 +74,31 @@ def _padded(groups: Sequence[Numbered], room: Room, virtual: int) -> Iterator[li
 
 
 def _packed(groups: Sequence[Numbered], room: Room, virtual: int) -> Iterator[list[Numbered]]:
-    """Best-fit decreasing: each group goes to the fullest row that still holds it; a batch closes when its rows are full."""
-    ordered = sorted(groups, key=lambda group: (-sum(t.size + virtual for _, t in group), group[0][0]))
-    most = max(1, min(room.rows, room.tokens // room.width))
+    """Best-fit decreasing: each group goes to the fullest row that still holds it; the longest rows come first."""
+
+    def size(group: Numbered) -> int:
+        return sum(tokens.size + virtual for _, tokens in group)
+
     rows: list[Numbered] = []
-    filled: list[int] = []
-    for group in ordered:
-        size = sum(t.size + virtual for _, t in group)
-        fits = [i for i, used in enumerate(filled) if used + size <= room.width]
-        if fits:
-            at = max(fits, key=lambda i: filled[i])
-            rows[at] = rows[at] + group
-            filled[at] += size
+    free: list[tuple[int, int]] = []  # (tokens left, row), the fullest row first
+    for group in sorted(groups, key=lambda group: (-size(group), group[0][0])):
+        place = bisect_left(free, (size(group), -1))
+        if place < len(free):
+            left, row = free.pop(place)
+            rows[row] = rows[row] + group
         else:
-            rows.append(list(group))
-            filled.append(size)
-    for start in range(0, len(rows), most):
-        yield rows[start : start + most]
+            left, row = room.width, len(rows)
+            rows.append(group)
+        if left > size(group):
+            insort(free, (left - size(group), row))
+    batch: list[Numbered] = []
+    for row_ in sorted(rows, key=lambda row: (-size(row), row[0][0])):
+        if batch and (len(batch) == room.rows or size(batch[0]) * (len(batch) + 1) > room.tokens):
+            yield batch
+            batch = []
+        batch.append(row_)
+    if batch:
+        yield batch
 
 
 def check_fits(tokens: Tokens, window: int | None, virtual: int, name: str) -> None:

@@ -7,59 +7,32 @@ vocabularies keep a blank together with the word behind it.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any, Literal, TypeAlias
+from typing import Literal
 
 from tunesmith.data.example import Example
 from tunesmith.errors import UserError
 from tunesmith.tokens import sequence
 from tunesmith.tokens.chat import ChatTemplate, join, plain
 from tunesmith.tokens.sequence import IGNORED, Tokens
+from tunesmith.tokens.specials import Config, Family, Specials
 from tunesmith.tokens.spelling import Spelt, Tokenizer, follow, piece, spell
-
-Family = Literal["causal", "seq2seq", "masked"]
-STARTS = ("decoder_start_token_id", "bos_token_id", "pad_token_id")  # what a decoder reads first, best known first
-Config: TypeAlias = Any  # of transformers
 
 
 @dataclass(frozen=True)
-class Renderer:
-    """Spells examples for one network.
+class Renderer(Specials):
+    """Spells examples for one network; its special ids are at hand too (`Specials`).
 
     family:    how the network reads: `causal`, `seq2seq` (prompt in the encoder, answer in the decoder) or `masked`.
     tokenizer: a transformers tokenizer, fast or slow.
     chat:      the chat template, None where prompts are plain text.
-    head, tail: special ids that the tokenizer puts around a text.
-    answer_head, answer_tail: those it puts around the answer of an encoder-decoder network.
-    end:       id that ends an answer and is learnt; always the last one of an answer.
-    stops:     ids at which an answer is over.
-    start:     first id that the decoder reads (seq2seq).
-    forced:    id that the decoder must say first (seq2seq), or None.
-    pad:       id for padding.
-    mask:      id of the mask token, or None.
-    sentinels: ids of T5's <extra_id_0>, <extra_id_1> ... in order; empty where there are none.
-    specials:  every special id.
-    vocabulary: ids run from 0 to below this.
     """
 
     family: Family
     tokenizer: Tokenizer
     chat: ChatTemplate | None
-    head: tuple[int, ...]
-    tail: tuple[int, ...]
-    answer_head: tuple[int, ...]
-    answer_tail: tuple[int, ...]
-    end: int
-    stops: frozenset[int]
-    start: int
-    forced: int | None
-    pad: int
-    mask: int | None
-    sentinels: tuple[int, ...]
-    specials: frozenset[int] = field(repr=False)
-    vocabulary: int
 
     @classmethod
     def of(
@@ -84,49 +57,9 @@ class Renderer:
         if isinstance(template, Mapping):
             template = template.get("default") or next(iter(template.values()))
         templated = ChatTemplate.of(tokenizer, template) if template else None
-        head, tail = _around(tokenizer, answer=False)
-        answer_head, answer_tail = _around(tokenizer, answer=True)
-        configs = [c for c in (generation_config, config) if c is not None]
-        stops = {s for c in configs for s in _ids(getattr(c, "eos_token_id", None))} | set(_ids(tokenizer.eos_token_id))
-        end = _first(tokenizer.eos_token_id, tokenizer.sep_token_id if family == "masked" else None, *answer_tail[-1:], *stops)
-        if templated is not None and templated.end:
-            end = tokenizer.convert_tokens_to_ids(templated.end)
-        if end is None:
-            raise UserError(
-                "the tokenizer has no end-of-sequence token, so no answer could ever end",
-                "set `eos_token` in `tokenizer_config.json`, or `eos_token_id` in `config.json`",
-            )
-        start = _first(
-            *(getattr(c, "decoder_start_token_id", None) for c in configs), tokenizer.bos_token_id, tokenizer.pad_token_id
-        )
-        if family == "masked" and tokenizer.mask_token_id is None:
-            raise UserError("the tokenizer has no mask token", "a masked network needs `mask_token` in `tokenizer_config.json`")
-        size, network = len(tokenizer), getattr(config, "vocab_size", None)
-        if network is not None and size > network:
-            raise UserError(
-                f"the tokenizer has {size} pieces and the network {network}",
-                "the tokenizer belongs to another network; give its own",
-            )
-        names = [f"<extra_id_{number}>" for number in range(1000)]
-        known = tokenizer.get_vocab()
-        return cls(
-            family=family,
-            tokenizer=tokenizer,
-            chat=templated,
-            head=head,
-            tail=tail,
-            answer_head=answer_head,
-            answer_tail=answer_tail if end in answer_tail else (*answer_tail, end),
-            end=end,
-            stops=frozenset(id_ for id_ in stops | {end} if id_ < size),
-            start=int(start),
-            forced=_first(*(getattr(c, "forced_bos_token_id", None) for c in configs)) if family == "seq2seq" else None,
-            pad=_first(tokenizer.pad_token_id, *(getattr(c, "pad_token_id", None) for c in configs[-1:]), end) or 0,
-            mask=tokenizer.mask_token_id,
-            sentinels=tuple(known[name] for name in names if name in known),
-            specials=frozenset(tokenizer.all_special_ids) | {i for i, t in tokenizer.added_tokens_decoder.items() if t.special},
-            vocabulary=size,
-        )
+        configs = [known for known in (generation_config, config) if known is not None]
+        ids = Specials.found(tokenizer, family, configs, templated.end if templated else "")
+        return cls(**vars(ids), family=family, tokenizer=tokenizer, chat=templated)
 
     def render(
         self,
@@ -245,7 +178,7 @@ class Renderer:
         text = plain(example.messages).rstrip()
         ids = [*self.head, *spell(self.tokenizer, text)] if text else list(self.head)
         if not ids:  # a causal network needs something to start from
-            ids = [_first(self.tokenizer.bos_token_id, self.end) or 0]
+            ids = [self.end if self.tokenizer.bos_token_id is None else self.tokenizer.bos_token_id]
         return ids, [False] * len(ids)
 
     def _chatted(self, chat: ChatTemplate, example: Example, earlier: bool, everything: bool) -> tuple[list[int], list[bool]]:
@@ -332,24 +265,3 @@ def _weights(starts: Sequence[int], example: Example, answer: str | None) -> lis
             if span.start <= start < span.end:
                 weights[place] = span.weight
     return weights
-
-
-def _around(tokenizer: Tokenizer, answer: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Special ids before and behind a text (a source, or an answer), as the tokenizer itself puts them."""
-    options = {"truncation": False, "padding": False, "verbose": False}
-    bare = tokenizer("a", add_special_tokens=False, **options)["input_ids"]
-    whole = tokenizer(text_target="a", **options)["input_ids"] if answer else tokenizer("a", **options)["input_ids"]
-    for place in range(len(whole) - len(bare) + 1):
-        if bare and whole[place : place + len(bare)] == bare:
-            return tuple(whole[:place]), tuple(whole[place + len(bare) :])
-    return (), ()
-
-
-def _ids(value: int | Iterable[int] | None) -> list[int]:
-    """An id, a list of ids or None, as a list."""
-    return [] if value is None else [int(v) for v in value] if isinstance(value, Iterable) else [int(value)]
-
-
-def _first(*values: int | None) -> int | None:
-    """The first that is there."""
-    return next((value for value in values if value is not None), None)
