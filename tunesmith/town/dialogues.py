@@ -13,7 +13,7 @@ from tunesmith.town import smalltalk
 from tunesmith.town.source import Row, sifted
 from tunesmith.town.talk import Scene, Talk
 
-WORDS = (75, 165)  # a dialogue's length, names of the speakers included
+WORDS = (72, 165)  # a dialogue's length, names of the speakers included
 TURNS = (6, 15)
 
 
@@ -36,7 +36,7 @@ def dialogue(rng: Random, every: tuple[Scene, ...]) -> Row:
         scene = rng.choice(every)
         talk = perform(scene, rng)
         text = talk.text
-        if TURNS[0] <= len(talk.turns) <= TURNS[1] and WORDS[0] <= len(text.split()) <= WORDS[1]:
+        if talk.faithful and TURNS[0] <= len(talk.turns) <= TURNS[1] and WORDS[0] <= len(text.split()) <= WORDS[1]:
             return {"dialogue": text, "summary": talk.gists[0], "summaries": talk.gists, "topic": scene.topic}
 
 
@@ -46,8 +46,8 @@ def perform(scene: Scene, rng: Random) -> Talk:
     smalltalk.opening(talk, scene.manner)
     start = len(talk.turns)
     scene.play(talk)
-    if scene.manner in ("friends", "counter") and talk.chance(0.6):
-        smalltalk.aside(talk, rng.randrange(min(start + 2, len(talk.turns) - 1), len(talk.turns)))
+    if scene.manner != "none" and talk.chance(0.65):
+        smalltalk.aside(talk, scene.manner, rng.randrange(min(start + 2, len(talk.turns) - 1), len(talk.turns)))
     if scene.manner != "none" and talk.warm:
         smalltalk.closing(talk, scene.manner)
     assert len(talk.gists) == 3, f"{scene.topic}: three summaries are needed"

@@ -3,6 +3,8 @@
 None of it belongs in a summary; it is there so that summing up means choosing.
 """
 
+# ruff: noqa: E501  a pattern is one line, as a line in a play is
+
 from tunesmith.town.talk import Talk
 from tunesmith.town.world import (
     BIRDS,
@@ -19,6 +21,7 @@ from tunesmith.town.world import (
     VILLAGES,
     WEATHERS,
     WEEKDAYS,
+    WOMEN,
 )
 
 GREETINGS = (
@@ -56,18 +59,25 @@ REMARKS = {
 ASIDES = (
     ("{Is that your phone?|Your phone is ringing.}", "{Let it ring, it's only my <rel>.|It can wait. Go on.|Just my <rel> again. Where were we?}"),
     ("{Look, a <bird>!|Oh, look at that <bird>!|Was that a <bird>?}", "{Lovely. Where were we?|It comes here every day. Anyway.|My <rel> would love that. But go on.}"),
-    ("{Excuse me, I have to sneeze.|Sorry, this cough.|Atishoo! Sorry.}", "{Bless you!|Half of <street> has a cold.|Take your time.}"),
-    ("{By the way, did you know? <fact>|I read something today. <fact>}", "{Really? I had no idea. But go on.|Everybody knows that!|So they say. Anyway.}"),
-    ("{Wait, I think I know that man over there.|Isn't that the mayor over there?}", "{No, that's the dentist from <village>.|Yes, he is late for <event>. Go on.}"),
+    ("{Excuse me, I have to sneeze.|Sorry, this cough.|Atishoo! Sorry.}", "{Bless you! Go on.|Half of <street> has a cold. Where were we?|Take your time.}"),
+    ("{By the way, did you know? <fact>|I read something today. <fact>}", "{Really? I had no idea. But go on.|Everybody knows that! Go on.|So they say. Anyway.}"),
+    ("{Wait, I think I know that man over there.|Isn't that the mayor over there?}", "{No, that's the dentist from <village>. Go on.|Yes, he is late for <event>. Go on.}"),
     ("{What's that song? I know it.|Do you hear the music?}", "{They're practising for <event>. Anyway.|That's the church choir. Go on.}"),
-    ("{Sorry, I lost the thread. My <rel> rang at six this morning.|Forgive me, I'm not quite awake today.}", "{No hurry.|Take a deep breath.|It's this <w> weather.}"),
-    ("{I like your hat, by the way.|What nice gloves, by the way.}", "{Oh, thanks. I got it all from my <rel>.|Thank you. A present from my <rel>. But go on.}"),
-    ("{Did you see that lightning?|The sun is coming out at last.}", "{They say there will be <sky> on <day0>.|It won't last. Where were we?}"),
-    ("{What's that smell?|Do you smell that?}", "{Somebody in <street> is burning leaves.|<dish>, I think. From <eatery>.|Nothing. Go on.}"),
+    ("{Sorry, I lost the thread. My <rel> rang at six this morning.|Forgive me, I'm not quite awake today.}", "{No hurry. Where were we?|Take a deep breath. And then go on.|It's this <w> weather. Go on.}"),
+    ("{I like your hat, by the way.|What nice gloves, by the way.}", "{Oh, thanks. I got it all from my <rel>. Anyway.|Thank you. A present from my <rel>. But go on.}"),
+    ("{Did you see that lightning?|The sun is coming out at last.}", "{They say there will be <sky> on <day0>. Anyway.|It won't last. Where were we?}"),
+    ("{What's that smell?|Do you smell that?}", "{Somebody in <street> is burning leaves. Go on.|<dish>, I think, from <eatery>. Anyway.|I smell nothing. Go on.}"),
+)  # fmt: skip
+PHONE_ASIDES = (
+    ("{Hello? Are you still there?|The line is bad. Can you hear me?}", "{Yes, I can hear you now. Go on.|That was the wind. Go on.|Only if you shout. Go on.}"),
+    ("{One moment, my <rel> is at the door.|Sorry, somebody has just come in.}", "{I'll wait. Are you back? Good.|Take your time.|No problem, I'm in no hurry.}"),
+    ("{What's that noise behind you?|Is that a dog I hear?}", "{That's only the <sport> on the radio. Anyway.|My <rel> is singing. Go on.|They are mending <street>. Go on.}"),
+    ("{Let me find a pen.|Wait, my pen is empty.}", "{I have all day.|Take your time.|Ready? Good.}"),
+    ("{Aren't you <name>'s <rel>?|Your voice sounds familiar.}", "{People often say that. Anyway.|We met at <event>, I think. But go on.|I used to work at <place>. Anyway.}"),
 )  # fmt: skip
 CLOSINGS = {
     "friends": (
-        ("{Thanks|Thank you|Many thanks}<toB>. Say hello to your <rel>.", "{I will. Bye!|Gladly. See you soon.}"),
+        ("{All the best|Bye|I'm off}<toB>. Say hello to your <rel>.", "{I will. Bye!|Gladly. See you soon.}"),
         ("{Well|Good|Right}, {have a nice evening|enjoy your day|take care}<toB>.", "{You too.|And you.|Thanks. Bye!}"),
         ("{I must run now.|I have to go, my <rel> is waiting.}", "{Don't run, walk!|See you soon.|Take care.|Off you go.}"),
         ("{I'd better go.|I have to catch my bus.|My soup is on the stove.}", "{Bye then|See you|Off you go}<toA>{!|.}"),
@@ -76,7 +86,7 @@ CLOSINGS = {
     ),
     "counter": (
         ("{Thank you very much.|Thanks for your help.|That's very kind of you.}", "{You're welcome.|My pleasure.|Not at all. Goodbye.}"),
-        ("{Thanks. Goodbye.|That's all, thank you.|Good, thanks.}", "{Goodbye.|Have a nice day.|Thank you. Bye!}"),
+        ("{Goodbye, then.|That was all.|Good. I'll be off, then.}", "{Goodbye.|Have a nice day.|Thank you. Bye!}"),
         ("{Have a good day.|See you again.|Bye, then.}", "{You too.|Goodbye.|Keep warm!|The same to you.}"),
     ),
 }  # fmt: skip
@@ -86,44 +96,46 @@ def facts(talk: Talk) -> None:
     """Set the slots that small talk speaks of."""
     talk.pick(w=WEATHERS, sky=SKIES, event=EVENTS, dish=DISHES, film=FILMS, hobby=HOBBIES, bird=BIRDS, street=STREETS)
     talk.pick(sport=TEAM_SPORTS, day0=WEEKDAYS, eatery=EATERIES, village=VILLAGES, place=PLACES, fact=FACTS)
-    talk.pick(rel=("mother", "brother", "sister", "uncle", "boss", "cousin", "neighbour"))
+    talk.pick(name=WOMEN, rel=("mother", "brother", "sister", "uncle", "boss", "cousin", "neighbour"))
 
 
 def opening(talk: Talk, manner: str) -> None:
     """A greeting, and mostly a word about something else."""
     facts(talk)
-    if manner not in REMARKS:
+    if manner not in ("greeting", *REMARKS):
         return
     turn, answer = (talk.a, talk.b) if manner == "counter" or talk.chance(0.6) else (talk.b, talk.a)
     talk.slots["to"] = talk.slots["toB" if turn == talk.a else "toA"]
     if talk.chance(0.8):
         turn(*GREETINGS)
-    if talk.chance(0.75):
+    if manner in REMARKS and talk.chance(0.75):
         remark, reply = talk.rng.choice(REMARKS[manner])
         turn(remark)
         answer(reply)
     elif talk.turns:
         talk.slots["to"] = talk.slots["toA" if turn == talk.a else "toB"]
-        answer(*GREETINGS[:2])
+        answer(GREETINGS[0])
 
 
 def closing(talk: Talk, manner: str) -> None:
     """Thanks and goodbye, mostly."""
     facts(talk)
-    closings = CLOSINGS["friends" if manner == "friends" else "counter"]
+    closings = list(CLOSINGS["friends" if manner == "friends" else "counter"])
+    if any("hank" in said or "kind" in said for _, said in talk.turns[-2:]):
+        closings = [pair for pair in closings if "hank" not in pair[0]]  # nobody thanks twice
     if talk.chance(0.6):
         first, last = talk.rng.choice(closings)
         talk.a(first)
         talk.b(last)
 
 
-def aside(talk: Talk, place: int) -> None:
+def aside(talk: Talk, manner: str, place: int) -> None:
     """A short interruption before the turn at this place, begun by who speaks there."""
     facts(talk)
     before, after = talk.turns[:place], talk.turns[place:]
     talk.turns = before
     turn, answer = (talk.a, talk.b) if after[0][0] == "A" else (talk.b, talk.a)
-    first, last = talk.rng.choice(ASIDES)
+    first, last = talk.rng.choice(PHONE_ASIDES if manner == "phone" else ASIDES)
     turn(first)
     answer(last)
     talk.turns += after

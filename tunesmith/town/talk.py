@@ -5,6 +5,7 @@ The patterns are those of `telling`: `{this|that}` for a choice, `<slot>` for a 
 (the two names), `<a_they> <a_them> <a_their>` and the same with b, and `<toA>`, `<toB>`: ", Sara" or nothing.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -29,6 +30,24 @@ class Scene:
     play: "Callable[[Talk], None]"
 
 
+class _Used(dict[str, str | tuple[str, ...]]):
+    """Slots that remember which of them were read."""
+
+    def __init__(self, slots: dict[str, str | tuple[str, ...]]) -> None:
+        super().__init__(slots)
+        self.read: set[str] = set()
+
+    def __getitem__(self, name: str) -> str | tuple[str, ...]:
+        self.read.add(name)
+        return super().__getitem__(name)
+
+    def facts(self) -> list[str]:
+        """What was read, in small letters; without pronouns, what was turned into the third person, and patterns."""
+        names = (name for name in self.read if not re.search("_(they|them|their|his|said)$", name))
+        values = (str(self.get(name)).lower() for name in names)
+        return [value.removeprefix("a ").removeprefix("an ") for value in values if "<" not in value and "#" not in value]
+
+
 class Talk:
     """What two people say to each other, and the gist of it."""
 
@@ -36,12 +55,12 @@ class Talk:
         self.rng = rng
         self.turns: list[tuple[str, str]] = []
         self.gists: list[str] = []
+        self.faithful = False  # every fact of the summaries was said
         self.warm = True  # they part with a friendly word
         self.slots: dict[str, str | tuple[str, ...]] = {}
         first = person(rng)
-        self.names = (first.name,)
-        second = person(rng, without=self.names)
-        self.names = (first.name, second.name)
+        second = person(rng, without=(first.name,))
+        self.names: tuple[str, ...] = (first.name, second.name)
         self.named = roles is None or rng.random() < 0.75
         for letter, who, role in zip("ab", (first, second), roles or ("", ""), strict=True):
             self._introduce(letter, who, who.name if self.named else f"#{role}#")
@@ -79,8 +98,8 @@ class Talk:
         self.pick_different(WEEKDAYS, "day", "day2")
 
     def times(self, first: int = 8, last: int = 18) -> None:
-        """Set `<time>` and `<time2>` to times in words, the second at a different hour."""
-        hours = self.rng.sample(range(first, last + 1), 2)
+        """Set `<time>` and `<time2>` to times in words, the second at a later hour."""
+        hours = sorted(self.rng.sample(range(first, last + 1), 2))
         self.put(time=clock(self.rng, hours[0], hours[0]), time2=clock(self.rng, hours[1], hours[1]))
 
     def chance(self, share: float = 0.5) -> bool:
@@ -108,16 +127,22 @@ class Talk:
     def gist(self, setups: Sequence[str], ends: Sequence[str], link: str = "and", wholes: Sequence[str] = ()) -> None:
         """Say what the talk comes to: a setup and an end make a summary, and so does a whole.
 
-        Call it after every slot is set. Three different summaries are kept, from different setups and ends where there are enough.
+        Call it after the last turn. Three different summaries are kept, from different setups and ends where there are enough.
         link: the word between setup and end where they share a sentence: "and", "but", "so".
         """
         rng = self.rng
         halves = zip(rng.sample(list(setups), len(setups)), rng.sample(list(ends), len(ends)), strict=False)
-        told = [f"{setup}{rng.choice(('. ', f', {link} '))}{end}." for setup, end in halves]
+        told = [
+            f"{setup}{'. ' if ', ' in setup + end else rng.choice(('. ', f', {link} ', f', {link} '))}{end}."
+            for setup, end in halves
+        ]
         told = rng.sample(told, len(told))[:3]
         if wholes and (len(told) < 3 or self.chance(0.7)):
             told = [rng.choice(list(wholes)) + ".", *told[:2]]
-        self.gists = [say(rng, pattern, self.slots) for pattern in rng.sample(told, len(told))]
+        used = _Used(self.slots)
+        self.gists = [say(rng, pattern, used) for pattern in rng.sample(told, len(told))]
+        said = self.text.lower()
+        self.faithful = all(fact in said for fact in used.facts())
 
     @property
     def text(self) -> str:
