@@ -6,6 +6,7 @@ from networks import FEW, NETWORKS, model, network
 from rows import laid, packed, sequences
 from torch.nn import functional as F
 
+from tunesmith.methods.full import Full
 from tunesmith.models import families, logprobs
 from tunesmith.models.families import Vocabulary, why_not_packed
 from tunesmith.models.logprobs import target_logprobs
@@ -95,7 +96,9 @@ def straight(states, head, target, scale, cap, extra):
 
 @pytest.mark.parametrize("trained", [False, True])
 @pytest.mark.parametrize("keep", [False, True])
-@pytest.mark.parametrize(("scale", "cap", "bias"), [(1.0, None, False), (0.3, None, False), (1.0, 1.5, True), (0.5, 2.0, False)])
+@pytest.mark.parametrize(
+    ("scale", "cap", "bias"), [(1.0, None, False), (0.3, None, False), (1.0, 1.5, True), (0.5, 2.0, False)]
+)
 def test_tiles_equal_a_whole_log_softmax(monkeypatch, trained, keep, scale, cap, bias):
     monkeypatch.setitem(logprobs.TILE, "cpu", 16 * 50)  # three tiles
     monkeypatch.setattr(logprobs, "KEPT", 10**6 if keep else 0)
@@ -107,9 +110,7 @@ def test_tiles_equal_a_whole_log_softmax(monkeypatch, trained, keep, scale, cap,
     ours = target_logprobs(states, Vocabulary(head, extra, scale, cap), target)
     theirs = straight(states, head, target, scale, cap, extra)
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
-    for mine, own in zip(
-        torch.autograd.grad(ours, wanted, back), torch.autograd.grad(theirs, wanted, back), strict=True
-    ):
+    for mine, own in zip(torch.autograd.grad(ours, wanted, back), torch.autograd.grad(theirs, wanted, back), strict=True):
         torch.testing.assert_close(mine, own, rtol=1e-4, atol=1e-5)
 
 
@@ -117,7 +118,7 @@ def test_no_targets_give_a_connected_zero():
     states = torch.randn(0, 7, requires_grad=True)
     total = target_logprobs(states, Vocabulary(torch.nn.Linear(7, 5)), torch.zeros(0, dtype=torch.long)).sum()
     total.backward()
-    assert float(total) == 0.0
+    assert total.item() == 0.0
 
 
 def test_a_half_precision_head_gives_float32_sums():
@@ -132,7 +133,7 @@ def test_a_half_precision_head_gives_float32_sums():
 
 def test_half_precision_states_come_under_autocast():
     made, batch = model("llama"), laid(sequences("causal"))
-    made.attach("a", __import__("tunesmith.methods.full", fromlist=["Full"]).Full())
+    made.attach("a", Full())
     with torch.autocast("cpu", torch.bfloat16):
         rough = made(batch).logprobs()
     rough.sum().backward()

@@ -41,7 +41,7 @@ class Delta(nn.Module):
     """A small trainable change at one site. x is what the site reads, y what it says.
 
     Parameters are float32 whatever the network's precision is.
-    `peft_names` gives each parameter's name in PEFT's files, behind `base_model.model.PATH.`, or alone where it begins with `/`.
+    `peft_names` gives each parameter's name in PEFT's files, behind `base_model.model.PATH.` unless it begins with `/`.
     """
 
     peft_names: ClassVar[Mapping[str, str]] = {}

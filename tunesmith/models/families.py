@@ -22,8 +22,8 @@ Family = Literal["causal", "seq2seq", "masked"]
 
 # Settings of a network's config that act between its head and its logits.
 SCALES: dict[str, Callable[[Any], float]] = {
-    "logit_scale": lambda value: float(value),  # Cohere
-    "lm_head_multiplier": lambda value: float(value),  # Falcon-H1
+    "logit_scale": float,  # Cohere
+    "lm_head_multiplier": float,  # Falcon-H1
     "logits_scaling": lambda value: 1 / float(value),  # Granite
 }
 # Networks that carry such a setting and use it otherwise: before the head, or as a factor where Granite divides.

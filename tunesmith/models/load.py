@@ -1,8 +1,6 @@
 """A model from a name or a folder."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +12,7 @@ from tunesmith.models import weights
 from tunesmith.models.families import PROVED, Family, family_of, window
 from tunesmith.models.model import Model
 from tunesmith.models.prove import prove
+from tunesmith.models.refusals import quiet, refuse_holes, refuse_pickles, told
 from tunesmith.tokens.renderer import Renderer
 
 ASSETS = Path(__file__).parent.parent / "assets"
@@ -26,7 +25,7 @@ class ModelSettings:
 
     path:      a folder, a name on the hub, the folder of a run, or `town/t5`, `town/llama`, `town/bert` (they come along).
     family:    `causal`, `seq2seq`, `masked`; `auto` asks the network's config.
-    dtype:     `auto` is float32 on a CPU, and what the file has elsewhere.
+    dtype:     `auto` is float32 on a CPU, and what the file has elsewhere (bfloat16 for float16).
     revision:  of a hub repository.
     trust_remote_code: run code that comes with the network.
     chat:      `auto` (the tokenizer's chat template, where it has one and the network is causal), `none`, or a Jinja template.
@@ -60,12 +59,11 @@ def load(source: ModelSettings, outputs: int = 0, device: torch.device | str | N
         return model
     config = _config(path, source)
     family = _family(config, source)
-    if not source.random:
-        _refuse_pickles(path)
-    network = _network(path, source, family, where)
-    model = Model(network, _renderer(path, source, family, network), family, outputs or weights.head_outputs(Path(path)))
+    saved_outputs = weights.head_outputs(Path(path))
+    network = _network(path, source, config, outputs or saved_outputs, where)
+    model = Model(network, _renderer(path, source, family, config), family, outputs or saved_outputs)
     model.source = str(Path(path).resolve()) if Path(path).is_dir() and not source.path.startswith("town/") else source.path
-    if weights.head_outputs(Path(path)):
+    if saved_outputs:
         weights.load_head(Path(path), model)
     if config.model_type not in PROVED:
         prove(model)
@@ -78,7 +76,7 @@ def load_renderer(source: ModelSettings) -> tuple[Renderer, int | None]:
     if run is not None:
         return load_renderer(replace(source, path=base_of(run / "adapter")))
     config = _config(path, source)
-    return _renderer(path, source, _family(config, source), None, config), window(config)
+    return _renderer(path, source, _family(config, source), config), window(config)
 
 
 def best_device() -> torch.device:
@@ -132,11 +130,11 @@ def _hub(source: ModelSettings) -> dict[str, Any]:
 def _config(path: str, source: ModelSettings) -> Any:
     from transformers import AutoConfig
 
-    with _told(source.path):
+    with told(source.path):
         return AutoConfig.from_pretrained(path, **_hub(source))
 
 
-def _network(path: str, source: ModelSettings, family: Family, device: torch.device) -> Any:
+def _network(path: str, source: ModelSettings, config: Any, outputs: int, device: torch.device) -> Any:
     import transformers
 
     kinds = {
@@ -144,25 +142,24 @@ def _network(path: str, source: ModelSettings, family: Family, device: torch.dev
         "seq2seq": transformers.AutoModelForSeq2SeqLM,
         "masked": transformers.AutoModelForMaskedLM,
     }
-    more = {"attn_implementation": source.attention} if source.attention else {}
+    kind = kinds[_family(config, source)]
+    options: dict[str, Any] = {"dtype": _dtype(source, config, device)}
+    if source.attention:
+        options["attn_implementation"] = source.attention
     if source.random:
-        dtype = _dtype(source, device)
-        made = kinds[family].from_config(_config(path, source), dtype=torch.float32 if dtype == "auto" else dtype, **more)
-        return made.to(device)
-    with _told(source.path):
-        network = kinds[family].from_pretrained(
-            path, dtype=_dtype(source, device), use_safetensors=True, **_hub(source), **more
-        )
+        return kind.from_config(config, trust_remote_code=source.trust_remote_code, **options).to(device)
+    refuse_pickles(path)
+    with told(source.path), quiet():
+        network, found = kind.from_pretrained(path, use_safetensors=True, output_loading_info=True, **_hub(source), **options)
+    refuse_holes(source.path, found["missing_keys"], found["mismatched_keys"], outputs)
     return network.to(device)
 
 
-def _renderer(path: str, source: ModelSettings, family: Family, network: Any, config: Any = None) -> Renderer:
+def _renderer(path: str, source: ModelSettings, family: Family, config: Any) -> Renderer:
     from transformers import AutoTokenizer, GenerationConfig
 
-    with _told(source.path):
+    with told(source.path):
         tokenizer = AutoTokenizer.from_pretrained(path, **_hub(source))
-    if network is not None:
-        return Renderer.of(tokenizer, family, network.config, network.generation_config, source.chat)
     try:
         generation = GenerationConfig.from_pretrained(path, revision=source.revision)
     except OSError:  # it may come without one
@@ -177,65 +174,16 @@ def _family(config: Any, source: ModelSettings) -> Family:
             f"`{source.path}` is a `{config.model_type}`, which neither continues, translates nor fills in text",
             "choose a causal, an encoder-decoder or a masked language model",
         )
-    if source.family == "auto" or source.family == found:
-        return found
-    if "seq2seq" in (found, source.family):
-        raise UserError(
-            f"`model.family` is `{source.family}`, but `{source.path}` is of the family `{found}`", "leave it `auto`"
-        )
-    return source.family
+    wanted = found if source.family == "auto" else source.family
+    if wanted != found and "seq2seq" in (found, wanted):
+        raise UserError(f"`model.family` is `{wanted}`, but `{source.path}` is of the family `{found}`", "leave it `auto`")
+    return wanted
 
 
-def _dtype(source: ModelSettings, device: torch.device) -> Any:
-    """A CPU computes in float32 unless asked: half precision is several times slower there."""
+def _dtype(source: ModelSettings, config: Any, device: torch.device) -> torch.dtype:
+    """A CPU computes in float32 unless asked: half precision is several times slower there. Float16 trains badly anywhere."""
     if source.dtype != "auto":
-        return getattr(torch, source.dtype)
-    return torch.float32 if device.type == "cpu" else "auto"
-
-
-def _refuse_pickles(path: str) -> None:
-    folder = Path(path)
-    if not folder.is_dir() or any(folder.glob("*.safetensors")):
-        return
-    pickled = sorted(folder.glob("*.bin")) + sorted(folder.glob("*.pt")) + sorted(folder.glob("*.pth"))
-    if pickled:
-        raise UserError(
-            f"`{pickled[0]}` is a pickle, which can run code when it is read; only safetensors are read here",
-            f"if you trust it, convert it once: {CONVERT.format(path=path)}",
-        )
-    raise UserError(f"`{path}` holds no weights (`*.safetensors`)", "name a folder with a whole network")
-
-
-CONVERT = (
-    'python -c "from transformers import AutoModelForCausalLM as M; '
-    "M.from_pretrained('{path}', use_safetensors=False).save_pretrained('{path}')\" (or AutoModelForSeq2SeqLM, AutoModelForMaskedLM)"
-)
-
-
-@contextmanager
-def _told(path: str) -> Iterator[None]:
-    """Say what is wrong in our own words where transformers, the hub or a file fails."""
-    try:
-        yield
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        raise UserError(f"`model.path` is `{path}`: it cannot be read: {_first_line(error)}", _hint(error, path)) from error
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__).rstrip(".")
-
-
-def _hint(error: Exception, path: str) -> str:
-    text = str(error).lower()
-    if "trust_remote_code" in text:
-        return "it comes with code of its own; if you trust it, set `model.trust_remote_code=true`"
-    if "safetensors" in text or ".bin" in text:
-        return f"only safetensors are read here; if you trust its pickle, convert it once: {CONVERT.format(path=path)}"
-    if "sentencepiece" in text or "tiktoken" in text or "protobuf" in text:
-        return "its tokenizer needs a package that is not installed; see the message above"
-    if any(word in text for word in ("connect", "offline", "resolve", "couldn't find them in the cached files", "timed out")):
-        return "the hub cannot be reached, and the network is not in its cache: name a local folder, or go online once"
-    if "not a local folder" in text or "is not a valid model identifier" in text or "404" in text:
-        return "look for a spelling mistake; a gated network also needs `hf auth login`"
-    return "name a folder in transformers' format with `config.json`, `model.safetensors` and a tokenizer"
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16}[source.dtype]
+    saved = getattr(config, "dtype", None)
+    half = saved in (torch.float16, torch.bfloat16)
+    return torch.bfloat16 if half and device.type != "cpu" else torch.float32

@@ -3,6 +3,7 @@
 import re
 import resource
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -22,10 +23,8 @@ class Memory:
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
             return
-        try:
+        with suppress(OSError):  # the peak since the process began is then the best that is known
             CLEAR.write_text("5")
-        except OSError:
-            pass  # the peak since the process began is then the best that is known
 
     def now(self) -> int:
         """Bytes held now."""

@@ -140,7 +140,7 @@ class Model(nn.Module):
 
     @torch.no_grad()
     def reference(self, batch: Batch) -> "Reading":
-        """The view of the model that training started from: the starting adapter, or the bare network; no gradients, no dropout."""
+            assert self._first is not None, "`remember()` before the first step: the method changes the weights"
         if self.training:
             self.eval()
             try:
@@ -148,7 +148,7 @@ class Model(nn.Module):
             finally:
                 self.train()
         if self.active and self.adapter().freed:
-            assert self._first is not None, "`remember()` before the first step: this method changes the network's own weights"
+            assert self._first is not None, "`remember()` before the first step: the method changes the weights"
             with self._put_back(self._first):
                 return self._still(self(batch))
         if not self.starting:

@@ -14,7 +14,7 @@ TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.1, torch.float16: 0.05}
 
 @torch.no_grad()
 def prove(model: Model) -> None:
-    """Compare logits of three tokens with the network's own, and refuse a network that does more behind its head than we know."""
+    """Compare logits of three tokens with the network's own; refuse a network that does unknown things behind its head."""
     network = model.network.eval()
     ids_BT = torch.tensor([[3, 4, 5]], device=model.device).clamp(max=len(model.vocabulary.weight) - 1)
     inputs = {"input_ids": ids_BT}

@@ -25,6 +25,7 @@ from tunesmith.methods.method import Method
 from tunesmith.models.adapter import Adapter
 from tunesmith.models.families import Family
 from tunesmith.models.model import Model
+from tunesmith.models.refusals import quiet
 from tunesmith.models.sites import linear_shape
 
 CONFIG, WEIGHTS, FREED, HEAD = "adapter_config.json", "adapter_model.safetensors", "freed.safetensors", "head.safetensors"
@@ -53,7 +54,8 @@ def save_adapter(folder: Path, adapter: Adapter, model: Model) -> Path:
 def save_network(folder: Path, model: Model) -> Path:
     """Write the network as transformers does, so that it loads with transformers alone; adapters are left out."""
     with _whole(folder) as place:
-        model.network.save_pretrained(place)
+        with quiet():
+            model.network.save_pretrained(place)
         model.renderer.tokenizer.save_pretrained(place)
         _save_head(place, model)
     return folder
