@@ -12,7 +12,7 @@ from pydantic import Field
 
 from tunesmith.data.example import Example
 from tunesmith.errors import UserError
-from tunesmith.evaluation.choices import Progress, Scored, score_choices
+from tunesmith.evaluation.choices import Progress, Scored, must_fit, score_choices
 from tunesmith.evaluation.texts import sequences
 from tunesmith.generation.engine import generate
 from tunesmith.generation.quiet import quiet
@@ -21,7 +21,7 @@ from tunesmith.generation.slots import Spoken
 from tunesmith.models.model import Model
 from tunesmith.run import Answer
 from tunesmith.tokens.chat import plain
-from tunesmith.tokens.packing import Room, check_fits, pack
+from tunesmith.tokens.packing import Room, pack
 from tunesmith.tokens.renderer import Renderer
 from tunesmith.tokens.sequence import IGNORED, Tokens
 
@@ -153,7 +153,7 @@ def _weighed(model: Model, example: Example) -> list[Tokens]:
     if not example.messages:
         return sequences(model.renderer, example.target, model.window, model.virtual_tokens)
     tokens = model.renderer.render(example, example.target)
-    check_fits(tokens, model.window, model.virtual_tokens, example.id)
+    must_fit(tokens, model, example)
     return [tokens]
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from tunesmith.data.example import Example
+from tunesmith.errors import UserError
 from tunesmith.models.model import Model, Reading
 from tunesmith.tokens.packing import Room, pack
 from tunesmith.tokens.renderer import Renderer
@@ -43,6 +44,9 @@ def score_choices(
     """Scores of every choice of every example, in order. What ends an answer is not scored."""
     rendered = [[unended(model.renderer, example, choice) for choice in example.choices] for example in examples]
     rows = [row for e, tokens in enumerate(rendered) for row in _rows(e, tokens)]
+    for example, choices in zip(examples, rendered, strict=True):
+        for tokens in choices:
+            must_fit(tokens, model, example)
     counts = [[tokens.learnt for tokens in choices] for choices in rendered]
     scores = [[0.0] * len(choices) for choices in rendered]
     done = 0
@@ -59,6 +63,16 @@ def score_choices(
         if on_progress:
             on_progress(done, sum(map(len, counts)))
     return [[Scored(score, count) for score, count in zip(*both, strict=True)] for both in zip(scores, counts, strict=True)]
+
+
+def must_fit(tokens: Tokens, model: Model, example: Example) -> None:
+    """Refuse what is longer than the network's window."""
+    length = max(len(tokens.inputs), len(tokens.source)) + model.virtual_tokens
+    if model.window is not None and length > model.window:
+        raise UserError(
+            f"example `{example.id}` has {length} tokens; the network reads at most {model.window}",
+            "set `ask.too_long: leave_out`, show fewer shots, or take a model with a longer window",
+        )
 
 
 def unended(renderer: Renderer, example: Example, choice: str) -> Tokens:
