@@ -140,7 +140,7 @@ class Model(nn.Module):
 
     @torch.no_grad()
     def reference(self, batch: Batch) -> "Reading":
-            assert self._first is not None, "`remember()` before the first step: the method changes the weights"
+        """The view of the model that training started from: the starting adapter, or the bare network; no dropout."""
         if self.training:
             self.eval()
             try:
