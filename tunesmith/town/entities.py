@@ -1,0 +1,78 @@
+# ruff: noqa: E501 -- a pattern is one line of text
+"""Sentences with names of people, places, days, titles and animals, and the list of them as text."""
+
+import re
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+
+from tunesmith.town import world
+from tunesmith.town.source import sifted
+from tunesmith.town.telling import say
+
+Row = dict[str, Any]
+TYPES = {
+    "person": "person",
+    "other": "person",
+    "place": "place",
+    "place2": "place",
+    "day": "day",
+    "title": "title",
+    "pet": "animal",
+}
+PATTERNS = (
+    "on <day>, <person> {walked|drove|cycled} from <place> to <place2>{ in the rain| with a friend|}.",
+    "<person> {met|saw|waited for} <other> {outside|near|in} <place>{ on <day>|}.",
+    "{last <day>|on <day>} <person> {lost|found} a {wallet|ring|key} in <place>.",
+    "<person> is reading <title>{, a gift from <other>| for the second time|}.",
+    "have you seen <pet>, the {dog|cat} of <person>?",
+    "<pet>, a {brown|white|small|young} {dog|cat}, ran away from <place>{ on <day>|}.",
+    "the {baker|doctor|teacher|driver} lives in <place>, {next door to|not far from} <person>.",
+    "{neither|both} <person> {nor|and} <other> {liked|had seen} <title>{ on <day>|}.",
+    "<person> {moved|is moving} from <place> to <place2> {in|before} the {spring|summer|autumn|winter}.",
+    "\"{Come to <place>|Let's meet in <place>} on <day>,\" said <person>.",
+    "a letter for <person> was brought to <place> {by mistake|in the morning}, and <other> opened it.",
+    "<other>, the {uncle|aunt|boss} of <person>, {works|was born} in <place>.",
+    "{the bus from <place> was late|there was fog in <place>}, so <person> missed {the start of <title>|the train to <place2>}.",
+    "<person> called the {dog|cat|parrot} <pet>, although <other> laughed.",
+    "nobody in <place> {knows|remembers} {when|why} <person> left{ for <place2>|}.",
+    "{there is nothing to see|it is quiet} in <place> on a <day>.",
+    "the {old boat|red house|little shop} was sold {on <day>|last week} {to <person>|by <person> to <other>}.",
+    "<title> will be {shown|read} in <place> on <day>.",
+    "<person> and <pet> go for a walk {along|through} <place> {every|each} <day>.",
+    "the {rain|snow|wind} {stopped|began} before anyone was {hungry|tired}.",
+    "after {lunch|supper}, <person> {sang|slept}, <other> {washed the dishes|read}, and <pet> {barked|lay by the fire}.",
+)  # fmt: skip
+
+
+def rows(split: str, count: int, seed: int = 0) -> Iterator[Row]:
+    """Rows {"id", "sentence", "entities"}: names in the order of the sentence, as "Anna Bell: person; Mill Lane: place", or
+    "none"."""
+    return sifted("entities", split, count, seed, _draw, lambda row: str(row["sentence"]))
+
+
+def _draw(rng: Random) -> Row:
+    people = [_called(rng, person) for person in world.people(rng, 4)]
+    names = _names(rng, people[:2])
+    sentence = say(rng, rng.choice(PATTERNS), names)
+    told = [names]
+    if rng.random() < 0.35:  # a second sentence about other people
+        told.append(_names(rng, people[2:]))
+        sentence += " " + say(rng, rng.choice(PATTERNS), told[1])
+    kinds = {value.strip('"'): TYPES[slot] for names in told for slot, value in names.items()}
+    # The longest name first, so that the Friday of "A Dog Called Friday" is no day.
+    longest = "|".join(re.escape(name) for name in sorted(kinds, key=len, reverse=True))
+    listed = dict.fromkeys(f"{match[0]}: {kinds[match[0]]}" for match in re.finditer(rf"\b(?:{longest})\b", sentence))
+    return {"sentence": sentence, "entities": "; ".join(listed) or "none"}
+
+
+def _names(rng: Random, people: list[str]) -> dict[str, str]:
+    places = rng.sample((*world.STREETS, *world.VILLAGES, *world.CITIES, world.TOWN), 2)
+    title = f'"{rng.choice((*world.BOOKS, *world.FILMS))}"'
+    pet = rng.choice([name for name in world.PET_NAMES if name not in {"Ginger", "Honey", "Patch", "Button", "Socks"}])
+    names = {"person": people[0], "other": people[1], "place": places[0], "place2": places[1]}
+    return names | {"title": title, "pet": pet, "day": rng.choice(world.WEEKDAYS)}
+
+
+def _called(rng: Random, person: world.Person) -> str:
+    return rng.choice((person.name, f"{person.name} {person.surname}", f"{person.name} {person.surname}", person.title))
