@@ -1,0 +1,210 @@
+"""What the documents say stands: links, files, commands, code, recipes, settings, metrics, floors."""
+
+import ast
+import importlib
+import inspect
+import re
+import shlex
+from functools import cache
+
+import pytest
+import yaml
+
+import tunesmith
+from tests.conftest import ROOT
+from tests.laws.test_floors import FLOORS
+from tests.recipe_table import DOCUMENT, inside, tables, written
+from tunesmith import cli, registry, settings, sweep
+from tunesmith.experiment import Recipe
+from tunesmith.metrics.metric import Metric
+
+DOCUMENTS = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for path in [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+}
+AWAITED = {"docs/page.png"}  # the picture is taken when the page is final
+SUFFIXES = r"(?:py|yaml|md|jinja|toml)"
+OTHERS = {"recipe.yaml", "mine.yaml", "my_lab.gain", "text.md", "report.md"}  # a reader's own files, and what a run writes
+
+each_document = pytest.mark.parametrize("name", DOCUMENTS)
+
+
+def blocks(text, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def spans(text):
+    """What stands in backticks in prose."""
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    return [re.sub(r"\s+", " ", span) for span in re.findall(r"(?<!`)`([^`\n]+(?:\n[^`\n]+)?)`(?!`)", prose)]
+
+
+def anchors(text):
+    heads = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@each_document
+def test_links_lead_somewhere(name):
+    for target in re.findall(r"\]\(([^)\s]+)\)", DOCUMENTS[name]):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        found = ((ROOT / name).parent / path).resolve() if path else ROOT / name
+        if str(found.relative_to(ROOT)) in AWAITED:
+            continue
+        assert found.exists(), f"{name} links to {target}"
+        if anchor:
+            assert anchor in anchors(found.read_text(encoding="utf-8")), f"{name} links to {target}"
+
+
+@each_document
+def test_files_that_are_named_exist(name):
+    everything = {path.name for path in (ROOT / "tunesmith").rglob("*.*")}
+    for span in spans(DOCUMENTS[name]):
+        if not re.fullmatch(rf"[\w./*-]+\.{SUFFIXES}", span) or span in OTHERS or re.search("NAME|FILE", span):
+            continue
+        places = [ROOT, ROOT / "tunesmith", (ROOT / name).parent]
+        assert any(list(place.glob(span)) for place in places) or span in everything, f"{name} names `{span}`"
+
+
+@each_document
+def test_folders_that_are_named_exist(name):
+    for span in spans(DOCUMENTS[name]):
+        if re.fullmatch(r"(?:tunesmith|tests|recipes|benchmarks|docs)(?:/[\w]+)*/", span):
+            assert (ROOT / span).is_dir(), f"{name} names `{span}`"
+
+
+def commands(text):
+    """Every command line: in blocks, in comments of recipes, and in prose."""
+    for block in (*blocks(text, "sh"), *blocks(text, "text")):
+        found = [re.sub(r"^command:\s+", "", line.strip()) for line in block.splitlines()]
+        yield from (line for line in found if line.startswith("tunesmith "))
+    for block in blocks(text, "yaml"):
+        yield from re.findall(r"^# (tunesmith .+)$", block, re.MULTILINE)
+    for span in spans(text):
+        if span.startswith("tunesmith ") and len(span.split()) > 2:
+            yield span
+
+
+ALL_COMMANDS = [(name, command) for name, text in DOCUMENTS.items() for command in commands(text)]
+
+
+@pytest.mark.parametrize(("name", "command"), ALL_COMMANDS)
+def test_commands_parse_and_their_settings_exist(name, command, capsys):
+    words = shlex.split(command, comments=True)[1:]
+    words = words[: words.index(">")] if ">" in words else words
+    try:
+        given = cli.parser().parse_args(words)
+    except SystemExit as error:
+        assert error.code == 0, f"{name}: {command}: {capsys.readouterr().err}"
+        return
+    for word in [*getattr(given, "given", ()), *getattr(given, "tasks", ())]:
+        setting, sign, _ = word.partition("=")
+        if sign:
+            assert is_setting(setting, given.verb), f"{name}: {command}: there is no setting `{setting}`"
+
+
+@cache
+def known_settings():
+    return {row[0].strip("`") for title, rows in tables().items() if title != "a task" for row in rows}
+
+
+def is_setting(dotted, verb):
+    known = known_settings()
+    if verb == "compare" and dotted.startswith("systems."):
+        dotted = dotted.split(".", 2)[2]
+    return dotted in known or dotted.startswith("tasks.")
+
+
+@pytest.mark.parametrize("verb", ["tunesmith " + verb for verb in cli.parser()._subparsers._group_actions[0].choices])
+def test_readme_shows_every_command(verb):
+    assert any(command.startswith(verb) for command in commands(DOCUMENTS["README.md"]))
+
+
+@each_document
+def test_commands_without_arguments_are_known(name):
+    verbs = cli.parser()._subparsers._group_actions[0].choices
+    for span in spans(DOCUMENTS[name]):
+        words = span.split()
+        if len(words) == 2 and words[0] == "tunesmith" and not words[1].startswith("-"):
+            assert words[1] in verbs, f"{name} names `{span}`"
+
+
+@each_document
+def test_settings_that_are_named_exist(name):
+    for span in spans(DOCUMENTS[name]):
+        found = re.fullmatch(r"((?:plan|ask|method|model|objective|limit)\.[a-z_.]+)(?:[=:].*)?", span)
+        if found and not found[1].endswith((".kind", ".py")):
+            assert is_setting(found[1], ""), f"{name} names the setting `{found[1]}`"
+
+
+PYTHON = [(name, block) for name, text in DOCUMENTS.items() for block in blocks(text, "python")]
+
+
+@pytest.mark.parametrize(("name", "block"), PYTHON)
+def test_python_compiles_and_calls_what_exists(name, block):
+    tree = ast.parse(block)
+    compile(tree, name, "exec")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                assert hasattr(importlib.import_module(node.module), alias.name), f"{name}: {node.module}.{alias.name}"
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("tunesmith."):
+            call = getattr(tunesmith, ast.unparse(node.func).removeprefix("tunesmith."))
+            inspect.signature(call).bind(*node.args, **{keyword.arg: None for keyword in node.keywords})
+
+
+def test_python_guide_spells_every_call():
+    told = re.findall(r"^\| `\w+` \| `tunesmith\.(\w+)\(([^)]*)\)`", DOCUMENTS["docs/python.md"], re.MULTILINE)
+    assert {call for call, _ in told} == set(tunesmith.__all__)
+    for call, arguments in told:
+        names = [argument.strip().rstrip("=") for argument in arguments.split(",")]
+        assert names == list(inspect.signature(getattr(tunesmith, call)).parameters), call
+
+
+RECIPES = [(name, block) for name, text in DOCUMENTS.items() for block in blocks(text, "yaml")]
+
+
+@pytest.mark.parametrize(("name", "block"), RECIPES)
+def test_recipes_are_valid(name, block):
+    first = block.partition("\n")[0]
+    tree = settings.load(yaml.safe_load(block))
+    if first.startswith("# tunesmith compare"):
+        assert sweep.recipes(tree)
+    else:
+        settings.build(Recipe, tree)
+
+
+def test_the_table_of_settings_is_that_of_the_code():
+    again = "run `.venv/bin/python -m tests.recipe_table` and look at the difference"
+    assert inside(DOCUMENT.read_text(encoding="utf-8")) == written(), again
+
+
+def test_metrics_that_are_named_exist():
+    known = registry.values("tunesmith.metrics", Metric)
+    rows = re.findall(r"^\| (`.+?) \|", DOCUMENTS["docs/metrics.md"], re.MULTILINE)
+    named = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert len(named) > 20
+    assert set(named) <= set(known)
+    missing = [name for name in known if name not in spans(DOCUMENTS["docs/metrics.md"]) and not name.endswith("_stem")]
+    assert set(missing) <= {"precision_2", "precision_3"}, "of each metric something is said"
+
+
+def test_methods_of_the_guide_are_those_that_stand():
+    rows = re.findall(r"^\| `(\w+)` \|", DOCUMENTS["docs/methods.md"], re.MULTILINE)
+    assert set(rows) == {*registry.names("tunesmith.methods"), "none"}
+
+
+def test_the_floors_are_those_of_the_law():
+    drawn = blocks(DOCUMENTS["docs/ARCHITECTURE.md"], "")[0]
+    told = {int(n): set(rooms.split()) for n, rooms in re.findall(r"(\d)((?: +[a-z]+)+)", drawn)}
+    standing = {path.stem for path in (ROOT / "tunesmith").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    wanted = {n: {room for room in rooms if room in standing and room != "__main__"} for n, rooms in enumerate(FLOORS)}
+    wanted[5] -= {"serving"}  # an empty place so far
+    assert told == wanted
+
+
+@pytest.mark.parametrize("name", ["docs/ARCHITECTURE.md"])
+def test_the_architecture_is_one_page(name):
+    assert len(DOCUMENTS[name].splitlines()) <= 110
