@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from math import exp
 from pathlib import Path
 from random import Random
+from shutil import rmtree
 
 from tunesmith.run import Answer, Run, Score
 
@@ -67,6 +68,7 @@ def make_runs(folder: Path, examples: int = 60, systems: Sequence[Made] = SYSTEM
 
 def _make(folder: Path, made: Made, examples: int, seed: int) -> Run:
     run = Run(folder / made.name.lower().replace(" ", "-"))
+    rmtree(run.folder, ignore_errors=True)
     random = Random(seed)
     run.keep_recipe(_recipe(made))
     _learn(run, made, random)

@@ -37,32 +37,34 @@ def notes(made: Comparison) -> list[tuple[str, str]]:
             f"For {', '.join(others)}, which total over all answers at once, answers change sides between the two systems in "
             f"{made.draws:,} random patterns."
         )
+    headline, tested = words.label(made.headline.name), len(made.differences)
     return [
         (
             "What was asked",
-            f"Every system answered the same {len(made.rows):,} examples of {made.main}, paired by their ids. Cost is what each "
-            "run measured of itself; time per answer is the median over answers.",
+            f"Every system answered the same {len(made.rows):,} examples of {made.main}, paired by their ids. "
+            "Cost is what each run measured of itself; time per answer is the median over answers.",
         ),
         (
             "Intervals",
-            f"95 % percentile intervals from {made.draws:,} bootstrap resamples of the examples (seed {made.seed}), the same for "
-            "every system, so that differences are paired. They speak of other examples like these, not of another training seed.",
+            f"95 % percentile intervals from {made.draws:,} bootstrap resamples of the examples (seed {made.seed}), "
+            "the same for every system, so that differences are paired. They speak of other examples like these, not of "
+            "another training seed.",
         ),
         ("Tests", f"Paired randomisation tests, two-sided. {' '.join(tests)}"),
         (
             "Correction",
-            f"Holm's step-down over all {len(made.differences)} comparisons: every system against {made.baseline} under every "
-            f"metric, and every other pair under {words.label(made.headline.name)}. Bold means a corrected p below .05.",
+            f"Holm's step-down over all {tested} comparisons: every system against {made.baseline} under every metric, "
+            f"and every other pair under {headline}. Bold means a corrected p below .05.",
         ),
         (
             "What could be seen",
-            "The smallest true difference that the test finds 8 times in 10 at its strictest corrected level, from the spread of "
-            "the paired differences.",
+            "The smallest true difference that the test finds 8 times in 10 at its strictest corrected level, from the "
+            "spread of the paired differences.",
         ),
         (
             "Answers side by side",
-            "Words outside the longest common subsequence with the nearest reference are marked, without regard to case and "
-            "punctuation.",
+            "Words outside the longest common subsequence with the nearest reference are marked, without regard to case "
+            "and punctuation.",
         ),
     ]
 

@@ -53,8 +53,7 @@ class Curve:
 
 def curve(steps: Sequence[Mapping[str, Any]], validations: Sequence[Mapping[str, Any]]) -> Curve:
     """Read a run's `steps.jsonl` and `validation.jsonl`; an empty curve where nothing was trained."""
-    trained = [(int(record["step"]), float(record["loss"])) for record in steps if record.get("loss") is not None]
-    checked = [(int(record["step"]), float(record["loss"])) for record in validations if record.get("loss") is not None]
+    trained, checked = _by_step(steps), _by_step(validations)
     if not trained:
         return Curve()
     at, losses = zip(*trained, strict=True)
@@ -69,17 +68,25 @@ def curve(steps: Sequence[Mapping[str, Any]], validations: Sequence[Mapping[str,
     return Curve(at, losses, smooth, *seen, verdict, since)
 
 
+def _by_step(records: Sequence[Mapping[str, Any]]) -> list[tuple[int, float]]:
+    """Steps in order with their losses; of a step written twice (a run that was resumed) the last record counts."""
+    return sorted({int(record["step"]): float(record["loss"]) for record in records if record.get("loss") is not None}.items())
+
+
 def smoothed(losses: Sequence[float]) -> tuple[float, ...]:
-    """Centred mean with triangular weights over a twentieth of the run to each side, narrower towards the ends.
+    """Mean with triangular weights over a twentieth of the run to each side; near the ends, where one side is short, a line.
 
     A mean over the past alone would lag behind, and lie above the validation loss while both fall.
     """
     reach, values = max(1, len(losses) // 20), np.asarray(losses, dtype=np.float64)
     out = []
     for place in range(len(values)):
-        side = min(reach, place, len(values) - 1 - place)
-        weights = side + 1 - np.abs(np.arange(-side, side + 1))
-        out.append(float(weights @ values[place - side : place + side + 1] / weights.sum()))
+        near = np.arange(max(0, place - reach), min(len(values), place + reach + 1))
+        weights = reach + 1.0 - np.abs(near - place)
+        if len(near) == 2 * reach + 1 or len(near) < 3:
+            out.append(float(weights @ values[near] / weights.sum()))
+        else:
+            out.append(float(np.polyfit(near - place, values[near], 1, w=np.sqrt(weights))[1]))
     return tuple(out)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import floor, inf, log10
+from math import floor, hypot, inf, log10
 from typing import Any
 
 import numpy as np
@@ -71,6 +71,9 @@ def _forest(made: Comparison, measure: Measure) -> Draw:
                 color=theme.ink,
                 annotation_clip=False,
             )
+        ends = {end for score in made.scores.values() for end in (score[measure.name].low, score[measure.name].high)}
+        if ends == {base}:  # nothing to choose a scale by
+            axes.set_xlim(min(base, 0) - 0.05, max(base, 1) + 0.05)
         _named_rows(axes, [system.name for system in made.systems])
 
     return draw
@@ -189,7 +192,12 @@ def _name_points(axes: Axes, names: Sequence[str], spots: Sequence[Spot], line: 
             box = (left, y + up * unit - high / 2, left + wide, y + up * unit + high / 2)
             outside = max(0, inside.x0 - box[0]) + max(0, box[2] - inside.x1)
             outside += max(0, inside.y0 - box[1]) + max(0, box[3] - inside.y1)
-            covered = outside * high + sum(_overlap(box, other) for number, other in enumerate(taken) if number != place)
+            astray = any(_away(box, other) < _away(box, pixels[place]) - 1 for other in np.delete(pixels, place, axis=0))
+            covered = (
+                (2000 * unit if astray else 0)
+                + outside * high
+                + sum(_overlap(box, other) for number, other in enumerate(taken) if number != place)
+            )
             if covered < least:
                 best, least, chosen = (side, right, up), covered, box
         taken.append(chosen)
@@ -197,6 +205,11 @@ def _name_points(axes: Axes, names: Sequence[str], spots: Sequence[Spot], line: 
         axes.annotate(
             names[place], spots[place], xytext=(right, up), textcoords="offset points", ha=side, va="center", color=theme.ink
         )
+
+
+def _away(box: Box, spot: Spot) -> float:
+    """How far a point lies from a box."""
+    return hypot(max(box[0] - spot[0], 0, spot[0] - box[2]), max(box[1] - spot[1], 0, spot[1] - box[3]))
 
 
 def _steps(corners: Sequence[Spot], thick: float) -> list[Box]:

@@ -15,7 +15,7 @@ from tunesmith.run import write_text
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-WIDTH = 5.0  # inches of one panel; 72 units an inch in the page
+WIDTH = 4.4  # inches of one panel; 72 units an inch in the page
 COLUMNS = 3
 DPI = 150
 TITLES = {
@@ -80,7 +80,7 @@ def _grid(subject: str, panels: Sequence[Panel], theme: Theme) -> "Figure":
 
 def _height(panels: Sequence[Panel]) -> float:
     """Inches: a row of names needs a third of one."""
-    return max(2.6 if panel.rows == 6 else 0.6 + 0.34 * panel.rows for panel in panels)
+    return max(2.5 if panel.rows == 6 else 0.5 + 0.31 * panel.rows for panel in panels)
 
 
 @contextmanager

@@ -54,10 +54,8 @@ def write_report(made: Comparison, folder: Path) -> Path:
 
 def plain(made: Comparison) -> dict[str, Any]:
     """The comparison as JSON can hold it: nan and infinities become null."""
-    tree: dict[str, Any] = _finite(
-        {"verdict": verdict(made), "asides": asides(made), "tunesmith": __version__, **made.as_tree()}
-    )
-    return tree
+    tree = {"verdict": verdict(made), "asides": asides(made), "tunesmith": __version__, **made.as_tree()}
+    return {key: _finite(value) for key, value in tree.items()}
 
 
 def _finite(value: object) -> object:

@@ -28,13 +28,13 @@ def ends(interval: Interval) -> str:
 def columns(made: Comparison) -> list[tuple[str, str]]:
     """Heading and small print of each column of the main table, the system's name aside."""
     cost = [
-        ("Forgetting", "score lost elsewhere"),
+        ("Forgetting", "score lost"),
         ("Trained", "parameters"),
         ("Peak memory", ""),
         ("Training", "tokens/s"),
         ("Per answer", "median"),
         ("On disk", ""),
-        ("Context", "tokens of examples"),
+        ("Context", "shot tokens"),
     ]
     return [(words.label(made.headline.name), ""), (f"Against {made.baseline}", ""), *cost]
 
@@ -82,14 +82,14 @@ def context(system: System) -> Cell:
         return Cell(words.MISSING)
     return Cell(
         words.count(spent),
-        f"{words.percent(spent / system.cost.window)} of {system.cost.window:,}" if system.cost.window else "",
+        f"{words.percent(spent / system.cost.window)} of window" if system.cost.window else "",
     )
 
 
 def about(system: System) -> str:
     """What a system is, beneath its name."""
     if system.shots:
-        return f"{system.shots} examples in the prompt"
+        return f"{system.shots} examples in prompt"
     return "as it came" if not system.tuned else f"{system.method} tuning" if system.method not in system.name.lower() else ""
 
 

@@ -21,8 +21,7 @@ def verdict(made: Comparison) -> str:
     chosen = choice(made, best, better)
     metric = words.label(made.headline.name)
     told = f"{chosen.name} is {words.score(gain(made, chosen.name))} {metric} {_side(made)} {_the(made.baseline)}"
-    parts = [told, *_beside(made, chosen, best)]
-    return ", ".join(parts) + "."
+    return ", ".join([told, *_beside(made, chosen, best)]) + "."
 
 
 def choice(made: Comparison, best: System, better: list[System]) -> System:
@@ -41,7 +40,7 @@ def gain(made: Comparison, system: str) -> float:
 
 def asides(made: Comparison) -> list[str]:
     """What else is to be known before the verdict is believed, a sentence each."""
-    return [*_precision(made), *_forgotten(made), *_learnt_by_heart(made), *_spent(made)]
+    return [*_alike(made), *_precision(made), *_forgotten(made), *_learnt_by_heart(made), *_spent(made)]
 
 
 def _significant(made: Comparison, system: str) -> bool:
@@ -69,20 +68,23 @@ def _beside(made: Comparison, chosen: System, best: System) -> Iterator[str]:
     difference = made.difference(chosen.name, other.name) if other else None
     if other and difference:
         yield _distance(made, difference, other)
-    shares = chosen.cost.share
+    yield from _price(chosen, other)
+
+
+def _price(chosen: System, other: System | None) -> Iterator[str]:
+    shares, memory = chosen.cost.share, ""
+    if other and other.tuned and chosen.tuned and chosen.cost.peak_memory_bytes and other.cost.peak_memory_bytes:
+        memory = f"{words.percent(chosen.cost.peak_memory_bytes / other.cost.peak_memory_bytes)} of the memory"
     if chosen.cost.trained_parameters == 0:
         yield "without training anything"
     elif shares is not None and shares < 0.999:
-        yield f"with {words.percent(shares)} of the parameters"
-    if other and other.tuned and chosen.tuned and chosen.cost.peak_memory_bytes and other.cost.peak_memory_bytes:
-        yield f"{words.percent(chosen.cost.peak_memory_bytes / other.cost.peak_memory_bytes)} of its memory"
+        yield f"with {words.percent(shares)} of the parameters" + (f" and {memory}" if memory else "")
 
 
 def _distance(made: Comparison, difference: Difference, other: System) -> str:
     ahead = difference.value.value * (1 if made.headline.higher_is_better else -1)
     if not difference.significant:
-        furthest = max(abs(difference.value.low), abs(difference.value.high))
-        return f"not told apart from {_inside(other.name)} (at most {words.score(furthest)} away)"
+        return f"within {words.score(max(abs(difference.value.low), abs(difference.value.high)))} of {_inside(other.name)}"
     return f"{words.score(abs(ahead))} {'better' if ahead > 0 else 'worse'} than {_inside(other.name)}"
 
 
@@ -105,13 +107,24 @@ def _nothing_shown(made: Comparison) -> str:
     )
 
 
+def _alike(made: Comparison) -> Iterator[str]:
+    """Pairs that the tests cannot tell apart, so that nobody ranks them."""
+    for one in made.differences:
+        if one.metric == made.headline.name and not one.significant:
+            ends = f"{words.signed(one.value.low)} to {words.signed(one.value.high)}"
+            yield (
+                f"{one.system} and {_inside(one.against)} are not told apart on {words.label(one.metric)}: "
+                f"{words.signed(one.value.value)} ({ends}), corrected p {words.chance(one.corrected)}."
+            )
+
+
 def _precision(made: Comparison) -> Iterator[str]:
     seen = [d.smallest for d in made.differences if d.metric == made.headline.name and d.smallest == d.smallest]
     if seen:
         metric = words.label(made.headline.name)
         yield (
-            f"On these {len(made.rows):,} examples a difference of {words.score(max(seen))} {metric} between two systems is found "
-            "8 times in 10; smaller ones may stay unseen."
+            f"On these {len(made.rows):,} examples a difference of {words.score(max(seen))} {metric} between two systems is "
+            "found 8 times in 10; smaller ones may stay unseen."
         )
 
 
