@@ -135,7 +135,9 @@ def gossip(t: Talk) -> None:
         t.b(
             "{No, wait! That's <c_their> cousin in <village>, with the same name.|I know! It's the other <C>, the one in <village>.}"
         )
-        t.a("{Oh. And I've told half the town.|Oh no. I've already written to <c_them>.} {What shall I do?|How embarrassing!}")
+        t.a(
+            "{Oh. And I've told half the town.|Oh no. And half the town knows it from me.} {What shall I do?|How embarrassing!}"
+        )
         t.b("{Tell the other half that it's wrong.|Say nothing, and blame the <teller>.}")
         t.gist(
             setups,
@@ -153,7 +155,7 @@ def gossip(t: Talk) -> None:
         t.a(
             "{You knew, and you never told me?|And I'm the last to hear it?} {I thought we were friends!|We see each other every day!}"
         )
-        t.b("{A promise is a promise.|You can't keep anything to yourself.} {Be honest, how many have you told?|}")
+        t.b("{A promise is a promise.|You can't keep anything to yourself.} Be honest, how many have you told?")
         t.a("{Only six people.|Well, the choir. And the baker.}")
         t.b("{You see?|That's why.}")
         t.gist(

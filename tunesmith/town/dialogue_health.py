@@ -143,7 +143,7 @@ def consultation(t: Talk) -> None:
         t.b("{What book is that?|And who wrote that book?} {Let me look at you first.|Say 'Ah', please.}")
         t.a("Ah. {Is it very bad?|You can tell me the truth.}")
         t.b(
-            "{You have a cold.|It's nothing serious.} {Tea, sleep, and no more books.|Go home, drink tea and stop reading such things.}"
+            "{You need some rest, that's all.|It's nothing serious.} {Tea, sleep, and no more books.|Go home, drink tea and stop reading such things.}"
         )
         t.a("{No operation?|Are you quite sure?}")
         t.gist(

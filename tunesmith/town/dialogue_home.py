@@ -8,7 +8,7 @@ from tunesmith.town.world import HOUSEHOLD, INSTRUMENTS, STREETS, price
 
 def noise(t: Talk) -> None:
     """A neighbour complains."""
-    t.times(19, 23)
+    t.times(22, 26)
     t.days()
     t.pick(
         what=("<instrument>", "new drums", "dog", "parties", "radio", "son's band"),
@@ -138,7 +138,7 @@ def renting(t: Talk) -> None:
         "{I've come about the <size> in <street>.|Is the <size> in <street> still free?} {I saw the note at the library.|My colleague told me about it.}"
     )
     t.b(
-        "{Yes, come in and look.|It is. Let me show you round.} {It's <rent> pounds a month|The rent is <rent> pounds}, {heating included|with water|without heating}."
+        "{Yes, come in and look.|Good. Let me show you round.} {It's <rent> pounds a month|The rent is <rent> pounds}, {heating included|with water|without heating}."
     )
     way = t.branch("takes", "pet", "cheaper", "too dear", "music")
     setups = (

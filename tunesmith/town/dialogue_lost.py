@@ -13,7 +13,7 @@ def lost_dog(t: Talk) -> None:
         pet=PET_NAMES,
         colour=("brown", "black", "white", "grey"),
         kind=("dog", "dog", "cat", "pony", "goat"),
-        thing=("a red collar", "one white ear", "a short tail", "three black feet"),
+        thing=("a red collar", "one white ear", "a short tail", "a white spot on its nose"),
     )
     t.pick_different(PLACES, "where", "where2")
     t.put(pay=str(price(t.rng, 20, 60)), hours=t.rng.choice(NUMBERS[2:7]))
@@ -137,7 +137,7 @@ def lost_thing(t: Talk) -> None:
         "{Is this where one asks for lost things?|I've lost something, I'm afraid.} {I left my <thing> on the <vehicle> from <village> on <day>.|It's my <thing>. It must have stayed on the <vehicle> from <village>, on <day>.}"
     )
     t.b("{What does it look like?|Can you describe it?|We have a whole room full. What colour is it?}")
-    t.a("It's <colour>{, and quite old|, with my name inside|, and there's a sticker of a fish on it}.")
+    t.a("It's <colour>{, and quite old|, and a little dirty|, and there's a sticker of a fish on it}.")
     setups = (
         "<A> {has lost|is looking for} <a_their> <thing>, which <a_they> left on the <vehicle>",
         "<A> left a <colour> <thing> on the <vehicle> from <village>",
@@ -160,9 +160,11 @@ def lost_thing(t: Talk) -> None:
             ),
         )
     elif way == "prove":
-        t.b("{Three people have asked for that one.|Everybody says that.} {How can you prove that it's yours?|What is inside?}")
+        t.b(
+            "{Three people have asked for that one.|Everybody says that.} {How can you prove that it's yours?|How do I know that it's yours?}"
+        )
         t.a(
-            "{There's a letter from my grandmother in it.|You'll find a bus ticket and a dry leaf in it.|It smells of fish, because of my work.}"
+            "{There's a scratch on it that looks like a horse.|You'll find a small green spot on the left side.|It smells of fish, because of my work.}"
         )
         t.b("{Hm, let me look. You're right!|So it is. I'm sorry that I doubted you.} {Here, it's yours.|Please take it.}")
         t.a("{You did the right thing.|No harm done.} {Thank you for being so careful.|}")
@@ -202,7 +204,7 @@ def lost_thing(t: Talk) -> None:
         t.gist(
             setups,
             (
-                "<B> notices that <a_they> is {wearing|carrying} it",
+                "<B> notices that <a_they> has it on <a_them>",
                 "it turns out that <A> has had it all the time",
                 "<a_they> is embarrassed because it was never lost",
             ),
@@ -231,7 +233,7 @@ def lost_thing(t: Talk) -> None:
 
 def stolen(t: Talk) -> None:
     """Something stolen is reported to the police."""
-    t.times(7, 20)
+    t.times(7, 11)
     t.pick(
         thing=("bicycle", "garden bench", "ladder", "scarecrow", "boat", "wheelbarrow", "garden lamp"),
         colour=COLOURS,
@@ -315,9 +317,7 @@ def stolen(t: Talk) -> None:
         t.a(
             "{Who keeps such a thing?|My house is full of papers!} {I have a photograph of it with my aunt.|I have a photo of it.}"
         )
-        t.b(
-            "{A photo will do.|Well, a photo is better than nothing.} {Bring it before <time2>.|We close at <time2>, so hurry.}"
-        )
+        t.b("{A photo will do.|Well, a photo is better than nothing.} {Bring it before <time2>.|Come back before <time2>.}")
         t.a("{I'll be back in ten minutes.|I'm on my way.}")
         t.gist(
             setups,

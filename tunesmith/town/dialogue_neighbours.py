@@ -3,28 +3,33 @@
 # ruff: noqa: E501  a pattern is one line, as a line in a play is
 
 from tunesmith.town.talk import Scene, Talk
-from tunesmith.town.world import DISHES, FURNITURE, INGREDIENTS, NUMBERS, PET_NAMES, ROOMS, TOOLS, VILLAGES
+from tunesmith.town.world import DISHES, FURNITURE, INGREDIENTS, NUMBERS, PET_NAMES, ROOMS, VILLAGES
+
+JOBS_FOR = {
+    "ladder": ("mend the roof", "pick my cherries", "clean my windows"),
+    "drill": ("put up a shelf", "mend my garden gate"),
+    "hammer": ("build a hen house", "mend my fence"),
+    "saw": ("cut down a tree", "build a bird house"),
+    "spade": ("plant a tree", "dig a pond"),
+    "wheelbarrow": ("clear the garden", "move some stones"),
+    "lawn mower": ("cut my grass before a party", "cut the grass for my aunt"),
+    "garden hose": ("fill the children's pool", "wash my van"),
+    "paint roller": ("paint the hall", "paint my kitchen"),
+    "sewing machine": ("make new curtains", "make costumes for the school play"),
+    "tent": ("go camping with my sons", "sleep by the river"),
+    "trailer": ("help my sister move", "fetch a piano"),
+}
 
 
 def borrowing(t: Talk) -> None:
     """A tool is asked for."""
     t.days()
     t.third()
-    t.pick(
-        tool=TOOLS,
-        job=(
-            "mend the roof",
-            "build a hen house",
-            "paint the hall",
-            "put up a shelf",
-            "clear the garden",
-            "help my sister move",
-            "make my wife a bench",
-        ),
-    )
+    t.pick(tool=tuple(JOBS_FOR))
+    t.pick(job=JOBS_FOR[str(t.slots["tool"])])
     t.put(job_his=str(t.slots["job"]).replace("my", "<a_their>"))
     t.a(
-        "{Do you still have|You own} a <tool>, {don't you|if I remember well}? {I need one|I'd like to borrow it} on <day> to <job>.",
+        "You {still have|own} a <tool>, {don't you|if I remember well}? {I need one|I'd like to borrow it} on <day> to <job>.",
         "I want to <job> on <day>, and {I have no <tool>|all I lack is a <tool>}. {Could I borrow yours?|May I have yours?}",
     )
     way = t.branch("yes", "late", "broken", "lent", "price", "no")
@@ -141,7 +146,7 @@ def borrowing(t: Talk) -> None:
 
 def recipe(t: Talk) -> None:
     """Advice about cooking."""
-    t.pick_different(DISHES, "dish", "dish2")
+    t.pick_different([dish for dish in DISHES if not dish.endswith(("cakes", "cake", "omelette", "pudding"))], "dish", "dish2")
     t.pick_different(INGREDIENTS, "spice", "spice2")
     t.pick(
         number=NUMBERS[3:9],
@@ -209,11 +214,11 @@ def recipe(t: Talk) -> None:
         )
     elif way == "ready":
         t.b(
-            "{Can you keep a secret?|You mustn't tell anybody.} {I buy it.|I have never made it in my life.} {At the Old Oven, by the back door.|From the cook of the Blue Boat.}"
+            "{Can you keep a secret?|You mustn't tell anybody.} {I buy it.|I have never made it in my life. I buy it.} {At the Old Oven, by the back door.|From the cook of the Blue Boat.}"
         )
-        t.a("{All these years?|But I praised you for it!} {And nobody noticed?|}")
+        t.a("{All these years?|But I praised you for it!} And nobody noticed?")
         t.b("{Nobody. Put it in your own pot.|Not even my husband. Order it for <number>.}")
-        t.a("{I'm shocked. What's the number?|Well, why not? I'll do the same.}")
+        t.a("{I'm shocked. Have you got their number?|Well, why not? I'll do the same.}")
         t.gist(
             setups,
             (

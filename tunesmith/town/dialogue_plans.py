@@ -261,7 +261,7 @@ def trip(t: Talk) -> None:
     )
     way = t.branch("first", "coin", "neither", "separate", "home")
     if way == "first":
-        t.a("{And what would we do in <where2>? Look at cows?|<where2> is where my boss lives.|I get bored in <where2>.}")
+        t.a("{And what would we do there? Look at cows?|There? What does one do there?}")
         t.b(
             "{Sleep! Read!|There's a nice lake.} {But I see you have made up your mind.|But you've already bought the map, haven't you?}"
         )

@@ -125,11 +125,11 @@ def exchange(t: Talk) -> None:
             "there is a hole in it",
             "a button is missing",
             "it lost its colour in the wash",
-            "my husband has the same one",
+            "the colour is not right",
         )
     )
     t.put(
-        fault_said={"it's too small": "it is too small", "my husband has the same one": "it is the same as another one"}.get(
+        fault_said={"it's too small": "it is too small", "the colour is not right": "the colour is not right"}.get(
             str(t.slots["fault"]), str(t.slots["fault"])
         )
     )
@@ -245,7 +245,7 @@ def gift(t: Talk) -> None:
     )
     t.b("{What does <they> like?|Tell me about <them>.|How much would you like to spend?} {I'm sure we'll find something.|}")
     t.a("<they> is very <trait> and likes <hobby>. {Not more than <limit> pounds, please.|I can spend <limit> pounds.}")
-    t.b("{How about|What do you think of|People like} a <gift>?")
+    t.b("{How about|What do you think of|What about} a <gift>?")
     t.a(
         "{<they> has one already.|I gave <them> that last year, and it's still in the box.|No, that's what my sister is giving.}"
     )

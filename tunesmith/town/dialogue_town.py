@@ -224,7 +224,7 @@ def boat(t: Talk) -> None:
         "{Places, yes. Weather, no.|I have places, but look at the sky.} {They expect <danger> on <day>.|The forecast for <day> is <danger>.}"
     )
     setups = (
-        "<A> wants to {take a boat|go by boat} to <trip> with <number> people on <day>",
+        "<A> wants to {take a boat|go by boat} to <trip> on <day> with a group of <number>",
         "<A> asks <B> about a boat trip to <trip> on <day>",
         "<A> would like to see <trip> by boat on <day>, but bad weather is expected",
     )

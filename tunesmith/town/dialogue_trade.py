@@ -112,7 +112,7 @@ def haggling(t: Talk) -> None:
 def bicycle(t: Talk) -> None:
     """A bicycle is repaired, or isn't worth it."""
     t.days()
-    t.pick_different(PARTS, "part", "part2")
+    t.pick_different([part for part in PARTS if part not in ("lamp", "gear")], "part", "part2")
     t.put(pay=str(price(t.rng, 15, 60)), old=str(t.rng.randint(8, 30)))
     t.pick(
         why=(
@@ -165,7 +165,7 @@ def bicycle(t: Talk) -> None:
             ("<B> tells <A> that not the <part> but the <part2> of the bicycle must be repaired, for <pay> pounds",),
         )
     elif way == "new":
-        t.b("{How old is this thing?|Was this your grandmother's?}")
+        t.b("{How old is this thing?|Was this your grandmother's? How old is it?}")
         t.a("<old> years. {It was my father's.|I learnt to ride on it.}")
         t.b(
             "{To be honest, it isn't worth it.|The repair would cost more than the bicycle.} {I have a good used one for <pay> pounds.|There's a used one outside, <pay> pounds.}"
@@ -205,8 +205,8 @@ def bicycle(t: Talk) -> None:
         t.gist(
             setups,
             (
-                "<B> has no time but will show <a_them> on <day2> how to do it",
-                "<A> will learn to do it on <day2>",
+                "<B> has no time and will show <a_them> on <day2> how to do it",
+                "<A> will learn on <day2> how to repair it",
                 "<A> agrees to come on <day2> and repair it with help from <B>",
             ),
             "but",

@@ -229,6 +229,6 @@ def day_off(t: Talk) -> None:
 
 
 SCENES = (
-    Scene("job interview", ("Applicant", "Manager"), "none", interview),
+    Scene("job interview", ("Applicant", "Manager"), "greeting", interview),
     Scene("a day off", ("Worker", "Boss"), "greeting", day_off),
 )

@@ -46,7 +46,7 @@ def perform(scene: Scene, rng: Random) -> Talk:
     smalltalk.opening(talk, scene.manner)
     start = len(talk.turns)
     scene.play(talk)
-    if scene.manner != "none" and talk.chance(0.65):
+    if scene.manner != "none" and talk.chance(0.5):
         smalltalk.aside(talk, scene.manner, rng.randrange(min(start + 2, len(talk.turns) - 1), len(talk.turns)))
     if scene.manner != "none" and talk.warm:
         smalltalk.closing(talk, scene.manner)

@@ -14,6 +14,7 @@ from tunesmith.town.world import (
     FACTS,
     FILMS,
     HOBBIES,
+    INGREDIENTS,
     PLACES,
     SKIES,
     STREETS,
@@ -42,7 +43,11 @@ REMARKS = {
         ("{I saw a <bird>|There was a <bird>} {by the river|near the bridge|on your roof} {this morning|just now}.", "{How lovely.|Again? It must live here.|The children will want to draw it.}"),
         ("They are digging up <street> again.", "{I know, I had to walk round.|They never finish anything.|That explains the noise.}"),
         ("Our <sport> team lost again.", "{What a surprise.|They need a new trainer.|I stopped watching years ago.}"),
-        ("{Is that a new coat|Did you cut your hair}?", "{Yes, do you like it?|I did it on <day0>. My mother hates it.|How kind of you to notice.}"),
+        ("Is that a new coat?", "{Yes, do you like it?|It was my aunt's.|How kind of you to notice.}"),
+        ("Did you cut your hair?", "{I did it on <day0>. My mother hates it.|My sister did. Is it too short?}"),
+        ("{Is your knee better|How is your back}?", "{Much better, thanks.|It only hurts when it rains.|I still can't climb stairs.}"),
+        ("{Is it true that|They say that} <eatery> is closing.", "{Only for the winter.|They say that every year.|Where will I get my <dish>?}"),
+        ("{You're early.|Up already?|You're out of breath.}", "{I ran all the way from <street>.|My clock is wrong again.|I couldn't sleep.}"),
         ("{Sorry I kept you waiting.|Have you been here long?}", "{Don't worry, I had my book.|Only two minutes.|No, I watched the ducks.}"),
         ("Have you been to <eatery> {lately|since they painted it}?", "{On <day0>. The soup was cold.|No, it costs too much now.|Yes, the new cook is good.}"),
     ),
@@ -67,6 +72,17 @@ ASIDES = (
     ("{I like your hat, by the way.|What nice gloves, by the way.}", "{Oh, thanks. I got it all from my <rel>. Anyway.|Thank you. A present from my <rel>. But go on.}"),
     ("{Did you see that lightning?|The sun is coming out at last.}", "{They say there will be <sky> on <day0>. Anyway.|It won't last. Where were we?}"),
     ("{What's that smell?|Do you smell that?}", "{Somebody in <street> is burning leaves. Go on.|<dish>, I think, from <eatery>. Anyway.|I smell nothing. Go on.}"),
+    ("{Is that clock right?|What time is it?}", "{It's always three minutes slow. Go on.|Early enough. Where were we?|Don't ask. Go on.}"),
+    ("{Shall I open the window?|It's rather warm in here.|There's a draught here.}", "{I don't mind. Where were we?|Leave it like that, please. Go on.}"),
+    ("{Would you like a biscuit?|Have a plum, they're from my garden.}", "{No, thanks, I've just eaten. Go on.|Mm, delicious. Where were we?|Later, perhaps. Anyway.}"),
+    ("{Oh, my shoe is open.|Wait, there's a stone in my shoe.}", "{Take your time.|Hold on to me. Where were we?}"),
+    ("{Was that thunder?|Did you feel that drop?}", "{Only a lorry. Go on.|It was <w> on <day0> as well. Anyway.}"),
+    ("{Hello, <name>! Sorry, that was my neighbour.|One moment. Hello, <name>!}", "{She looks well. Go on.|Is she still with that fisherman? Anyway.|I didn't see her. Go on.}"),
+    ("{Sorry, there's a wasp.|Careful, a wasp!}", "{Don't move. Now it's gone.|It only wants the jam. Go on.}"),
+    ("{Ouch, my back.|My knee again. Never mind.}", "{You should see a doctor. Anyway.|It's the <w> weather. Go on.|Mine too. Where were we?}"),
+    ("{I must remember to buy <dish0>.|Remind me to ring my <rel>.}", "{I will. Go on.|Write it down. Where were we?}"),
+    ("{Have you seen my glasses?|Where did I put my pen?}", "{In your pocket. Go on.|Behind your ear. Where were we?}"),
+    ("{You have flour on your nose.|There's a leaf in your hair.}", "{Oh, thanks. Gone? Anyway.|It's there on purpose. Go on.}"),
 )  # fmt: skip
 PHONE_ASIDES = (
     ("{Hello? Are you still there?|The line is bad. Can you hear me?}", "{Yes, I can hear you now. Go on.|That was the wind. Go on.|Only if you shout. Go on.}"),
@@ -86,8 +102,16 @@ CLOSINGS = {
     ),
     "counter": (
         ("{Thank you very much.|Thanks for your help.|That's very kind of you.}", "{You're welcome.|My pleasure.|Not at all. Goodbye.}"),
-        ("{Goodbye, then.|That was all.|Good. I'll be off, then.}", "{Goodbye.|Have a nice day.|Thank you. Bye!}"),
+        ("{Goodbye, then.|Well, goodbye.|Good. I'll be off, then.}", "{Goodbye.|Have a nice day.|Bye!|Get home safely.}"),
+        ("Which way is <street> from here?", "{Left, and then left again.|Just round the corner.|Ask at <eatery>, they know.}"),
+        ("Does the bus to <village> stop here?", "{Every hour, outside the door.|No, at <place>.|On <day0>s it does.}"),
+        ("Is it true that it will be <w> on <day0>?", "{So they say.|Nobody knows.|I hope not, I want to go to <event>.}"),
+        ("{Will you be at <event>?|Are you going to <event>?}", "{If my <rel> looks after the children.|I never miss it.|Only if it isn't <w>.}"),
         ("{Have a good day.|See you again.|Bye, then.}", "{You too.|Goodbye.|Keep warm!|The same to you.}"),
+    ),
+    "plain": (
+        ("{Goodbye, then.|Well, goodbye.|Right, I'll be off.}", "{Goodbye.|Have a nice day.|Bye!|Take care.}"),
+        ("{Have a good day.|Bye, then.|Until next time.}", "{You too.|Goodbye.|Keep warm!|The same to you.}"),
     ),
 }  # fmt: skip
 
@@ -96,7 +120,11 @@ def facts(talk: Talk) -> None:
     """Set the slots that small talk speaks of."""
     talk.pick(w=WEATHERS, sky=SKIES, event=EVENTS, dish=DISHES, film=FILMS, hobby=HOBBIES, bird=BIRDS, street=STREETS)
     talk.pick(sport=TEAM_SPORTS, day0=WEEKDAYS, eatery=EATERIES, village=VILLAGES, place=PLACES, fact=FACTS)
-    talk.pick(name=WOMEN, rel=("mother", "brother", "sister", "uncle", "boss", "cousin", "neighbour"))
+    talk.pick(
+        name=[name for name in WOMEN if name not in talk.names],
+        dish0=INGREDIENTS,
+        rel=("mother", "brother", "sister", "uncle", "boss", "cousin", "neighbour"),
+    )
 
 
 def opening(talk: Talk, manner: str) -> None:
@@ -120,9 +148,9 @@ def opening(talk: Talk, manner: str) -> None:
 def closing(talk: Talk, manner: str) -> None:
     """Thanks and goodbye, mostly."""
     facts(talk)
-    closings = list(CLOSINGS["friends" if manner == "friends" else "counter"])
+    closings = list(CLOSINGS["friends" if manner == "friends" else "counter" if manner == "counter" else "plain"])
     if any("hank" in said or "kind" in said for _, said in talk.turns[-2:]):
-        closings = [pair for pair in closings if "hank" not in pair[0]]  # nobody thanks twice
+        closings = [pair for pair in closings if "hank" not in pair[0]]  # nobody thanks twice, or for nothing
     if talk.chance(0.6):
         first, last = talk.rng.choice(closings)
         talk.a(first)

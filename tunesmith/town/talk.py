@@ -94,8 +94,9 @@ class Talk:
         self.slots.update(zip(names, self.rng.sample(list(options), len(names)), strict=True))
 
     def days(self) -> None:
-        """Set `<day>` and `<day2>` to different days of the week."""
-        self.pick_different(WEEKDAYS, "day", "day2")
+        """Set `<day>` and `<day2>` to two days of a week, the second later."""
+        first, second = sorted(self.rng.sample(range(7), 2))
+        self.put(day=WEEKDAYS[first], day2=WEEKDAYS[second])
 
     def times(self, first: int = 8, last: int = 18) -> None:
         """Set `<time>` and `<time2>` to times in words, the second at a later hour."""
