@@ -22,6 +22,7 @@ def test_every_task_renders_under_every_template(name):
         splits = task.source.splits()
         rows = {split: list(islice(task.source.rows(split), ROWS)) for split in splits}
     except UserError as error:
+        assert not name.startswith("town/"), error
         pytest.skip(f"its rows are not here: {error.problem}")
     assert splits
     assert task.templates
@@ -44,6 +45,7 @@ def test_ids_are_unique_and_rows_the_same_every_time(name):
     try:
         first, second = ([*islice(TASKS[name].examples("test"), 50)] for _ in range(2))
     except UserError as error:
+        assert not name.startswith("town/"), error
         pytest.skip(f"its rows are not here: {error.problem}")
     assert first == second
     assert len({example.id for example in first}) == len(first)

@@ -125,7 +125,7 @@ def _table(path: Path, tabs: bool, columns: Sequence[str]) -> list[Row]:
     return rows
 
 
-def _records(path: Path, reader: Any) -> Iterator[tuple[int, list[str]]]:  # noqa: ANN401 - csv's reader has no public type
+def _records(path: Path, reader: Any) -> Iterator[tuple[int, list[str]]]:
     """(line on which it begins, cells) of each record; blank lines are left out."""
     while True:
         number = reader.line_num + 1
@@ -175,7 +175,7 @@ def _json_lines(path: Path) -> Iterator[Row]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(line.rstrip())
         except json.JSONDecodeError as error:
             raise UserError(
                 f"`{path}` line {number}, column {error.colno} is not JSON: {error.msg}", "one object a line"

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from jinja2 import StrictUndefined, Template, TemplateSyntaxError, meta, pass_context
+from jinja2 import ChainableUndefined, StrictUndefined, Template, TemplateSyntaxError, meta, pass_context
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -40,6 +40,25 @@ class Dice:
         return Dice(self.template, self.row)
 
 
+class Choices(list[str]):
+    """Answer choices, in which a label of -1 (promptsource's data sets hide labels so) is no choice, not the last one."""
+
+    def __getitem__(self, at: Any) -> Any:
+        if isinstance(at, int) and at < 0:
+            raise IndexError(at)
+        return super().__getitem__(at)
+
+
+class Absent(ChainableUndefined):
+    """A column of the answer, in a row that has none: whatever is done with it, nothing is printed."""
+
+    def _itself(self, *_: object) -> "Absent":
+        return self
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _itself  # type: ignore[assignment]
+    __call__ = __neg__ = __pos__ = __round__ = _itself  # type: ignore[assignment]
+
+
 @pass_context
 def _choice(context: Context, items: Sequence[object]) -> object:
     return items[context[_DICE].draw(len(items))]
@@ -51,21 +70,22 @@ def _most_frequent(items: Sequence[Any]) -> list[Any]:
     return [item for item, count in counts if count == counts[0][1]]
 
 
-def _environment() -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
+def _environment(undefined: type[ChainableUndefined | StrictUndefined]) -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(undefined=undefined)
     environment.globals.update(zip=zip, choice=_choice, most_frequent=_most_frequent)
     environment.filters.update(zip=zip, choice=_choice, most_frequent=_most_frequent, highlight=str)
     return environment
 
 
-ENVIRONMENT = _environment()
+ENVIRONMENT = _environment(StrictUndefined)
+LENIENT = _environment(Absent)
 
 
 @lru_cache(maxsize=4096)
-def compiled(source: str) -> Template:
+def compiled(source: str, lenient: bool = False) -> Template:
     """The compiled template; a `UserError` names the line where its syntax is wrong."""
     try:
-        return ENVIRONMENT.from_string(source)
+        return (LENIENT if lenient else ENVIRONMENT).from_string(source)
     except TemplateSyntaxError as error:
         raise UserError(f"line {error.lineno} of the wording `{_short(source)}` is not Jinja: {error.message}") from None
 
@@ -90,12 +110,34 @@ def halves(source: str) -> tuple[str, str] | None:
     return (prompt, answer) if bar else None
 
 
+@lru_cache(maxsize=4096)
+def shown_before_bar(source: str) -> frozenset[str]:
+    """Variables printed before the first bar, wherever that stands."""
+    names, printing = set(), False
+    for _, kind, value in ENVIRONMENT.lex(source):
+        if kind == "data" and BAR in value:
+            break
+        printing = (printing or kind == "variable_begin") and kind != "variable_end"
+        if printing and kind == "name":
+            names.add(value)
+    return frozenset(names) & variables(source)
+
+
 def render(
-    source: str, row: Mapping[str, Any], answer_choices: Sequence[str] | None, dice: Dice, strip: bool = True
+    source: str,
+    row: Mapping[str, Any],
+    answer_choices: Sequence[str] | None,
+    dice: Dice,
+    strip: bool = True,
+    lenient: bool = False,
 ) -> list[str]:
-    """The pieces of a rendered template between its bars. Bars inside the row's own text do not split."""
+    """The pieces of a rendered template between its bars. Bars inside the row's own text do not split.
+
+    lenient: what the row lacks is printed as nothing.
+    """
     values = {name: _hide(value) for name, value in row.items()}
-    text = compiled(source).render({**values, "answer_choices": answer_choices, _DICE: dice})
+    known = Choices(answer_choices) if answer_choices is not None else None
+    text = compiled(source, lenient).render({**values, "answer_choices": known, _DICE: dice})
     pieces = (piece.replace(_HIDDEN_BAR, BAR) for piece in text.split(BAR))
     return [piece.strip() if strip else piece for piece in pieces]
 

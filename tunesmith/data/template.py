@@ -17,7 +17,7 @@ import yaml
 from jinja2 import UndefinedError
 
 from tunesmith.data.example import Example, Message
-from tunesmith.data.jinja import BAR, Dice, compiled, halves, render, value_of, variables
+from tunesmith.data.jinja import BAR, Dice, compiled, halves, render, shown_before_bar, value_of, variables
 from tunesmith.data.turns import join_turns, read_turns, split_last
 from tunesmith.errors import UserError, did_you_mean
 
@@ -98,13 +98,12 @@ class Template:
             turns = [known[column] for column in self.messages if column in known]
             if any(read_turns(value) is not None for value in turns):
                 return self._conversation(known, turns, with_target)
-        source, dice = self.jinja, Dice(self.name, row)
-        split = halves(source)
-        if not with_target:
-            source = split[0] if split else source
-            known = {**dict.fromkeys(self.target_columns, ""), **known}
+        dice, split = Dice(self.name, row), halves(self.jinja)
         choices = self._guarded(known, self.choices, None, dice.again()) if self.choices else []
-        prompt, *rest = self._guarded(known, source, choices or None, dice)
+        if with_target or not split:
+            prompt, *rest = self._guarded(known, self.jinja, choices or None, dice, lenient=not with_target)
+        else:
+            prompt, *rest = self._guarded(known, split[0], choices or None, dice)
         if len(rest) > 1:
             raise UserError(
                 f"template `{self.name}` has {len(rest) + 1} parts", f"write `prompt {BAR} answer`, with one `{BAR}`"
@@ -140,18 +139,19 @@ class Template:
     def _missing(self, known: Mapping[str, Any]) -> list[str]:
         return sorted(column for column in self.columns if column not in known)
 
-    def _guarded(self, known: Mapping[str, Any], source: str, choices: Sequence[str] | None, dice: Dice) -> list[str]:
+    def _guarded(
+        self, known: Mapping[str, Any], source: str, choices: Sequence[str] | None, dice: Dice, lenient: bool = False
+    ) -> list[str]:
         """Render, and say of every fault which template, which row and which column."""
+        if lenient and (lacking := sorted(name for name in shown_before_bar(source) & self.columns if name not in known)):
+            raise self._lacking(lacking[0], known)
         try:
-            return render(source, known, choices, dice, self.strip)
+            return render(source, known, choices, dice, self.strip, lenient)
         except UndefinedError as error:
             missing = [name for name in self._missing(known) if f"'{name}'" in str(error)]
-            have = ", ".join(f"`{name}`" for name in sorted(known))
             if missing:
-                wanted = " or ".join(f"`{name}`" for name in self._aliases_of(missing[0]))
-                raise UserError(
-                    f"template `{self.name}` needs a column {wanted}; the row has {have}", did_you_mean(missing[0], known)
-                ) from None
+                raise self._lacking(missing[0], known) from None
+            have = ", ".join(f"`{name}`" for name in sorted(known))
             raise UserError(
                 f"template `{self.name}` does not fit {_place(known, self.id)}: {error}", f"the row has {have}"
             ) from None
@@ -163,8 +163,10 @@ class Template:
                 "columns of a text file are text: write `label | int` or `score | float` where the template calculates",
             ) from None
 
-    def _aliases_of(self, column: str) -> tuple[str, ...]:
-        return next((group for group in self.aliases if group[0] == column), (column,))
+    def _lacking(self, column: str, known: Mapping[str, Any]) -> UserError:
+        group = next((group for group in self.aliases if group[0] == column), (column,))
+        wanted, have = " or ".join(f"`{name}`" for name in group), ", ".join(f"`{name}`" for name in sorted(known))
+        return UserError(f"template `{self.name}` needs a column {wanted}; the row has {have}", did_you_mean(column, known))
 
     def _references(self, known: Mapping[str, Any], dice: Dice) -> tuple[str, ...]:
         """Acceptable answers: given as a list, or the answer rendered with each value of the column `references_of`."""

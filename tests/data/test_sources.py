@@ -1,0 +1,201 @@
+"""Rows from files: every layout, every fault named with its place, and real data."""
+
+import gzip
+import json
+from collections import Counter
+
+import pyarrow as arrow
+import pytest
+from pyarrow import parquet
+
+from tunesmith.data.sources import FileSource, group_references, read, source_of
+from tunesmith.errors import UserError
+
+ROWS = [{"q": "a, b", "n": 1}, {"q": 'he "said"\nx', "n": 20}]
+
+
+def write(path, text: str | bytes):
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def test_every_layout_gives_the_same_rows(tmp_path):
+    table = 'q{0}n\n"a, b"{0}1\n"he ""said""\nx"{0}20\n'
+    lines = "\n".join(json.dumps(row) for row in ROWS)
+    write(tmp_path / "a.csv", table.format(","))
+    write(
+        tmp_path / "b.csv",
+        b"\xef\xbb\xbf" + table.format(";").replace("\n", "\r\n").encode().replace(b'said""\r\n', b'said""\n'),
+    )
+    write(tmp_path / "c.csv", table.format(",").encode("utf-16"))
+    write(tmp_path / "d.jsonl", lines + "\n\n")
+    write(tmp_path / "e.json", json.dumps(ROWS))
+    write(tmp_path / "f.json", json.dumps({"canary": "x", "examples": ROWS, "keywords": ["a"]}))
+    write(tmp_path / "g.json", json.dumps({"q": [row["q"] for row in ROWS], "n": [1, 20]}))
+    write(tmp_path / "h.json", lines)
+    write(tmp_path / "i.jsonl.gz", gzip.compress(lines.encode()))
+    parquet.write_table(arrow.Table.from_pylist(ROWS), tmp_path / "j.parquet")
+    for path in sorted(tmp_path.iterdir()):
+        assert list(read(path)) == ROWS, path.name
+
+
+def test_tab_separated_text_is_taken_as_it_stands_unless_it_is_quoted(tmp_path):
+    assert list(read(write(tmp_path / "a.tsv", 'x\ty\n"half a quote\t007\n'))) == [{"x": '"half a quote', "y": "007"}]
+    assert next(read(write(tmp_path / "b.tsv", 'x\ty\n"a\tb"\tc\nd\te\n'))) == {"x": "a\tb", "y": "c"}
+
+
+def test_a_column_is_numbers_only_where_every_cell_is_plainly_one(tmp_path):
+    rows = list(read(write(tmp_path / "a.csv", "a,b,c\n1,01,1\n-2,2,x\n")))
+    assert rows == [{"a": 1, "b": "01", "c": "1"}, {"a": -2, "b": "2", "c": "x"}]
+
+
+def test_a_cell_over_the_default_limit(tmp_path):
+    assert len(next(read(write(tmp_path / "a.csv", "a\n" + "x" * 200_000 + "\n")))["a"]) == 200_000
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "part"),
+    [
+        ("a.csv", b"a,b\n1,2\n\xff,3\n", "line 3: byte 8 (0xff) is not UTF-8"),
+        ("a.csv", "a,b\n1,2\n\n1,2,3\n", "line 4 has 3 cells, expected 2"),
+        ("a.csv", "a,b\n1\n", "line 2 has 1 cells, expected 2"),
+        ("a.csv", 'a,b\n1,2\n"x,3\n4,5\n', "line 3: unexpected end of data"),
+        ("a.csv", "a,b,a\n", "two columns are called `a`"),
+        ("a.csv", "it rains,0,1.5\n", "looks like a row"),
+        ("a.csv", "", "is empty"),
+        ("a.json", " ", "is empty"),
+        ("a.json", '{"a": [1,\n}', "line 2, column 1 is not JSON"),
+        ("a.json", "[1, 2]", "item 0 of the list is int"),
+        ("a.json", "3", "holds int"),
+        ("a.jsonl", '{"a": 1}\n{"a": \n', "line 2, column 6 is not JSON"),
+        ("a.jsonl", '{"a": 1}\n[1]\n', "line 2 is list"),
+        ("a.parquet", "nothing", "is not Parquet"),
+        ("a.jsonl.gz", "nothing", "is not whole"),
+        ("a.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 1000)[:-9], "is not whole"),
+        ("a.xlsx", "", "no layout that can be read"),
+    ],
+)  # fmt: skip
+def test_a_fault_is_told_with_its_place(tmp_path, name, text, part):
+    path = write(tmp_path / name, text)
+    with pytest.raises(UserError) as caught:
+        list(read(path))
+    assert part in caught.value.problem
+    assert str(path) in caught.value.problem
+
+
+def test_what_is_not_there(tmp_path):
+    write(tmp_path / "dialogues.csv", "a\n1\n")
+    with pytest.raises(UserError, match=r"did you mean `dialogues\.csv`"):
+        source_of(str(tmp_path / "dialogue.csv")).splits()
+    with pytest.raises(UserError, match="no file of rows"):
+        (tmp_path / "empty").mkdir()
+        source_of(str(tmp_path / "empty")).splits()
+    with pytest.raises(UserError, match="has no rows"):
+        source_of(str(write(tmp_path / "b.csv", "a,b\n"))).splits()
+
+
+def test_the_hub_is_asked_only_if_its_package_is_here(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "datasets", None)
+    with pytest.raises(UserError, match=r"pip install 'tunesmith\[hub\]'"):
+        source_of("owner/thing").splits()
+
+
+def test_the_hub_s_splits_get_our_names(monkeypatch):
+    from types import SimpleNamespace
+
+    parts = {"train": ROWS, "dev": ROWS[:1], "test": ROWS[1:]}
+    fake = SimpleNamespace(load_dataset=lambda name, configuration: parts if (name, configuration) == ("o/d", "c") else {})
+    monkeypatch.setitem(__import__("sys").modules, "datasets", fake)
+    source = source_of("o/d:c")
+    assert source.splits() == ("train", "validation", "test")
+    assert list(source.rows("validation")) == ROWS[:1]
+
+
+def test_plain_text_is_cut_into_rows(tmp_path):
+    text = "One two.\nThree.\n\n\nFour five six.\n"
+    path = write(tmp_path / "a.txt", text)
+
+    def texts(cut):
+        return [row["text"] for row in read(path, cut=cut)]
+
+    assert texts("paragraph") == ["One two.\nThree.", "Four five six."]
+    assert texts("line") == ["One two.", "Three.", "Four five six."]
+    assert texts("file") == [text.strip("\n")]
+    assert all(len(piece) <= 9 for piece in texts(9))
+    assert "".join("".join(texts(9)).split()) == "".join(text.split())
+
+
+def test_files_of_a_folder_say_their_split(tmp_path):
+    for name, count in {"x_train.csv": 30, "x_dev.csv": 3, "x_test.csv": 4}.items():
+        write(tmp_path / name, "q\n" + "".join(f"{name} {n}\n" for n in range(count)))
+    write(tmp_path / "labels.json", "[]")
+    write(tmp_path / "README.md", "About.")
+    source = source_of(str(tmp_path))
+    assert {split: len(list(source.rows(split))) for split in source.splits()} == {"train": 30, "validation": 3, "test": 4}
+    with pytest.raises(UserError, match="did you mean `validation`"):
+        source.rows("valid")
+    named = FileSource(str(tmp_path), splits_at={"train": "x_dev.csv", "test": "x_test.csv"})
+    assert named.splits() == ("train", "validation", "test") or named.splits() == ("train", "test")
+
+
+def test_a_test_file_alone_is_a_test(tmp_path):
+    path = write(tmp_path / "my_test.csv", "q\n" + "".join(f"{n} x\n" for n in range(20)))
+    assert source_of(str(path)).splits() == ("test",)
+
+
+def test_several_layouts_of_one_split_are_refused(tmp_path):
+    write(tmp_path / "train.csv", "q\n1\n")
+    write(tmp_path / "train.jsonl", '{"q": 1}\n')
+    with pytest.raises(UserError, match="several layouts"):
+        source_of(str(tmp_path)).splits()
+
+
+def test_rows_that_ask_the_same_become_one_with_references():
+    rows = [{"id": f"t_{n}_{k}", "d": f"D{n}", "s": f"s{k}"} for n in (1, 2) for k in (1, 2, 3)] + [
+        {"id": "t_3_1", "d": "D3", "s": "z"}
+    ]
+    grouped = group_references(rows, ["d"], "s")
+    assert [row["id"] for row in grouped] == ["t_1", "t_2", "t_3_1"]
+    assert grouped[0]["references"] == ["s1", "s2", "s3"]
+    assert "references" not in grouped[2]
+    short = group_references([{"id": "10", "d": 1, "s": "a"}, {"id": "11", "d": 1, "s": "b"}], ["d"], "s")
+    assert short[0]["id"] == "10"
+
+
+def test_dialogsum_is_one_example_a_dialogue(shared):
+    source = FileSource(str(shared("data/dialogsum")), key=("dialogue",), target="summary")
+    assert {split: len(list(source.rows(split))) for split in source.splits()} == {
+        "train": 12460,
+        "validation": 500,
+        "test": 500,
+    }
+    rows = list(source.rows("test"))
+    assert rows[0]["id"] == "test_0"
+    assert len({row["id"] for row in rows}) == 500
+    assert Counter(len(row["references"]) for row in rows) == {3: 490, 2: 10}  # in ten, two people wrote the same
+
+
+@pytest.mark.parametrize(
+    ("path", "columns", "rows"),
+    [
+        ("g2p_en_us/g2p_us_gold.json", (), 90217),
+        ("mmlu/test", (), 14042),
+        ("bbh/bbh", (), 6511),
+        ("hh_rlhf/harmless-base/test.jsonl.gz", (), 2312),
+        ("alpaca_seed/seed_tasks.jsonl", (), 175),
+        ("pandalm_preferences/testset-v1.json", (), 999),
+        ("glue/CoLA/raw/in_domain_train.tsv", ("source", "label", "star", "sentence"), 8551),
+        ("glue/STS-B/train.tsv", (*"abcdefg", "sentence1", "sentence2", "score"), 4249),
+        ("superglue/val/BoolQ", (), 3270),
+        ("openbookqa/Main/test.tsv", (), 500),
+        ("truthfulqa/TruthfulQA.csv", (), 813),
+        ("crows_pairs/crows_pairs_anonymized.csv", (), 1508),
+        ("p3_t0_rendered", (), None),
+        ("bbq", (), None),
+        ("bigbench_json", (), None),
+    ],
+)  # fmt: skip
+def test_real_files_are_read_whole(shared, path, columns, rows):
+    source = FileSource(str(shared(f"data/{path}")), columns=columns)
+    count = sum(1 for split in source.splits() for _ in source.rows(split))
+    assert count == rows if rows else count > 1000, count

@@ -1,0 +1,122 @@
+"""A person's own data as a task."""
+
+import json
+
+import pytest
+
+from tunesmith.errors import UserError
+from tunesmith.tasks.own import own_task, task_from, tasks_from
+
+
+def write(path, rows) -> str:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+def names(task) -> list[str]:
+    return [metric.name for metric in task.metrics]
+
+
+def test_the_shape_of_the_data_chooses_the_metrics(tmp_path):
+    long = write(tmp_path / "long.jsonl", [{"dialogue": f"d{n}", "summary": "one two three four five six"} for n in range(40)])
+    short = write(tmp_path / "short.jsonl", [{"question": f"q{n}", "answer": "yes"} for n in range(40)])
+    label = write(tmp_path / "label.jsonl", [{"text": f"t{n}", "label": "good" if n % 3 else "bad"} for n in range(40)])
+    text = tmp_path / "plain.txt"
+    text.write_text("\n\n".join(f"Paragraph {n}." for n in range(40)))
+    tasks = [own_task(str(data)) for data in (long, short, label, text)]
+    assert [names(task) for task in tasks] == [
+        ["rouge1", "rouge2", "rougeL", "rougeLsum"],
+        ["exact_match", "token_f1"],
+        ["accuracy"],
+        ["cross_entropy"],
+    ]
+    assert [task.ask for task in tasks] == ["speak", "speak", "choose", "weigh"]
+    assert [task.name for task in tasks] == ["long", "short", "label", "plain"]
+    assert next(tasks[2].examples("train")).choices == ("bad", "good")
+    for task in tasks:
+        assert task.source.splits() == ("train", "validation", "test")
+        assert sum(len(list(task.examples(split))) for split in task.source.splits()) == 40
+
+
+def test_settings_of_a_recipe(tmp_path):
+    data = write(tmp_path / "a.jsonl", [{"q": f"q{n}", "a": f"a{n}"} for n in range(60)])
+    task = task_from(
+        {"data": data, "template": ["{{q}} ||| {{a}}", "Say: {{q}} ||| {{a}}"], "metrics": ["rouge1"], "cluster": "c", "name": "n",
+         "tokens": 9, "limit": {"train": 10}}
+    )  # fmt: skip
+    assert (task.name, task.cluster, task.tokens, names(task)) == ("n", "c", 9, ["rouge1"])
+    told = [example.messages[0].content for example in task.examples("train", None)]
+    assert len(told) == 10
+    assert [text.startswith("Say") for text in told] == [False, True] * 5
+
+
+def test_questions_that_are_equal_fall_together(tmp_path):
+    data = write(tmp_path / "a.jsonl", [{"question": f"q{n % 50}", "answer": f"a{n}"} for n in range(200)])
+    task = own_task(data)
+    asked = [{example.messages for example in task.examples(split)} for split in task.source.splits()]
+    assert sum(map(len, asked)) == len(set().union(*asked)) == 50
+
+
+def test_ids_are_made_unique_and_rows_left_out_by_a_wording_are_skipped(tmp_path):
+    data = write(tmp_path / "a_test.jsonl", [{"id": n // 2, "q": f"q{n}", "label": n % 4 - 1} for n in range(12)])
+    task = own_task(
+        data, template="{% if label != -1 %}{{q}} ||| {{answer_choices[label]}}{% endif %}", choices="x ||| y ||| z"
+    )
+    examples = list(task.examples("test"))
+    assert len(examples) == 9
+    assert len({example.id for example in examples}) == 9
+    assert names(task) == ["accuracy"]
+
+
+def test_mistakes_are_told(tmp_path):
+    data = write(tmp_path / "a.jsonl", [{"q": "q", "a": "a"}] * 3)
+    for setting, part in [
+        ({"data": data, "tempalte": "x"}, "did you mean `template`"),
+        ({"data": data}, "no wording fits"),
+        ({"data": data, "template": "{{q}} ||| {{b}}"}, "needs a column `b`"),
+        ({"data": data, "template": "{{q}} ||| {{a}}", "metrics": "rouge11"}, "did you mean"),
+        ({"template": "x"}, "`data` is missing"),
+        ("nothing-of-that-name", "there is no task"),
+        (str(tmp_path / "b.jsonl"), "there is no file"),
+        ({"data": "town/dialogues", "columns": ["a"]}, "cannot be set for the registered task"),
+    ]:
+        with pytest.raises(UserError) as caught:
+            task_from(setting)
+        assert part in str(caught.value)
+
+
+def test_a_registered_task_can_be_named_and_changed():
+    task = task_from("town/dialogues")
+    changed = task_from({"data": "town/dialogues", "limit": 3, "metrics": "rouge1", "template": "summarize"})
+    assert task.name == changed.name == "town/dialogues"
+    assert names(changed) == ["rouge1"]
+    assert len(list(changed.examples("test"))) == 3
+    assert task in tasks_from("town")
+
+
+def test_dialogsum_needs_no_setting_but_its_folder(shared):
+    task = own_task(str(shared("data/dialogsum")))
+    examples = list(task.examples("test"))
+    assert (len(examples), task.ask, task.templates[0].name) == (500, "speak", "summarize")
+    assert len(examples[0].references) == 3
+    assert examples[0].target == examples[0].references[0]
+    assert examples[0].meta["topic"]
+
+
+@pytest.mark.parametrize(
+    ("path", "settings", "ask", "first"),
+    [
+        ("mmlu", {}, "choose", "accuracy"),
+        ("bbh/bbh", {}, "speak", "exact_match"),
+        ("p3_t0_rendered", {}, "speak", "exact_match"),
+        ("hh_rlhf", {}, "speak", "rouge1"),
+        ("g2p_en_us/g2p_us_gold.json", {"template": "{{key}} ||| {{value if value is string else value.DEFAULT}}"}, "speak", "exact_match"),
+        ("alpaca_seed", {"template": "{{instruction}} {{instances[0].input}} ||| {{instances[0].output}}"}, "speak", "rouge1"),
+        ("superglue/val/BoolQ", {"template": "{{question}} ||| {{answer_choices[label | int]}}", "choices": "no|||yes"}, "choose", "accuracy"),
+    ],
+)  # fmt: skip
+def test_real_data_becomes_a_task(shared, path, settings, ask, first):
+    task = own_task(str(shared(f"data/{path}")), limit=50, **settings)
+    assert (task.ask, task.metrics[0].name) == (ask, first)
+    for split in task.source.splits():
+        assert all(example.target for example in task.examples(split))
