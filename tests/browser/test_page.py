@@ -36,14 +36,14 @@ def opened(browser, address):
     """Opens the page, and fails the test where the page errs or asks for anything but itself."""
     pages, faults = [], []
 
-    def visit(hash="", wide=1280, scheme="light", script=True):
+    def visit(state="", wide=1280, scheme="light", script=True):
         context = browser.new_context(viewport={"width": wide, "height": 900}, color_scheme=scheme, java_script_enabled=script)
         page = context.new_page()
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
         page.on("request", lambda request: faults.append(request.url) if request.url.split("#")[0] != address else None)
         page.on("dialog", lambda dialog: faults.append(f"dialog: {dialog.message}"))
-        page.goto(address + hash)
+        page.goto(address + state)
         pages.append(context)
         return page
 
@@ -114,7 +114,8 @@ def test_marks_and_missing_words_spell_answer_and_reference(opened):
     page.check("#missing")
     references = [text.split() for text in page.locator(".example").nth(1).locator(".references li").all_inner_texts()]
     spelt = marked.nth(3).evaluate(
-        "p => [...p.childNodes].filter(n => n.nodeName !== 'MARK').map(n => n.textContent).join(' ').split(/\\s+/).filter(Boolean)"
+        "p => [...p.childNodes].filter(n => n.nodeName !== 'MARK').map(n => n.textContent)"
+        ".join(' ').split(/\\s+/).filter(Boolean)"
     )
     assert [w.lower().strip(".,") for w in spelt] in [[w.lower().strip(".,") for w in words] for words in references]
 
@@ -141,8 +142,9 @@ def test_text_stands_out_from_its_ground(opened, scheme):
           const probe = document.body.appendChild(document.createElement("i"));
           const value = name => { probe.style.color = `var(${name})`; return lightness(getComputedStyle(probe).color); };
           const pairs = [];
-          for (const ground of ["--ground", "--card"]) for (const ink of ["--ink", "--muted", "--link", "--good", "--bad", "--gone"])
-            pairs.push([ink + " on " + ground, value(ink), value(ground)]);
+          for (const ground of ["--ground", "--card"])
+            for (const ink of ["--ink", "--muted", "--link", "--good", "--bad", "--gone"])
+              pairs.push([ink + " on " + ground, value(ink), value(ground)]);
           pairs.push(["mark", value("--extra-ink"), value("--extra")]);
           return pairs.map(([name, a, b]) => [name, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)]);
         }"""
@@ -160,9 +162,9 @@ def test_names_in_plots_cover_no_other_name(opened):
     covered = opened().evaluate(
         """() => [...document.querySelectorAll("#cost figure")].flatMap(figure => {
           const boxes = [...figure.querySelectorAll("svg text")].map(t => [t.textContent, t.getBoundingClientRect()]);
-          return boxes.flatMap(([name, a], i) => boxes.slice(i + 1).filter(([, b]) =>
-            Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3
-          ).map(([other]) => `${figure.textContent.slice(0, 20)}: ${name} / ${other}`));
+          const covers = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 &&
+            Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3;
+          return boxes.flatMap(([name, a], i) => boxes.slice(i + 1).filter(([, b]) => covers(a, b)).map(([other]) => `${figure.textContent.slice(0, 20)}: ${name} / ${other}`));
         })"""
     )
     assert covered == []
@@ -171,7 +173,8 @@ def test_names_in_plots_cover_no_other_name(opened):
 def test_every_control_has_a_name_and_every_table_its_headers(opened):
     page = opened()
     unnamed = page.evaluate(
-        "[...document.querySelectorAll('select, input, button')].filter(c => !c.labels?.length && !c.ariaLabel && !c.textContent.trim()).length"
+        "[...document.querySelectorAll('select, input, button')]"
+        ".filter(c => !c.labels?.length && !c.ariaLabel && !c.textContent.trim()).length"
     )
     assert unnamed == 0
     assert page.evaluate("[...document.querySelectorAll('table')].every(t => t.querySelector('thead th[scope=col]'))")

@@ -21,7 +21,12 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Panel:
-    """One small plot. `told` says in words what it shows, for those who cannot see it; `rows` makes it higher."""
+    """One small plot.
+
+    told: what it shows, in words, for those who cannot see it.
+    rows: how many lines of names it has; they make it higher.
+    after: what is drawn once the axes have their place, and pixels can be reckoned with.
+    """
 
     name: str
     title: str
@@ -29,6 +34,7 @@ class Panel:
     told: str
     draw: Draw
     rows: int = 6
+    after: Draw | None = None
 
 
 def groups(made: Comparison) -> dict[str, list[Panel]]:
@@ -80,7 +86,7 @@ def _forest(made: Comparison, measure: Measure) -> Draw:
 
 
 def _named_rows(axes: Axes, names: Sequence[str]) -> None:
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), [words.short(name) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
     axes.locator_params(axis="x", nbins=5)
@@ -104,13 +110,13 @@ def cost_panels(made: Comparison) -> Iterator[Panel]:
             continue
         best = front([(cost, quality) for _, cost, quality in known], made.headline.higher_is_better)
         told = "not beaten on both: " + ", ".join(known[place][0] for place in best)
-        yield Panel(
-            f"cost-{name}", title, f"against {words.label(made.headline.name)}", told, _scatter(made, known, best, written)
-        )
+        note = f"against {words.label(made.headline.name)}"
+        draw, after = _scatter(made, known, best, written), _names(known, best)
+        yield Panel(f"cost-{name}", title, note, told, draw, after=after)
 
 
 def front(points: Sequence[tuple[float, float]], higher_is_better: bool = True) -> list[int]:
-    """Places of the points (cost, quality) on the Pareto front, cheapest first: none is as cheap and better, or as good and cheaper."""
+    """Places of the points (cost, quality) on the Pareto front, cheapest first: none is better for as little."""
     sign = 1 if higher_is_better else -1
     order = sorted(range(len(points)), key=lambda place: (points[place][0], -sign * points[place][1]))
     kept, best = [], -inf
@@ -138,6 +144,14 @@ def _scatter(
         _with_room(axes, spots)
         axes.set_xticks([across(tick) for tick in ticks], [written(tick) for tick in ticks])
         axes.locator_params(axis="y", nbins=5)
+
+    return draw
+
+
+def _names(known: Sequence[tuple[str, float, float]], best: Sequence[int]) -> Draw:
+    def draw(axes: Axes, theme: Theme) -> None:
+        across, _ = _scale([cost for _, cost, _ in known])
+        spots = [(across(cost), quality) for _, cost, quality in known]
         _name_points(axes, [system for system, _, _ in known], spots, [spots[place] for place in best], theme)
 
     return draw
@@ -172,10 +186,9 @@ def _round_step(rough: float) -> float:
 
 def _name_points(axes: Axes, names: Sequence[str], spots: Sequence[Spot], line: Sequence[Spot], theme: Theme) -> None:
     """Write each name beside its point where it covers no other name, no point and no part of the front, within the axes."""
-    figure = axes.figure
-    figure.canvas.draw()
+    shown = [words.short(name) for name in names]
     pixels = axes.transData.transform(np.array(spots))
-    unit = figure.dpi / 72
+    unit = axes.figure.dpi / 72
     inside = axes.get_window_extent()
     taken = [(x - 6 * unit, y - 6 * unit, x + 6 * unit, y + 6 * unit) for x, y in pixels]
     taken += _steps(axes.transData.transform(np.array(line)), 1.5 * unit)
@@ -185,7 +198,7 @@ def _name_points(axes: Axes, names: Sequence[str], spots: Sequence[Spot], line: 
     ]
     for place in sorted(range(len(names)), key=lambda place: -pixels[place][0]):
         x, y = pixels[place]
-        wide, high = (6.4 * len(names[place]) + 4) * unit, 12 * unit
+        wide, high = (6.4 * len(shown[place]) + 4) * unit, 12 * unit
         best, least = offsets[0], inf
         for side, right, up in offsets:
             left = x + right * unit - {"left": 0, "center": wide / 2, "right": wide}[side]
@@ -203,7 +216,7 @@ def _name_points(axes: Axes, names: Sequence[str], spots: Sequence[Spot], line: 
         taken.append(chosen)
         side, right, up = best
         axes.annotate(
-            names[place], spots[place], xytext=(right, up), textcoords="offset points", ha=side, va="center", color=theme.ink
+            shown[place], spots[place], xytext=(right, up), textcoords="offset points", ha=side, va="center", color=theme.ink
         )
 
 

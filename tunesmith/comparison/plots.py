@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tunesmith.comparison import words
 from tunesmith.comparison.colours import IN_PAGE, ON_DARK, ON_LIGHT, VARIABLES, Theme
 from tunesmith.comparison.panels import Panel, groups
 from tunesmith.comparison.table import Comparison
 from tunesmith.run import write_text
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 WIDTH = 4.4  # inches of one panel; 72 units an inch in the page
@@ -34,6 +36,7 @@ def inline(panel: Panel) -> str:
         figure = Figure(figsize=(WIDTH, _height([panel])), layout="constrained")
         axes = figure.add_subplot()
         panel.draw(axes, IN_PAGE)
+        _settle(figure, [(panel, axes)], IN_PAGE)
         axes.patch.set_alpha(0)
         file = io.StringIO()
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
@@ -70,12 +73,24 @@ def _grid(subject: str, panels: Sequence[Panel], theme: Theme) -> "Figure":
         facecolor=theme.paper,
     )
     figure.suptitle(TITLES[subject], x=0.02, ha="left", fontsize=15, fontweight="bold", color=theme.ink)
+    drawn = []
     for number, panel in enumerate(panels):
         axes = figure.add_subplot(rows, columns, number + 1)
-        axes.set_title(f"{panel.title}\n", loc="left", fontsize=12, fontweight="bold", color=theme.ink)
+        axes.set_title(f"{words.short(panel.title, 40)}\n", loc="left", fontsize=12, fontweight="bold", color=theme.ink)
         axes.text(0, 1.04, panel.note, transform=axes.transAxes, fontsize=9.5, color=theme.muted)
         panel.draw(axes, theme)
+        drawn.append((panel, axes))
+    _settle(figure, drawn, theme)
     return figure
+
+
+def _settle(figure: "Figure", drawn: Sequence[tuple[Panel, "Axes"]], theme: Theme) -> None:
+    """Lay the figure out once, keep it so, and draw what needs to know where the axes are."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for panel, axes in drawn:
+        if panel.after:
+            panel.after(axes, theme)
 
 
 def _height(panels: Sequence[Panel]) -> float:
@@ -90,6 +105,7 @@ def _style(theme: Theme) -> Iterator[None]:
 
     settings = {
         "svg.fonttype": "none",
+        "text.parse_math": False,  # a dollar in a name is a dollar
         "svg.hashsalt": "tunesmith",
         "font.family": "sans-serif",
         "font.size": 11,

@@ -85,6 +85,11 @@ def percent(share: float | None) -> str:
     return f"{value:.2g} %" if value < 10 else f"{value:.0f} %"
 
 
+def short(name: str, longest: int = 22) -> str:
+    """A name that leaves a plot room for its data."""
+    return name if len(name) <= longest else name[: longest - 1] + "…"
+
+
 def task_name(task: str) -> str:
     """`town/sentiment` -> `sentiment`; a name without a family stays."""
     return task.rsplit("/", 1)[-1].replace("_", " ")
