@@ -148,6 +148,8 @@ def test_columns_that_flow_through():
 def test_grouped_references_are_worded_like_the_target():
     row = {"q": "Q", "a": "x", "references": ["x", "y"], "references_of": "a"}
     assert Template("t", "{{q}} ||| It is {{a}}.").apply(row).references == ("It is x.", "It is y.")
+    assert Template("t", "{{q}} ||| It is {{a}}.", references="more").apply(row).references == ("It is x.", "It is y.")
+    assert Template("t", "{{q}} ||| {{a}}", references="more").apply(row | {"more": ["z"]}).references == ("z",)
 
 
 def test_asking_needs_no_answer():

@@ -41,9 +41,9 @@ def test_the_shape_of_the_data_chooses_the_metrics(tmp_path):
 def test_settings_of_a_recipe(tmp_path):
     data = write(tmp_path / "a.jsonl", [{"q": f"q{n}", "a": f"a{n}"} for n in range(60)])
     task = task_from(
-        {"data": data, "template": ["{{q}} ||| {{a}}", "Say: {{q}} ||| {{a}}"], "metrics": ["rouge1"], "cluster": "c", "name": "n",
-         "tokens": 9, "limit": {"train": 10}}
-    )  # fmt: skip
+        {"data": data, "metrics": ["rouge1"], "cluster": "c", "name": "n", "tokens": 9, "limit": {"train": 10}}
+        | {"template": ["{{q}} ||| {{a}}", "Say: {{q}} ||| {{a}}"]}
+    )
     assert (task.name, task.cluster, task.tokens, names(task)) == ("n", "c", 9, ["rouge1"])
     told = [example.messages[0].content for example in task.examples("train", None)]
     assert len(told) == 10
@@ -103,16 +103,18 @@ def test_dialogsum_needs_no_setting_but_its_folder(shared):
     assert examples[0].meta["topic"]
 
 
+NO_YES = {"choices": "no ||| yes"}
+
+
 @pytest.mark.parametrize(
     ("path", "settings", "ask", "first"),
     [
         ("mmlu", {}, "choose", "accuracy"),
         ("bbh/bbh", {}, "speak", "exact_match"),
-        ("p3_t0_rendered", {}, "speak", "exact_match"),
         ("hh_rlhf", {}, "speak", "rouge1"),
-        ("g2p_en_us/g2p_us_gold.json", {"template": "{{key}} ||| {{value if value is string else value.DEFAULT}}"}, "speak", "exact_match"),
+        ("g2p_en_us", {"template": "{{key}} ||| {{value if value is string else value.DEFAULT}}"}, "speak", "exact_match"),
         ("alpaca_seed", {"template": "{{instruction}} {{instances[0].input}} ||| {{instances[0].output}}"}, "speak", "rouge1"),
-        ("superglue/val/BoolQ", {"template": "{{question}} ||| {{answer_choices[label | int]}}", "choices": "no|||yes"}, "choose", "accuracy"),
+        ("superglue/val/BoolQ", {"template": "{{question}} ||| {{answer_choices[label | int]}}"} | NO_YES, "choose", "accuracy"),
     ],
 )  # fmt: skip
 def test_real_data_becomes_a_task(shared, path, settings, ask, first):

@@ -30,7 +30,7 @@ class Template:
     jinja:      `prompt ||| answer`. One piece alone is a prompt without a target; an empty prompt gives a text to continue.
     choices:    `yes ||| no`, or an expression over columns such as `{{options | join("|||")}}`; the list is `answer_choices`
                 in `jinja`. An example gets them where its target is one of them.
-    references: column, or Jinja expression, with the list of acceptable answers.
+    references: column, or Jinja expression, with the list of acceptable answers; where it is absent, a column `references`.
     rejected:   column, or Jinja expression, with the worse answer of a preference pair.
     id:         column with the id.
     meta:       columns kept in `Example.meta`, beside a column `meta` that is a mapping.
@@ -170,11 +170,12 @@ class Template:
 
     def _references(self, known: Mapping[str, Any], dice: Dice) -> tuple[str, ...]:
         """Acceptable answers: given as a list, or the answer rendered with each value of the column `references_of`."""
-        found = value_of(self.references, known)
+        own = value_of(self.references, known)
+        found = own or known.get("references")
         if not isinstance(found, (list, tuple)) or not found:
             return ()
         column = known.get("references_of")
-        if column is None:
+        if column is None or (own and self.references != "references"):
             return tuple(dict.fromkeys(str(one).strip() if self.strip else str(one) for one in found))
         choices = self._guarded(known, self.choices, None, dice) if self.choices else None
         rendered = (self._guarded({**known, column: one}, self.jinja, choices, dice.again()) for one in found)
