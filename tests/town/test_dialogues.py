@@ -13,7 +13,7 @@ from rouge_score.rouge_scorer import RougeScorer
 
 import tunesmith.data
 from tunesmith.errors import UserError
-from tunesmith.town import dialogues
+from tunesmith.town import dialogues, world
 from tunesmith.town.source import TownSource
 from tunesmith.town.talk import Talk
 
@@ -99,7 +99,7 @@ def test_varied(rows):
     assert len({row["summary"] for row in train}) >= 0.98 * len(train)
     topics = Counter(row["topic"] for row in train)
     assert len(topics) >= 30
-    assert max(topics.values()) <= 4 * min(topics.values())
+    assert max(topics.values()) <= 3 * min(topics.values())
     turns = [[line.split(": ", 1)[1] for line in row["dialogue"].split("\n")] for row in train]
     assert len({words[0] for words in turns}) > 800
     assert len({words[-1] for words in turns}) > 300
@@ -136,3 +136,18 @@ def test_templates_name_the_fields_of_a_row(rows):
     for template in templates.values():
         assert template["jinja"].count("|||") == 1
         assert set(re.findall(r"{{(\w+)}}", template["jinja"])) <= set(rows["test"][0])
+
+
+def test_small_words_of_the_town():
+    assert [world.a(noun) for noun in ("apple", "uniform", "hour", "dog")] == ["an apple", "a uniform", "an hour", "a dog"]
+    assert world.listed(["a", "b", "c"]) == "a, b and c"
+    assert world.pounds(1) == "one pound"
+    assert {world.clock(Random(seed), 12, 12) for seed in range(40)} == {
+        "twelve o'clock",
+        "half past twelve",
+        "quarter past twelve",
+        "quarter to one",
+    }
+    people = world.people(Random(0), 30)
+    assert len({person.name for person in people}) == 30
+    assert all(person.them == ("her" if person.name in world.WOMEN else "him") for person in people)

@@ -238,8 +238,13 @@ def table(t: Talk) -> None:
         number2=NUMBERS[9:],
         occasion=("our wedding day", "my father's birthday", "a small party", "a business dinner", "a family visit"),
     )
-    t.b("<eatery>, good {morning|afternoon}.", "Hello, this is <eatery>{. How can I help|}.")
-    t.a("{Good day|Hello}. I'd like {to book a table|a table} for <number> on <day> at <time>. {It's for <occasion>.|}")
+    t.b("<eatery>, good {morning|afternoon}.", "Hello, this is <eatery>. {How can I help?|What can I do for you?|}")
+    t.a(
+        "{Good day|Hello}. I'd like to book a table. {It's for <occasion>.|}",
+        "{Is it still possible to book a table|Have you got a table free} {this week|in the next days}? {It's for <occasion>.|}",
+    )
+    t.b("{For how many, and when?|Gladly. For which day?|When would you like to come, and with how many?}")
+    t.a("For <number>, on <day>{, if possible|}. {At <time>.|We'd come at <time>.|Let's say at <time>.}")
     setups = (
         "<A> {rings|calls} <eatery> to book a table for <number> on <day>",
         "<A> wants to book a table at <eatery> for <number> people",
@@ -249,7 +254,7 @@ def table(t: Talk) -> None:
     if way == "time":
         t.b("{At <time> we are full.|I only have something at <time2>.} {Would <time2> do?|Could you come at <time2>?}")
         t.a("{That's not ideal, because of the babysitter.|My mother eats early.} {But we'll manage.|All right, <time2>.}")
-        t.b("{Very good|Fine}. {And the name?|I'll write that down.}")
+        t.b("{Very good|Fine}. {I've put you down.|I'll write that down.}")
         t.gist(
             setups,
             (
@@ -287,7 +292,7 @@ def table(t: Talk) -> None:
         )
     elif way == "wrong":
         t.b("{For how many, <number2>?|<number2>, did you say?}")
-        t.a("No, <number>. {We're a small family.|The line is bad.}")
+        t.a("No, <number>. {We're only a small family.|I think the line is bad.}")
         t.b("{Sorry. And on <day2>?|And that was <day2>?}")
         t.a("{<day>! At <time>!|No, on <day>.} {Shall I come by and write it down for you?|Are you listening at all?}")
         t.b("{<number> on <day> at <time>. Now I have it.|Forgive me, the kitchen is so loud. It's all noted.}")

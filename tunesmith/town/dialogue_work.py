@@ -182,7 +182,7 @@ def day_off(t: Talk) -> None:
         t.b("{How many days have you taken this year?|When did you last have a holiday?}")
         t.a("{None, I believe.|I can't remember. Two years ago?}")
         t.b(
-            "{None? That's against the law!|That can't be good for you.} {Take the whole week.|I don't want to see you until next Monday.}"
+            "{That's against the law!|That can't be good for you.} {Take the whole week.|I don't want to see you until next Monday.}"
         )
         t.a(
             "{A week! What shall I do all that time?|The whole week? You're serious?} {And the orders?|And who looks after the shop?}"

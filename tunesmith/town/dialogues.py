@@ -13,7 +13,7 @@ from tunesmith.town import smalltalk
 from tunesmith.town.source import Row, sifted
 from tunesmith.town.talk import Scene, Talk
 
-WORDS = (72, 165)  # a dialogue's length, names of the speakers included
+WORDS = (78, 165)  # a dialogue's length, names of the speakers included
 TURNS = (6, 15)
 
 
@@ -32,8 +32,8 @@ def rows(split: str, count: int, seed: int) -> Iterator[Row]:
 
 def dialogue(rng: Random, every: tuple[Scene, ...]) -> Row:
     """One dialogue of one of the scenes with three summaries, without an id."""
+    scene = rng.choice(every)
     while True:
-        scene = rng.choice(every)
         talk = perform(scene, rng)
         text = talk.text
         if talk.faithful and TURNS[0] <= len(talk.turns) <= TURNS[1] and WORDS[0] <= len(text.split()) <= WORDS[1]:
@@ -46,9 +46,9 @@ def perform(scene: Scene, rng: Random) -> Talk:
     smalltalk.opening(talk, scene.manner)
     start = len(talk.turns)
     scene.play(talk)
-    if scene.manner != "none" and talk.chance(0.5):
+    if talk.chance(0.55):
         smalltalk.aside(talk, scene.manner, rng.randrange(min(start + 2, len(talk.turns) - 1), len(talk.turns)))
-    if scene.manner != "none" and talk.warm:
+    if talk.warm:
         smalltalk.closing(talk, scene.manner)
     assert len(talk.gists) == 3, f"{scene.topic}: three summaries are needed"
     return talk

@@ -86,7 +86,7 @@ ASIDES = (
 )  # fmt: skip
 PHONE_ASIDES = (
     ("{Hello? Are you still there?|The line is bad. Can you hear me?}", "{Yes, I can hear you now. Go on.|That was the wind. Go on.|Only if you shout. Go on.}"),
-    ("{One moment, my <rel> is at the door.|Sorry, somebody has just come in.}", "{I'll wait. Are you back? Good.|Take your time.|No problem, I'm in no hurry.}"),
+    ("{One moment, my <rel> is at the door.|Sorry, somebody has just come in.}", "{I'll wait. Are you back? Good.|Take your time.}"),
     ("{What's that noise behind you?|Is that a dog I hear?}", "{That's only the <sport> on the radio. Anyway.|My <rel> is singing. Go on.|They are mending <street>. Go on.}"),
     ("{Let me find a pen.|Wait, my pen is empty.}", "{I have all day.|Take your time.|Ready? Good.}"),
     ("{Aren't you <name>'s <rel>?|Your voice sounds familiar.}", "{People often say that. Anyway.|We met at <event>, I think. But go on.|I used to work at <place>. Anyway.}"),

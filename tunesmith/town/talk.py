@@ -20,7 +20,7 @@ class Scene:
 
     topic:  two or three words.
     roles:  what the two may be called in place of their names, as in "#Customer#"; empty where they know each other.
-    manner: which small talk goes with it: "friends", "counter" (a customer and who serves), "phone" or "none".
+    manner: which small talk goes with it: "friends", "counter" (a customer and who serves), "phone", or only a "greeting".
     play:   lets the two talk.
     """
 
