@@ -26,6 +26,8 @@ AWAITED = {"docs/page.png"}  # the picture is taken when the page is final
 SUFFIXES = r"(?:py|yaml|md|jinja|toml)"
 OTHERS = {"recipe.yaml", "mine.yaml", "my_lab.gain", "text.md", "report.md"}  # a reader's own files, and what a run writes
 
+RECIPE_FILES = [path.relative_to(ROOT) for path in [*ROOT.glob("recipes/**/*.yaml"), *ROOT.glob("tunesmith/assets/*.yaml")]]
+
 each_document = pytest.mark.parametrize("name", DOCUMENTS)
 
 
@@ -205,6 +207,19 @@ def test_the_floors_are_those_of_the_law():
     assert told == wanted
 
 
-@pytest.mark.parametrize("name", ["docs/ARCHITECTURE.md"])
-def test_the_architecture_is_one_page(name):
-    assert len(DOCUMENTS[name].splitlines()) <= 110
+def test_the_architecture_is_one_page_and_names_every_room():
+    text = DOCUMENTS["docs/ARCHITECTURE.md"]
+    assert len(text.splitlines()) <= 110
+    named = {span.removesuffix("/").partition("/")[0] for span in spans(text)}
+    rooms = [path.name for path in (ROOT / "tunesmith").iterdir() if not path.name.startswith("__") and path.suffix != ".typed"]
+    empty = {"serving"}
+    assert set(rooms) - named <= empty
+
+
+@pytest.mark.parametrize("path", RECIPE_FILES, ids=str)
+def test_recipes_that_come_along_are_valid(path):
+    tree = settings.load(ROOT / path)
+    if "systems" in tree:
+        assert sweep.recipes(tree)
+    else:
+        settings.build(Recipe, tree)
