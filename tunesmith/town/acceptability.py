@@ -1,4 +1,3 @@
-# ruff: noqa: E501 -- a pattern is one line of text
 """Sentences that are right, or have one mistake of grammar: agreement, tense, word order, article, pronoun, preposition.
 
 In a pattern `[right/wrong]` is said rightly in every place, or wrongly in just one of them.

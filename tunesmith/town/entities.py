@@ -11,15 +11,20 @@ from tunesmith.town.source import sifted
 from tunesmith.town.telling import say
 
 Row = dict[str, Any]
-TYPES = {
-    "person": "person",
-    "other": "person",
-    "place": "place",
-    "place2": "place",
-    "day": "day",
-    "title": "title",
-    "pet": "animal",
-}
+PETS = tuple(name for name in world.PET_NAMES if name not in {"Ginger", "Honey", "Patch", "Button", "Socks"})
+PLACES = (*world.STREETS, *world.VILLAGES, *world.CITIES, world.TOWN)
+TITLES = (*world.BOOKS, *world.FILMS)
+
+
+def _any(words: tuple[str, ...]) -> str:
+    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+
+
+# Titles come first, so that the Friday of "A Dog Called Friday" is no day.
+_NAMED = re.compile(
+    rf"\b(?:(?P<title>{_any(TITLES)})|(?P<place>{_any(PLACES)})|(?P<day>{_any(world.WEEKDAYS)})|(?P<animal>{_any(PETS)})"
+    rf"|(?P<person>(?:{_any(world.WOMEN + world.MEN)})(?: (?:{_any(world.SURNAMES)}))?|Mrs? (?:{_any(world.SURNAMES)})))\b"
+)
 PATTERNS = (
     "on <day>, <person> {walked|drove|cycled} from <place> to <place2>{ in the rain| with a friend|}.",
     "<person> {met|saw|waited for} <other> {outside|near|in} <place>{ on <day>|}.",
@@ -28,7 +33,7 @@ PATTERNS = (
     "have you seen <pet>, the {dog|cat} of <person>?",
     "<pet>, a {brown|white|small|young} {dog|cat}, ran away from <place>{ on <day>|}.",
     "the {baker|doctor|teacher|driver} lives in <place>, {next door to|not far from} <person>.",
-    "{neither|both} <person> {nor|and} <other> {liked|had seen} <title>{ on <day>|}.",
+    "{neither <person> nor|both <person> and} <other> {liked|had seen} <title>{ on <day>|}.",
     "<person> {moved|is moving} from <place> to <place2> {in|before} the {spring|summer|autumn|winter}.",
     "\"{Come to <place>|Let's meet in <place>} on <day>,\" said <person>.",
     "a letter for <person> was brought to <place> {by mistake|in the morning}, and <other> opened it.",
@@ -55,23 +60,17 @@ def _draw(rng: Random) -> Row:
     people = [_called(rng, person) for person in world.people(rng, 4)]
     names = _names(rng, people[:2])
     sentence = say(rng, rng.choice(PATTERNS), names)
-    told = [names]
     if rng.random() < 0.35:  # a second sentence about other people
-        told.append(_names(rng, people[2:]))
-        sentence += " " + say(rng, rng.choice(PATTERNS), told[1])
-    kinds = {value.strip('"'): TYPES[slot] for names in told for slot, value in names.items()}
-    # The longest name first, so that the Friday of "A Dog Called Friday" is no day.
-    longest = "|".join(re.escape(name) for name in sorted(kinds, key=len, reverse=True))
-    listed = dict.fromkeys(f"{match[0]}: {kinds[match[0]]}" for match in re.finditer(rf"\b(?:{longest})\b", sentence))
+        sentence += " " + say(rng, rng.choice(PATTERNS), _names(rng, people[2:]))
+    listed = dict.fromkeys(f"{match[0]}: {match.lastgroup}" for match in _NAMED.finditer(sentence))
     return {"sentence": sentence, "entities": "; ".join(listed) or "none"}
 
 
 def _names(rng: Random, people: list[str]) -> dict[str, str]:
-    places = rng.sample((*world.STREETS, *world.VILLAGES, *world.CITIES, world.TOWN), 2)
-    title = f'"{rng.choice((*world.BOOKS, *world.FILMS))}"'
-    pet = rng.choice([name for name in world.PET_NAMES if name not in {"Ginger", "Honey", "Patch", "Button", "Socks"}])
+    places = rng.sample(PLACES, 2)
+    title = f'"{rng.choice(TITLES)}"'
     names = {"person": people[0], "other": people[1], "place": places[0], "place2": places[1]}
-    return names | {"title": title, "pet": pet, "day": rng.choice(world.WEEKDAYS)}
+    return names | {"title": title, "pet": rng.choice(PETS), "day": rng.choice(world.WEEKDAYS)}
 
 
 def _called(rng: Random, person: world.Person) -> str:
