@@ -138,7 +138,7 @@ def gossip(t: Talk) -> None:
         t.a(
             "{Oh. And I've told half the town.|Oh no. And half the town knows it from me.} {What shall I do?|How embarrassing!}"
         )
-        t.b("{Tell the other half that it's wrong.|Say nothing, and blame the <teller>.}")
+        t.b("{Tell the other half that it's wrong.|Say nothing, and let them talk.}")
         t.gist(
             setups,
             (

@@ -11,7 +11,7 @@ def noise(t: Talk) -> None:
     t.times(22, 26)
     t.days()
     t.pick(
-        what=("<instrument>", "new drums", "dog", "parties", "radio", "son's band"),
+        what=("<instrument>", "trumpet", "dog", "piano", "radio", "television"),
         instrument=INSTRUMENTS[:3],
         reason=("I start work at five", "my baby wakes up", "I have an exam soon", "my mother is ill"),
     )
@@ -62,7 +62,7 @@ def noise(t: Talk) -> None:
     elif way == "wrong":
         t.b("{Last night? But I was in Bristol.|That's impossible. I was at my sister's until this morning.}")
         t.a("{Then who was it?|But it came through the wall!}")
-        t.b("{It must be the people upstairs.|Perhaps the new tenant above us.} {I hear them too.|They bought one last week.}")
+        t.b("{It must be the people upstairs.|Perhaps the new tenant above us.} {I hear it too.|They never sleep.}")
         t.a("{Oh. I owe you an apology.|How stupid of me. I'm sorry.} {Shall we go up together?|Will you come up with me?}")
         t.b("{With pleasure.|Let me get my shoes.}")
         t.gist(
@@ -94,7 +94,7 @@ def noise(t: Talk) -> None:
         t.b("{Didn't you use to play the <instrument> yourself?|But you used to sing so well.}")
         t.a("{That was twenty years ago.|At school, yes.} {What has that to do with it?|}")
         t.b(
-            "{Our band needs someone on <day>.|Our band has lost a member.} {Come and join us!|Then you'll be part of the noise.}"
+            "{Our band needs someone on <day>.|Our band has lost a member.} {Come and join us!|Join us, then you'll be part of the noise.}"
         )
         t.a("{You're mad.|I came here to complain!} {At what time?|What should I bring?}")
         t.gist(

@@ -98,7 +98,7 @@ def surprise(t: Talk) -> None:
         t.b("{How nice! What can I do?|Wonderful. Do you need help?}")
         t.a("{Could you bake?|You could sing something.|Would you make a speech?}")
         t.b(
-            "{Please not that. Everybody would run away.|Anything but that, I beg you.} {I can take the photographs.|I'd rather do the music.|I could bring chairs.}"
+            "{Please not that. Everybody would run away.|Anything but that, I beg you.} {I can take the photographs.|I can make the photo album, with my camera.|I could bring chairs.}"
         )
         t.a(
             "{Chairs and photos would be great.|Then bring chairs and take photos.} {And be at <where> at <time>.|Come to <where> at <time>.}"
