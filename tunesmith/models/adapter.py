@@ -137,9 +137,9 @@ def _by_row(x: Tensor, routing: Routing, rows: Tensor | None) -> Tensor:
 
 def _virtual(routing: Routing, source: bool, y: Tensor) -> Tensor:
     virtual = routing.virtual["source" if source else "target"]
-    if virtual is None or virtual.shape != y.shape[:-1]:
-        return torch.full(y.shape[:-1], -1, device=y.device)
-    return virtual
+    if virtual is not None and virtual.numel() * y.shape[-1] == y.numel():
+        return virtual.view(y.shape[:-1])
+    return torch.full(y.shape[:-1], -1, device=y.device)
 
 
 def _put(y: Tensor, rows: Tensor | None, changed: Tensor) -> Tensor:

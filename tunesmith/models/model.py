@@ -100,7 +100,7 @@ class Model(nn.Module):
         assert name, "an adapter has a name"
         assert name not in self.adapters, f"an adapter `{name}` is attached already"
         adapter = Adapter(method, self.network, self.head, self.spell).to(self.device)
-        adapter.free()
+        adapter.train(self.training).free()
         self._hooks[name] = hook(name, adapter, self.network)
         self.adapters[name] = self._registered[name.encode().hex()] = adapter
         self.active = name

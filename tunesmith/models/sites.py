@@ -14,8 +14,8 @@ ROLES = {
     "query": r"(q_proj|query|q_lin|SelfAttention\.q|EncDecAttention\.q|q_attn)",
     "key": r"(k_proj|key|k_lin|SelfAttention\.k|EncDecAttention\.k)",
     "value": r"(v_proj|value|v_lin|SelfAttention\.v|EncDecAttention\.v)",
-    "attention_out": r"(o_proj|attn\.c_proj|Attention\.o|attn\.out_proj|attention\.dense|attn\.dense"
-    r"|attention\.output\.dense|attention\.out_lin|self_attn\.dense)",
+    "attention_out": r"(o_proj|attn\.c_proj|(Self|EncDec)Attention\.o|\w*attn\.(out_proj|dense)"
+    r"|\w*attention\.(dense|output\.dense|out_lin))",
     "mlp_gate": r"(gate_proj|wi_0)",
     "mlp_up": r"(up_proj|gate_up_proj|mlp\.c_fc|DenseReluDense\.wi|wi_1|intermediate\.dense|fc1|ffn\.lin1|dense_h_to_4h)",
     "mlp_down": r"(down_proj|mlp\.c_proj|DenseReluDense\.wo|output\.dense|fc2|ffn\.lin2|dense_4h_to_h)",

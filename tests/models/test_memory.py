@@ -1,0 +1,25 @@
+"""Memory that a process held."""
+
+import torch
+
+from tunesmith.models import memory
+from tunesmith.models.memory import Memory
+
+
+def test_the_peak_sees_what_was_given_back():
+    watch = Memory(torch.device("cpu"))
+    watch.start()
+    before = watch.peak()
+    held = torch.ones(16 * 2**20)  # 64 MiB
+    assert watch.now() > before + 32 * 2**20
+    del held
+    assert watch.peak() > before + 32 * 2**20
+    assert watch.peak() >= watch.now() > 0
+
+
+def test_a_system_without_proc_still_answers(monkeypatch, tmp_path):
+    monkeypatch.setattr(memory, "STATUS", tmp_path / "none")
+    monkeypatch.setattr(memory, "CLEAR", tmp_path / "none" / "none")
+    watch = Memory(torch.device("cpu"))
+    watch.start()
+    assert watch.peak() > 2**20 and watch.now() > 0

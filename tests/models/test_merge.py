@@ -1,0 +1,80 @@
+"""Merging proves itself, in every precision and with tied weights."""
+
+import pytest
+import torch
+from networks import model, network
+from rows import laid, sequences
+
+from tunesmith.errors import UserError
+from tunesmith.methods.lora import LoRA
+from tunesmith.methods.prompt import PromptTuning
+from tunesmith.models import merge as merging
+from tunesmith.models.load import load
+from tunesmith.models.merge import merge, save_merged
+
+
+def adapted(name, method, dtype=torch.float32):
+    made = model(name).to(dtype)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for parameter in made.attach("a", method).trained().values():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    return made
+
+
+@pytest.mark.parametrize("name", ["llama-tied", "gpt2", "t5-gated-tied", "phi3"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_sums_are_float32_and_cast_once(name, dtype):
+    made, sample = adapted(name, LoRA(rank=2), dtype), laid(sequences(model(name).family))
+    path, delta = next(iter(made.adapter("a").deltas.items()))
+    module = made.network.get_submodule(path)
+    flip = type(module).__name__ == "Conv1D"
+    weight = module.weight.float().T if flip else module.weight.float()
+    wanted = (weight + delta.scale * delta.b_OR @ delta.a_RI).to(dtype)
+    report = merge(made, "a", sample)
+    assert torch.equal(module.weight.T if flip else module.weight, wanted)
+    assert report.largest <= report.tolerance * max(report.scale, 1.0)
+    assert "a" not in made.adapters and made.dtype == dtype
+
+
+def test_what_says_something_else_is_refused_and_undone(monkeypatch):
+    made, sample = adapted("llama", LoRA(rank=2)), laid(sequences("causal"))
+    before = made(sample).logprobs()
+    monkeypatch.setitem(merging.TOLERANCE, torch.float32, -1.0)
+    with pytest.raises(UserError, match="logits differ by"):
+        merge(made, "a", sample)
+    assert torch.equal(made(sample).logprobs(), before) and made.active == "a"
+
+
+def test_a_soft_prompt_cannot_be_merged():
+    made = adapted("llama", PromptTuning(virtual_tokens=2))
+    with pytest.raises(UserError, match="virtual tokens are positions"):
+        merge(made, "a", laid(sequences("causal")))
+
+
+def test_a_merged_network_loads_with_transformers_alone(tmp_path):
+    import transformers
+
+    made, sample = adapted("llama-tied", LoRA(rank=2)), laid(sequences("causal"))
+    made.renderer.tokenizer = type("NoTokenizer", (), {"save_pretrained": lambda self, folder: None})()
+    said = made(sample).logits()
+    save_merged(tmp_path / "merged", made, "a", sample)
+    alone = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
+    assert alone.lm_head.weight is alone.model.embed_tokens.weight
+    own = alone(sample.input_ids).logits[sample.target_rows, sample.target_columns]
+    torch.testing.assert_close(own, said, rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(own, network("llama-tied")(sample.input_ids).logits[sample.target_rows, sample.target_columns])
+
+
+def test_a_merged_run_of_a_shipped_kind_loads_again(tmp_path):
+    from test_load import ModelSettings, batch, folder_of
+
+    made = load(ModelSettings(path=str(folder_of(tmp_path / "base", "t5"))), device="cpu")
+    assert made.family == "seq2seq"
+    adapter = made.attach("a", LoRA(rank=2))
+    assert adapter.count() == sum(p.numel() for p in adapter.parameters())
+    rows = laid(sequences("seq2seq"))
+    save_merged(tmp_path / "out", made, "a", rows)
+    again = load(ModelSettings(path=str(tmp_path / "out")), device="cpu")
+    torch.testing.assert_close(again(rows).logprobs(), made(rows).logprobs(), rtol=1e-5, atol=1e-5)
+    assert batch().sequences == 1
