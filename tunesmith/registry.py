@@ -107,10 +107,6 @@ def _speaks_of(node: ast.AST, contract: str) -> bool:
     return (isinstance(node, ast.ClassDef) and bool(node.bases)) or (isinstance(node, ast.Name) and node.id == contract)
 
 
-def _speaks_of(node: ast.AST, contract: str) -> bool:
-    return (isinstance(node, ast.ClassDef) and bool(node.bases)) or (isinstance(node, ast.Name) and node.id == contract)
-
-
 def _folders(package: str) -> list[str]:
     spec = find_spec(package)
     assert spec is not None and spec.submodule_search_locations is not None, f"`{package}` is not a package"

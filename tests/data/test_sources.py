@@ -103,12 +103,13 @@ def test_the_hub_is_asked_only_if_its_package_is_here(monkeypatch):
 def test_the_hub_s_splits_get_our_names(monkeypatch):
     from types import SimpleNamespace
 
-    parts = {"train": ROWS, "dev": ROWS[:1], "test": ROWS[1:]}
+    parts = {"unsupervised": ROWS * 9, "train_sft": ROWS * 5, "train": ROWS, "dev": ROWS[:1], "test": ROWS[1:]}
     fake = SimpleNamespace(load_dataset=lambda name, configuration: parts if (name, configuration) == ("o/d", "c") else {})
     monkeypatch.setitem(__import__("sys").modules, "datasets", fake)
     source = source_of("o/d:c")
     assert source.splits() == ("train", "validation", "test")
     assert list(source.rows("validation")) == ROWS[:1]
+    assert list(source.rows("train")) == ROWS
 
 
 def test_plain_text_is_cut_into_rows(tmp_path):

@@ -114,7 +114,7 @@ NO_YES = {"choices": "no ||| yes"}
         ("hh_rlhf", {}, "speak", "rouge1"),
         ("g2p_en_us", {"template": "{{key}} ||| {{value if value is string else value.DEFAULT}}"}, "speak", "exact_match"),
         ("alpaca_seed", {"template": "{{instruction}} {{instances[0].input}} ||| {{instances[0].output}}"}, "speak", "rouge1"),
-        ("superglue/val/BoolQ", {"template": "{{question}} ||| {{answer_choices[label | int]}}"} | NO_YES, "choose", "accuracy"),
+        ("superglue/val/BoolQ", {"template": "{{question}} ||| {{answer_choices[label|int]}}"} | NO_YES, "choose", "accuracy"),
     ],
 )  # fmt: skip
 def test_real_data_becomes_a_task(shared, path, settings, ask, first):

@@ -189,10 +189,20 @@ class HubSource(FileSource):
                 "check the name and the network, or name a file or folder; a configuration is named `owner/name:configuration`"
             )
             raise UserError(f"the data set `{self.path}` cannot be fetched: {told}", hint) from None
-        return {split_of(Path(split)): [dict(row) for row in rows] for split, rows in whole.items()}
+        return {split: [dict(row) for row in whole[name]] for split, name in _hub_splits(list(whole)).items()}
 
 
-def source_of(data: str, **settings: Any) -> FileSource:  # noqa: ANN401 - the fields of the source
+def _hub_splits(names: Sequence[str]) -> dict[str, str]:
+    """Our split -> the hub's: of several the one with the plain name, else the first; beside `train` no other names."""
+    found: dict[str, str] = {}
+    for name in sorted(names, key=lambda name: name not in _SPLIT_WORDS):
+        found.setdefault(split_of(Path(name)), name)
+    if "train" in found:
+        found.pop("", None)
+    return found
+
+
+def source_of(data: str, **settings: Any) -> FileSource:
     """The source that a person's word means: a file or folder that exists, else a data set of the hub."""
     if Path(data).expanduser().exists() or settings.get("splits_at"):
         return FileSource(data, **settings)

@@ -47,7 +47,7 @@ def required(kind: type) -> set[str]:
     return {one.name for one in fields(kind) if one.init and one.default is MISSING and one.default_factory is MISSING}
 
 
-def is_leaf(hint: Any) -> bool:  # noqa: ANN401 - a type annotation
+def is_leaf(hint: Any) -> bool:
     """Whether pydantic judges values of this annotation alone."""
     origin = get_origin(hint)
     if origin is Annotated:
@@ -65,11 +65,11 @@ def is_leaf(hint: Any) -> bool:  # noqa: ANN401 - a type annotation
 
 
 @lru_cache(maxsize=512)
-def _adapter(hint: Any) -> TypeAdapter[Any]:  # noqa: ANN401
+def _adapter(hint: Any) -> TypeAdapter[Any]:
     return TypeAdapter(hint)
 
 
-def leaf(hint: Any, value: object, where: str) -> object:  # noqa: ANN401
+def leaf(hint: Any, value: object, where: str) -> object:
     """A single value by pydantic, strictly: text is no number, and 1.0 is no whole number."""
     try:
         return _adapter(hint).validate_python(value, strict=hint is not Path)
@@ -81,7 +81,7 @@ def leaf(hint: Any, value: object, where: str) -> object:  # noqa: ANN401
         raise WrongError(Mistake(where.lstrip("."), f"found {shown(value)}, expected {told}", hint_text)) from None
 
 
-def expected(hint: Any) -> str:  # noqa: ANN401
+def expected(hint: Any) -> str:
     """An annotation in words."""
     names = {int: "a whole number", float: "a number", str: "text", bool: "true or false", Path: "a path"}
     origin, arguments = get_origin(hint), get_args(hint)

@@ -46,7 +46,7 @@ class _Walk:
         except ValueError as error:
             return self.note(where, str(error))
 
-    def value_of(self, hint: Any, value: object, where: str) -> object:  # noqa: ANN401 - a type annotation
+    def value_of(self, hint: Any, value: object, where: str) -> object:
         """A value of the annotated type, or None after a mistake was noted."""
         try:
             return self._value(hint, value, where)
@@ -54,7 +54,7 @@ class _Walk:
             self.mistakes.extend(wrong.mistakes)
             return None
 
-    def _value(self, hint: Any, value: object, where: str) -> object:  # noqa: ANN401, PLR0911 - one return a kind
+    def _value(self, hint: Any, value: object, where: str) -> object:  # noqa: PLR0911 - one return a kind
         origin, arguments = get_origin(hint), get_args(hint)
         if hint is Any or hint is object:
             return value
@@ -176,7 +176,7 @@ def plugin(tree: str | Mapping[str, Any], package: str, kind: type[T], where: st
     return cast("T", made)
 
 
-def dump(thing: object) -> Any:  # noqa: ANN401 - what YAML can hold
+def dump(thing: object) -> Any:
     """The plain tree of an object, such that `build(type(thing), dump(thing)) == thing`. A plug-in carries its `kind`."""
     if is_dataclass(thing) and not isinstance(thing, type):
         tree: Tree = {one.name: dump(getattr(thing, one.name)) for one in fields(thing) if one.init}

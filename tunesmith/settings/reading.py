@@ -99,7 +99,7 @@ def _read(path: Path) -> Tree:
     return tree or {}
 
 
-def _parse(text: str, name: str) -> Any:  # noqa: ANN401 - YAML may hold anything
+def _parse(text: str, name: str) -> Any:
     loader = _Loader(text)
     loader.name = name
     try:
@@ -119,7 +119,7 @@ def _yaml_hint(problem: str) -> str:
     return "check indentation, colons and quotes on this line and the one before"
 
 
-def _value(given: str, text: str) -> Any:  # noqa: ANN401 - YAML may hold anything
+def _value(given: str, text: str) -> Any:
     try:
         return _parse(text, given)
     except UserError as error:

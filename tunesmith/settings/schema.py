@@ -36,7 +36,7 @@ def _dataclass(kind: type) -> Schema:
     return {**made, "required": sorted(required(kind))} if required(kind) else made
 
 
-def _schema(hint: Any) -> Schema:  # noqa: ANN401, PLR0911 - one return a kind of annotation
+def _schema(hint: Any) -> Schema:  # noqa: PLR0911 - one return a kind of annotation
     origin, arguments = get_origin(hint), get_args(hint)
     marks = [one for one in arguments if isinstance(one, Plugin)]
     if marks:
