@@ -164,7 +164,8 @@ def test_names_in_plots_cover_no_other_name(opened):
           const boxes = [...figure.querySelectorAll("svg text")].map(t => [t.textContent, t.getBoundingClientRect()]);
           const covers = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 &&
             Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3;
-          return boxes.flatMap(([name, a], i) => boxes.slice(i + 1).filter(([, b]) => covers(a, b)).map(([other]) => `${figure.textContent.slice(0, 20)}: ${name} / ${other}`));
+          return boxes.flatMap(([name, a], i) =>
+            boxes.slice(i + 1).filter(([, b]) => covers(a, b)).map(([other]) => `${name} / ${other}`));
         })"""
     )
     assert covered == []

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from scipy import stats
 from tests.comparison.made_runs import MAIN, SYSTEMS, make_runs
 from tunesmith.comparison.table import compare
 from tunesmith.errors import UserError
-from tunesmith.run import Run
+from tunesmith.metrics.metric import Metric
+from tunesmith.run import Run, Score
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +125,38 @@ def test_a_score_that_the_statistics_do_not_give_is_refused(runs, tmp_path):
     (lying.folder / "scores.json").write_text(json.dumps(tree))
     with pytest.raises(UserError, match=r"says 0\.987 for metric `rouge2`"):
         compare([lying])
+
+
+class Ratio(Metric):
+    """A total that is no mean of rows, as corpus BLEU is none."""
+
+    name = "ratio"
+
+    def measure(self, answer, example):
+        return 0.0, 1.0
+
+    def total(self, stats_NK):
+        return float(stats_NK[:, 0].sum() / stats_NK[:, 1].sum())
+
+
+def test_a_metric_that_is_no_mean_is_resampled_whole(runs, tmp_path):
+    kept = []
+    for lift, run in ((0.0, runs[0]), (0.4, runs[3])):
+        copy = Run(tmp_path / run.name)
+        shutil.copytree(run.folder, copy.folder)
+        random = np.random.default_rng(4)
+        rows = [(float(random.uniform(1, 2) + lift), float(random.uniform(3, 9))) for _ in run.answers(MAIN)]
+        copy.keep(MAIN, [replace(a, stats={"ratio": row}) for a, row in zip(run.answers(MAIN), rows, strict=True)])
+        copy.keep_scores(MAIN, {"ratio": Score(Ratio().total(np.array(rows)), len(rows))})
+        kept.append(copy)
+    made = compare(kept, draws=300, metrics={"ratio": Ratio()})
+    assert not made.headline.mean
+    difference = made.difference("LoRA")
+    assert difference.value.low < difference.value.value < difference.value.high
+    assert difference.p == pytest.approx(1 / 301)
+    assert difference.smallest > 0
+    with pytest.raises(UserError, match="metric `ratio`"):
+        compare(kept)
 
 
 def test_a_single_run_is_a_table_without_comparisons(runs):

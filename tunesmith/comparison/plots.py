@@ -86,7 +86,9 @@ def _grid(subject: str, panels: Sequence[Panel], theme: Theme) -> "Figure":
 
 def _settle(figure: "Figure", drawn: Sequence[tuple[Panel, "Axes"]], theme: Theme) -> None:
     """Lay the figure out once, keep it so, and draw what needs to know where the axes are."""
-    figure.draw_without_rendering()
+    engine = figure.get_layout_engine()
+    assert engine is not None
+    engine.execute(figure)
     figure.set_layout_engine("none")
     for panel, axes in drawn:
         if panel.after:
