@@ -1,6 +1,7 @@
-"""The few words of German that `translation` needs: nouns with gender and plural, verbs in the present tense, phrases of time and place.
+# ruff: noqa: E501 -- a table has one line a word
+"""The few words of German that `translation` needs: nouns with gender and plural, verbs in the present tense, fixed phrases.
 
-Cases stand in tables: a subject is nominative, an object accusative, and places are fixed phrases, so nothing has to be guessed.
+Cases stand in tables: a subject is nominative, an object accusative, and phrases of time and place are learnt whole.
 """
 
 from dataclasses import dataclass
