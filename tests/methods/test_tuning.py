@@ -109,6 +109,6 @@ def test_first_values_come_from_torchs_random_state():
         assert first(init, 7).shape == (5, 16)
 
 
-def test_presets_are_there():
-    assert LoRA.preset["learning_rate"] > Full.preset["learning_rate"]
-    assert PromptTuning.preset["learning_rate"] >= LoRA.preset["learning_rate"]
+def test_a_lower_rank_of_change_takes_a_higher_learning_rate():
+    assert LoRA.rate_times_width == pytest.approx(10 * Full.rate_times_width)
+    assert PromptTuning.rate_times_width > LoRA.rate_times_width

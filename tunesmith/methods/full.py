@@ -1,8 +1,7 @@
 """Full fine-tuning: every weight is trained."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from tunesmith.methods.method import Method
 
@@ -11,7 +10,7 @@ from tunesmith.methods.method import Method
 class Full(Method):
     """Train every weight of the network."""
 
-    preset: ClassVar[Mapping[str, Any]] = {"learning_rate": 1e-4}
+    rate_times_width: ClassVar[float] = 0.15
 
     def trains(self, parameter: str) -> bool:
         return True

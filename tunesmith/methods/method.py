@@ -67,12 +67,13 @@ class Method:
     """How a network is changed. A subclass is a frozen dataclass; its fields are its settings.
 
     virtual_tokens: how many virtual tokens stand at the head of each sequence.
-    preset:         settings of the plan that suit the method (`learning_rate` ...), used where the recipe leaves them null.
+    rate_times_width: the learning rate that suits the method, times the network's width: the wider a network, the smaller
+                    the step that suits it. Used where the recipe leaves `plan.learning_rate` null.
     peft_type:      the name of the method in PEFT's files, or "" where PEFT does not have it.
     """
 
     virtual_tokens: int = 0
-    preset: ClassVar[Mapping[str, Any]] = {}
+    rate_times_width: ClassVar[float] = 0.15
     peft_type: ClassVar[str] = ""
 
     def trains(self, parameter: str) -> bool:
