@@ -60,14 +60,18 @@ class ChatTemplate:
         return str(rendered)
 
     def completion(self, messages: Sequence[Message], shown: str, answer: str) -> tuple[str, int]:
-        """What stands behind `shown` when the assistant says `answer`, end of turn included, and where in it the answer begins."""
+        """What stands behind `shown` when the assistant says `answer`, with its end of turn; where in it the answer begins."""
         whole = self.text((*messages, Message("assistant", answer)), ask=False)
         rest = whole[len(shown) :]
-        begin = rest.find(answer)
-        if not whole.startswith(shown) or begin < 0 or not answer:
-            return answer + self.end, 0  # the template rewrites what it is given: the answer stands as it is
-        stop = rest.find(self.end, begin + len(answer)) if self.end else -1
-        return (rest[: stop + len(self.end)] if stop >= 0 else rest[: begin + len(answer)]), begin
+        for said in (answer, answer.strip()) if whole.startswith(shown) and answer.strip() else ():
+            begin = rest.find(said + self.end)
+            begin = rest.find(said) if begin < 0 else begin
+            if begin < 0:
+                continue  # the template strips what it is given
+            stop = rest.find(self.end, begin + len(said)) if self.end else -1
+            completion = rest[: stop + len(self.end)] if stop >= 0 else rest[: begin + len(said)]
+            return completion, begin - answer.index(said)
+        return answer + self.end, 0  # the template rewrites what it is given: the answer stands as it is
 
     def turns(self, messages: Sequence[Message]) -> list[Turn] | None:
         """The earlier assistant turns; None where the template writes one otherwise than when it was said."""

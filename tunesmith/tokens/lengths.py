@@ -101,7 +101,7 @@ def lengths(sequences: Sequence[Tokens], window: int | None, virtual: int = 0) -
         virtual: virtual tokens at the head of each sequence.
     """
     prompts = [_shown(tokens) for tokens in sequences]
-    rows = [row_of(tokens, virtual) for tokens in sequences]
+    rows = [tokens.row(virtual) for tokens in sequences]
     return Lengths(
         prompt=tuple(prompts),
         answer=tuple(tokens.learnt for tokens in sequences),
@@ -114,18 +114,13 @@ def lengths(sequences: Sequence[Tokens], window: int | None, virtual: int = 0) -
     )
 
 
-def row_of(tokens: Tokens, virtual: int = 0) -> int:
-    """What the window is held against: virtual tokens stand in the source of encoder-decoder networks, else in the only row."""
-    return max(len(tokens.inputs), len(tokens.source) + virtual) if tokens.source else len(tokens.inputs) + virtual
-
-
 def quantile(values: Sequence[int], share: float) -> int:
     """The smallest of the values that at least this share of them does not exceed."""
     ordered = sorted(values)
     return ordered[max(0, ceil(len(ordered) * share) - 1)]
 
 
-def fit(  # noqa: PLR0917
+def fit(
     examples: Sequence[Example],
     render: Render,
     window: int | None,
@@ -153,7 +148,7 @@ def fit(  # noqa: PLR0917
     limit = window
 
     def fits(example: Example) -> bool:
-        return all(row_of(tokens, virtual) <= limit for tokens in render(example))
+        return all(tokens.row(virtual) <= limit for tokens in render(example))
 
     fitted: list[Example] = []
     touched = dropped = 0
@@ -162,7 +157,7 @@ def fit(  # noqa: PLR0917
             fitted.append(example)
             continue
         if policy == "refuse":
-            longest = max(row_of(tokens, virtual) for tokens in render(example))
+            longest = max(tokens.row(virtual) for tokens in render(example))
             raise _refused(example, longest, limit, name)
         mended = {"drop": _none, "cut_prompt": _cut, "split": _split}[policy](example, fits)
         fitted += mended

@@ -79,6 +79,7 @@ def _packed(groups: Sequence[Numbered], room: Room, virtual: int) -> Iterator[li
     def size(group: Numbered) -> int:
         return sum(tokens.size + virtual for _, tokens in group)
 
+    width = min(room.width, room.tokens)
     rows: list[Numbered] = []
     free: list[tuple[int, int]] = []  # (tokens left, row), the fullest row first
     for group in sorted(groups, key=lambda group: (-size(group), group[0][0])):
@@ -87,7 +88,7 @@ def _packed(groups: Sequence[Numbered], room: Room, virtual: int) -> Iterator[li
             left, row = free.pop(place)
             rows[row] = rows[row] + group
         else:
-            left, row = room.width, len(rows)
+            left, row = width, len(rows)
             rows.append(group)
         if left > size(group):
             insort(free, (left - size(group), row))
@@ -103,7 +104,7 @@ def _packed(groups: Sequence[Numbered], room: Room, virtual: int) -> Iterator[li
 
 def check_fits(tokens: Tokens, window: int | None, virtual: int, name: str) -> None:
     """Refuse a sequence that is longer than the network's window."""
-    longest = max(len(tokens.inputs), len(tokens.source)) + virtual
+    longest = tokens.row(virtual)
     if window is not None and longest > window:
         raise UserError(
             f"example `{name}` has {longest} tokens; the network reads at most {window}",

@@ -7,7 +7,7 @@ vocabularies keep a blank together with the word behind it.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
 from typing import Literal
@@ -18,7 +18,7 @@ from tunesmith.tokens import sequence
 from tunesmith.tokens.chat import ChatTemplate, join, plain
 from tunesmith.tokens.sequence import IGNORED, Tokens
 from tunesmith.tokens.specials import Config, Family, Specials
-from tunesmith.tokens.spelling import Spelt, Tokenizer, follow, piece, spell
+from tunesmith.tokens.spelling import Spelt, Tokenizer, follow, piece, spell, spell_with_places
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Renderer(Specials):
     """
 
     family: Family
-    tokenizer: Tokenizer
-    chat: ChatTemplate | None
+    tokenizer: Tokenizer = field(repr=False)
+    chat: ChatTemplate | None = field(repr=False)
 
     @classmethod
     def of(
@@ -87,7 +87,7 @@ class Renderer(Specials):
         row, learnt = self._shown(example, turns == "all")
         row_weights = [1.0 if turns == "all" and said_before else prompt_weight for said_before in learnt]
         if self.family == "seq2seq":
-            spelt = Spelt(*self._alone(said))
+            spelt = spell_with_places(self.tokenizer, said, bool(example.weights))
             ids = [*self.answer_head, *spelt.ids, *self.answer_tail]
             inner = _weights(spelt.starts, example, answer)
             weights = [*[1.0] * len(self.answer_head), *inner, *[1.0] * len(self.answer_tail)]
@@ -211,16 +211,12 @@ class Renderer(Specials):
             shown = self.chat.text(example.messages, ask=True)
             completion, begin = self.chat.completion(example.messages, shown, said)
             bare = row if spell(self.tokenizer, shown)[: len(self.head)] == list(self.head) else row[len(self.head) :]
-            return follow(self.tokenizer, shown, bare, completion), begin
+            return follow(self.tokenizer, shown, bare, completion, bool(example.weights)), begin
         prompt = plain(example.messages)
         shown = prompt.rstrip()
         between = prompt[len(shown) :] + join(prompt, said)
         bare = row[len(self.head) :] if shown else []
-        return follow(self.tokenizer, shown, bare, between + said), len(between)
-
-    def _alone(self, said: str) -> tuple[list[int], list[int]]:
-        spelt = follow(self.tokenizer, "", [], said)
-        return spelt.ids, spelt.starts
+        return follow(self.tokenizer, shown, bare, between + said, bool(example.weights)), len(between)
 
     def _masked(self, row: Sequence[int], ids: Sequence[int], weights: Sequence[float], example: Example) -> Tokens:
         """The answer under masks, each to be filled in."""

@@ -36,6 +36,10 @@ class Tokens:
         """Tokens that the network computes on: both stacks."""
         return len(self.inputs) + len(self.source)
 
+    def row(self, virtual: int = 0) -> int:
+        """What a network's window is held against: the longer stack, with virtual tokens in the source where there is one."""
+        return max(len(self.inputs), len(self.source) + virtual) if self.source else len(self.inputs) + virtual
+
     @property
     def learnt(self) -> int:
         """Number of targets with a weight above zero."""

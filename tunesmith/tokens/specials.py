@@ -1,7 +1,7 @@
 """Special ids of a tokenizer and a network: what stands around a text, what ends an answer, what the decoder begins with."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from tunesmith.errors import UserError
@@ -39,8 +39,8 @@ class Specials:
     forced: int | None
     pad: int
     mask: int | None
-    sentinels: tuple[int, ...]
-    specials: frozenset[int]
+    sentinels: tuple[int, ...] = field(repr=False)
+    specials: frozenset[int] = field(repr=False)
     vocabulary: int
 
     @classmethod

@@ -15,10 +15,16 @@ Tokenizer: TypeAlias = Any  # of transformers, which has no types of its own
 
 @dataclass(frozen=True)
 class Spelt:
-    """Ids of a text that stands behind another, and for each id the place in the text of its first visible character."""
+    """Ids of a text, and for each its first visible character and its end, as places in the text."""
 
     ids: list[int]
     starts: list[int]
+    ends: list[int]
+
+    def behind(self, count: int, place: int) -> "Spelt":
+        """All but the first `count` ids, which spell the text up to `place`."""
+        starts, ends = ([max(at - place, 0) for at in places[count:]] for places in (self.starts, self.ends))
+        return Spelt(self.ids[count:], starts, ends)
 
 
 def spell(tokenizer: Tokenizer, text: str) -> list[int]:
@@ -27,35 +33,36 @@ def spell(tokenizer: Tokenizer, text: str) -> list[int]:
     return ids
 
 
-def follow(tokenizer: Tokenizer, shown: str, shown_ids: Sequence[int], said: str) -> Spelt:
+def follow(tokenizer: Tokenizer, shown: str, shown_ids: Sequence[int], said: str, places: bool = False) -> Spelt:
     """Spell `said` as it stands behind `shown`, whose ids are given and stay as they are.
 
     Both texts are spelled at once, and what follows `shown_ids` is `said`. Where the end of `shown` would melt into the
     beginning of `said` (":" and a newline are one piece in some vocabularies), `said` is spelled behind another text.
     The network then learns to go on from just those ids that it will be shown.
     """
-    ids, starts = _spell_with_starts(tokenizer, shown + said)
-    count = len(shown_ids)
-    if ids[:count] == list(shown_ids):
-        return Spelt(ids[count:], [max(start - len(shown), 0) for start in starts[count:]])
-    for anchor in ANCHORS:
-        alone = spell(tokenizer, anchor)
-        ids, starts = _spell_with_starts(tokenizer, anchor + said)
-        if ids[: len(alone)] == alone and (len(ids) > len(alone) or not said):
-            return Spelt(ids[len(alone) :], [max(start - len(anchor), 0) for start in starts[len(alone) :]])
-    return Spelt(*_spell_with_starts(tokenizer, said))
+    for before, ids in ((shown, list(shown_ids)), *((anchor, spell(tokenizer, anchor)) for anchor in ANCHORS)):
+        whole = spell_with_places(tokenizer, before + said, places)
+        count = len(ids)
+        melted = count > 0 and count <= len(whole.ends) and whole.ends[count - 1] > len(before)
+        if whole.ids[:count] == ids and not melted:
+            return whole.behind(count, len(before))
+    return spell_with_places(tokenizer, said, places)
 
 
-def _spell_with_starts(tokenizer: Tokenizer, text: str) -> tuple[list[int], list[int]]:
-    """Ids of a text, and where in it each one's first visible character stands."""
-    if not tokenizer.is_fast:
-        ids = spell(tokenizer, text)
-        ends = [len(tokenizer.decode(ids[:count], clean_up_tokenization_spaces=False)) for count in range(len(ids))]
-        return ids, [_visible(text, min(end, len(text)), len(text)) for end in ends]
-    spelt = tokenizer(
-        text, add_special_tokens=False, return_offsets_mapping=True, truncation=False, padding=False, verbose=False
-    )
-    return spelt["input_ids"], [_visible(text, start, end) for start, end in spelt["offset_mapping"]]
+def spell_with_places(tokenizer: Tokenizer, text: str, places: bool = False) -> Spelt:
+    """Ids of a text with their places in it; all zero for a slow tokenizer unless `places` are asked for, as it takes long."""
+    if tokenizer.is_fast:
+        spelt = tokenizer(
+            text, add_special_tokens=False, return_offsets_mapping=True, truncation=False, padding=False, verbose=False
+        )
+        spans = spelt["offset_mapping"]
+        return Spelt(spelt["input_ids"], [_visible(text, start, end) for start, end in spans], [end for _, end in spans])
+    ids = spell(tokenizer, text)
+    if not places:
+        return Spelt(ids, [0] * len(ids), [0] * len(ids))
+    said = (tokenizer.decode(ids[:count], clean_up_tokenization_spaces=False) for count in range(len(ids) + 1))
+    cuts = [min(len(part), len(text)) for part in said]
+    return Spelt(ids, [_visible(text, cut, len(text)) for cut in cuts[:-1]], cuts[1:])
 
 
 def _visible(text: str, start: int, end: int) -> int:
