@@ -68,7 +68,8 @@ def test_half_precision_is_read_as_float32_on_a_cpu(tmp_path, half):
     assert asked(batch()).logprobs().dtype == torch.float32
 
 
-def test_a_run_with_an_adapter_stands_on_its_base(tmp_path):
+@pytest.mark.parametrize("bare", [False, True])
+def test_a_run_with_an_adapter_stands_on_its_base(tmp_path, bare):
     base = folder_of(tmp_path / "base", "llama")
     made = load(ModelSettings(path=str(base)), outputs=3, device="cpu")
     adapter = made.attach("mine", LoRA(rank=2))
@@ -76,7 +77,8 @@ def test_a_run_with_an_adapter_stands_on_its_base(tmp_path):
         for parameter in adapter.trained().values():
             parameter.add_(torch.randn_like(parameter))
     save_adapter(tmp_path / "run", adapter, made)
-    again = load(ModelSettings(path=str(tmp_path / "run")), device="cpu")
+    folder = tmp_path / "run"
+    again = load(ModelSettings(path=str(folder / "adapter" if bare else folder)), device="cpu")
     assert again.head is not None and torch.equal(again.head.weight, made.head.weight)
     torch.testing.assert_close(again(batch()).logprobs(), made(batch()).logprobs())
     assert again.source == str(base)

@@ -23,7 +23,8 @@ TOWN = ("t5", "llama", "bert")
 class ModelSettings:
     """Which network, and how it is kept in memory.
 
-    path:      a folder, a name on the hub, the folder of a run, or `town/t5`, `town/llama`, `town/bert` (they come along).
+    path:      a folder, a name on the hub, the folder of a run or of an adapter, or `town/t5`, `town/llama`, `town/bert`, which
+               come along.
     family:    `causal`, `seq2seq`, `masked`; `auto` asks the network's config.
     dtype:     `auto` is float32 on a CPU, and what the file has elsewhere (bfloat16 for float16).
     revision:  of a hub repository.
@@ -51,9 +52,8 @@ def load(source: ModelSettings, outputs: int = 0, device: torch.device | str | N
         UserError: nothing is found there, it is of another kind, or its weights are not safetensors.
     """
     where = best_device() if device is None else torch.device(device)
-    path, run = _place(source.path)
-    if run is not None:
-        adapter = run / "adapter"
+    path, adapter = _place(source.path)
+    if adapter is not None:
         model = load(replace(source, path=base_of(adapter)), outputs or weights.head_outputs(adapter), where)
         weights.load_adapter(adapter, model, "run")
         return model
@@ -72,9 +72,9 @@ def load(source: ModelSettings, outputs: int = 0, device: torch.device | str | N
 
 def load_renderer(source: ModelSettings) -> tuple[Renderer, int | None]:
     """The renderer, and the most tokens of a row, without reading any weights."""
-    path, run = _place(source.path)
-    if run is not None:
-        return load_renderer(replace(source, path=base_of(run / "adapter")))
+    path, adapter = _place(source.path)
+    if adapter is not None:
+        return load_renderer(replace(source, path=base_of(adapter)))
     config = _config(path, source)
     return _renderer(path, source, _family(config, source), config), window(config)
 
@@ -99,7 +99,7 @@ def base_of(adapter: Path) -> str:
 
 
 def _place(path: str) -> tuple[str, Path | None]:
-    """What transformers is to read, and the run's folder where the path is one."""
+    """What transformers is to read, and the folder of the adapter where the path is one or a run with one."""
     if path.startswith("town/"):
         name = path.removeprefix("town/")
         if name not in TOWN:
@@ -108,8 +108,9 @@ def _place(path: str) -> tuple[str, Path | None]:
     folder = Path(path).expanduser()
     if (folder / "model" / "config.json").is_file() and not (folder / "config.json").is_file():
         return str(folder / "model"), None
-    if (folder / "adapter" / "adapter_config.json").is_file():
-        return str(folder), folder
+    for place in (folder / "adapter", folder):
+        if (place / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
+            return str(folder), place
     if folder.is_dir() and not (folder / "config.json").is_file():
         raise UserError(
             f"`model.path` is `{path}`: the folder holds neither a network (`config.json`) nor a run (`adapter/`, `model/`)",
