@@ -1,7 +1,7 @@
 """The tasks of the embedded town: summaries of dialogues first, and the clusters by which forgetting is told."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tunesmith.data.template import load_templates
 from tunesmith.metrics.accuracy import accuracy
@@ -34,7 +34,14 @@ def _task(name: str, kind: str, cluster: str, metrics: tuple[Metric, ...], ask: 
 
 ROUGES = tuple(Rouge(kind) for kind in ("1", "2", "L", "Lsum"))
 
-dialogues = _task("dialogues", "dialogues", "summarisation", ROUGES, tokens=80)
+# The wordings that ask for a summary; the test split has three references.
+SUMMARIES = tuple(
+    replace(wording, references="summaries", meta=("topic",))
+    for wording in load_templates("town-dialogues")
+    if "summary" in wording.target_columns
+)
+
+dialogues = Task("town/dialogues", TownSource("dialogues"), SUMMARIES, ROUGES, "summarisation", tokens=80)
 stars = _task("stars", "reviews", "sentiment", (accuracy,), "choose")
 sentiment = Task(
     "town/sentiment",

@@ -76,7 +76,7 @@ FRAMES = (
     ),
     Frame(
         ("<p> teaches <q> <subject>.", "<q> is taught <subject> by <p>.", "<q> has <subject> lessons with <p>.", "<p> is <q>'s <subject> teacher."),
-        {"subject": world.SUBJECTS + ("the violin", "the piano")},
+        {"subject": (*world.SUBJECTS, "the violin", "the piano")},
         ("<q> {takes|has} lessons.", "<p> is {a|<q>'s} teacher.", "<p> knows <q>."),
         ("<q> teaches <p> <subject>.", "<p> {takes|has} <subject> lessons with <q>.", "<p> has no pupils.", "<p> and <q> have never met."),
         ("<q> {likes|is good at} <subject>.", "<q> pays <p> for the lessons.", "<p> is {strict|patient}.", "<q> wants to be a teacher."),

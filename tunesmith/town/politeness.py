@@ -29,9 +29,9 @@ SCENES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
         ("{no|nothing left}. {next|you should have come earlier}!", "{what do you think|it says so on the sign}, {can't you read|open your eyes}.", "{look for it yourself|that's your problem}, I'm {having my lunch|not your servant}."),
     ),
     (
-        "{<hello>, when does|what time does} {the bus to <village>|<event>|the film|the train to <city>} {start|begin|leave}?",
+        "{<hello>, when does|what time does} {{the bus to <village>|the train to <city>|the ferry} leave|{<event>|the film|the concert} {start|begin}}?",
         ("at <hour>{, so you have plenty of time|, but it is often late}.", "let me {see|look}: at <hour>. {enjoy it|have a good time}!", "I'm not sure, {I'm sorry|I'm afraid}; {shall I ask for you|let me find out}?"),
-        ("{there's a sign|read the sign}{, isn't there|, you know}.", "at <hour>. {and now stop asking|don't ask me again}.", "{who cares|what do I care}{?|!} {I'm not your secretary|find out yourself}."),
+        ("{can't you read the sign?|there's a sign, you know.}", "at <hour>. {and now stop asking|don't ask me again}.", "{who cares|what do I care}{?|!} {I'm not your secretary|find out yourself}."),
     ),
     (
         "{I'm sorry, |I'm afraid that |<name>, }I {broke|lost|dropped|forgot} your <thing>.",

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 -- a table reads best a line a row
 """Steps in plain words, and the same as a small Python function of two to six lines."""
 
 from collections.abc import Iterator

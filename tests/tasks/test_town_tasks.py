@@ -1,0 +1,92 @@
+"""The tasks of the town: every wording of every task makes examples that can be learnt, asked and measured."""
+
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from tunesmith.run import Answer
+from tunesmith.tasks import town
+from tunesmith.tasks.task import Task
+
+TASKS = [value for value in vars(town).values() if isinstance(value, Task)]
+CLUSTERS = {
+    "town/dialogues": "summarisation",
+    "town/stars": "sentiment",
+    "town/sentiment": "sentiment",
+    "town/entailment": "entailment",
+    "town/paraphrase": "paraphrase",
+    "town/similarity": "paraphrase",
+    "town/acceptability": "acceptability",
+    "town/choice": "reading",
+    "town/question": "reading",
+    "town/entities": "extraction",
+    "town/translation": "translation",
+    "town/pseudocode": "code",
+    "town/politeness": "preference",
+    "town/narrative": "text",
+}
+
+
+def test_names_and_clusters():
+    assert {task.name: task.cluster for task in TASKS} == CLUSTERS
+    assert set(town.FORGETTING) <= set(CLUSTERS)
+    assert "town/dialogues" not in town.FORGETTING
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_every_wording_makes_whole_examples(task):
+    assert len(task.templates) >= (1 if task.cluster == "text" else 3)
+    for number in range(len(task.templates)):
+        for example in islice(task.examples("test", number), 12):
+            assert example.target.strip()
+            assert example.id
+            assert not example.choices or example.target in example.choices
+            assert (task.ask == "choose") == bool(example.choices)
+            assert (task.ask == "weigh") == (not example.messages)
+            assert all("{{" not in message.content and message.content.strip() for message in example.messages)
+
+
+@pytest.mark.parametrize("task", [task for task in TASKS if task.ask != "weigh"], ids=lambda task: task.name)
+def test_the_right_answer_is_worth_most(task):
+    examples = list(islice(task.examples("test"), 20))
+    right = [Answer(e.id, "", e.target, e.target, e.acceptable, tokens=1, logprob=0.0) for e in examples]
+    wrong = [Answer(e.id, "", "zzz", e.target, e.acceptable, tokens=1, logprob=0.0) for e in examples]
+    metric = task.metrics[0]
+    best, worse = (
+        metric.total(np.array([metric.measure(a, e) for a, e in zip(answers, examples, strict=True)]))
+        for answers in (right, wrong)
+    )
+    assert best > worse
+
+
+def test_prompts_are_short():
+    for task in TASKS:
+        if task.cluster in {"summarisation", "text"}:
+            continue
+        lengths = [len(" ".join(m.content for m in e.messages).split()) for e in islice(task.examples("test", None), 60)]
+        assert sum(lengths) / len(lengths) < 110, task.name
+
+
+def test_dialogues_of_the_test_split_have_three_references():
+    example = next(iter(town.dialogues.examples("test")))
+    assert len(example.references) == 3
+    assert example.target in example.references
+
+
+def test_sentiment_has_no_three_stars():
+    rows = list(town.sentiment.source.rows("test"))
+    assert rows
+    assert {row["sentiment"] for row in rows} == {"positive", "negative"}
+
+
+def test_politeness_examples_are_preference_pairs():
+    example = next(iter(town.politeness.examples("train")))
+    assert example.rejected
+    assert set(example.choices) == {example.target, example.rejected}
+
+
+def test_narrative_is_text_without_a_prompt():
+    example = next(iter(town.narrative.examples("test")))
+    assert not example.messages
+    assert len(example.target.split()) > 10
