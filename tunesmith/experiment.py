@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -236,8 +237,6 @@ def learnable(
 
 def facts(recipe: Recipe, model: Model) -> dict[str, Any]:
     """Where a run happens and what it starts from."""
-    import transformers
-
     return {
         "system": recipe.name,
         "method": recipe.method if isinstance(recipe.method, str) else settings.kind_of(type(recipe.method)),
@@ -250,7 +249,7 @@ def facts(recipe: Recipe, model: Model) -> dict[str, Any]:
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,
-            "transformers": transformers.__version__,
+            "transformers": version("transformers"),
             "tunesmith": tunesmith.__version__,
         },
         "commit": commit(),

@@ -80,6 +80,11 @@ def find_values(name: str, package: str, kind: type[T]) -> list[T]:
     return [find_value(name, package, kind)]
 
 
+def members(name: str, package: str, kind: type[T]) -> dict[str, T]:
+    """The values that one file of a package defines, by their `.name`."""
+    return _values_in(import_module(f"{package}.{name}"), kind)
+
+
 def described(package: str) -> dict[str, str]:
     """Each plug-in's name and the first line of its file's docstring, read without importing it.
 

@@ -15,8 +15,10 @@ from tunesmith.comparison.table import Comparison
 from tunesmith.comparison.table import compare as compare_runs
 from tunesmith.data.example import Example, Message
 from tunesmith.errors import UserError, did_you_mean
+from tunesmith.metrics.metric import Metric
 from tunesmith.run import Run
 from tunesmith.settings import Tree
+from tunesmith.tasks.task import Task
 
 if TYPE_CHECKING:
     from tunesmith.experiment import Recipe
@@ -103,9 +105,12 @@ def refuse_misplaced(tree: Tree, overrides: Sequence[str]) -> None:
     """`method.rank=8` says nothing in a comparison: each system has a method of its own."""
     for given in overrides:
         name = given.split("=", 1)[0]
-        if name.split(".")[0] in ("method", "ask"):
-            tuned = next((s for s, own in tree.get("systems", {}).items() if "method" in own and own["method"] != "none"), "lora")
-            raise UserError(f"`{name}` belongs to no system of the comparison", f"did you mean `systems.{tuned}.{name}`?")
+        if name.split(".")[0] == "method":
+            methods = {system: own.get("method") for system, own in tree.get("systems", {}).items()}
+            having = [s for s, method in methods.items() if isinstance(method, Mapping) and name.split(".")[-1] in method]
+            tuned = [s for s, method in methods.items() if method not in (None, "none")]
+            system = next(iter([*having, *tuned]), "lora")
+            raise UserError(f"`{name}` belongs to no system of the comparison", f"did you mean `systems.{system}.{name}`?")
 
 
 def default_recipe() -> Path:
@@ -258,16 +263,23 @@ KINDS = {
     "metrics": "tunesmith.metrics",
     "tasks": "tunesmith.tasks",
 }
+VALUED: Mapping[str, type] = {"tunesmith.metrics": Metric, "tunesmith.tasks": Task}  # a file holds values with own names
 
 
 def listed(kind: str | None = None) -> list[Listed]:
     """Everything that can be named in a recipe. Reads names and docstrings; imports no torch. Command: `tunesmith list`."""
-    found = [Listed(name, registry.described(package)) for name, package in KINDS.items()]
-    if kind is None:
-        return found
-    if kind not in KINDS:
+    if kind is not None and kind not in KINDS:
         raise UserError(f"nothing is listed under `{kind}`", did_you_mean(kind, KINDS))
-    return [entry for entry in found if entry.kind == kind]
+    return [Listed(name, _entries(package)) for name, package in KINDS.items() if kind in (None, name)]
+
+
+def _entries(package: str) -> dict[str, str]:
+    """A file's names and its first docstring line; a file of metrics or tasks holds several names."""
+    lines = registry.described(package)
+    if package not in VALUED:
+        return lines
+    named = {file: registry.members(file, package, VALUED[package]) for file in lines}
+    return {", ".join(names): lines[file] for file, names in named.items() if names}
 
 
 def say(text: str) -> None:
