@@ -17,7 +17,7 @@ def quiet(model: nn.Module, seed: int = 0) -> Iterator[None]:
     state = random.getstate()
     model.eval()
     try:
-        with torch.random.fork_rng(forked, device_type=device.type if forked else "cuda"), torch.inference_mode():
+        with torch.random.fork_rng(forked, device_type=device.type if forked else "cuda"), torch.no_grad():
             torch.manual_seed(seed)
             random.seed(seed)
             yield
