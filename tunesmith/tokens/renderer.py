@@ -202,15 +202,20 @@ class Renderer(Specials):
         more = follow(self.tokenizer, done, ids, text[len(done) :]).ids if text[len(done) :] else []
         ids += more
         said_before += [False] * len(more)
-        head = [] if ids[: len(self.head)] == list(self.head) else list(self.head)
+        head = [] if self._begins(text) else list(self.head)
         return [*head, *ids], [*[False] * len(head), *said_before]
+
+    def _begins(self, text: str) -> bool:
+        """Whether a template has written what the tokenizer would put before a text."""
+        written: list[str] = self.tokenizer.convert_ids_to_tokens(list(self.head))
+        return text.startswith("".join(written))
 
     def _said(self, example: Example, row: Sequence[int], said: str) -> tuple[Spelt, int]:
         """The answer's ids behind the row, and where in the spelled text the answer begins."""
         if self.chat is not None and example.messages:
             shown = self.chat.text(example.messages, ask=True)
             completion, begin = self.chat.completion(example.messages, shown, said)
-            bare = row if spell(self.tokenizer, shown)[: len(self.head)] == list(self.head) else row[len(self.head) :]
+            bare = row if self._begins(shown) else row[len(self.head) :]
             return follow(self.tokenizer, shown, bare, completion, bool(example.weights)), begin
         prompt = plain(example.messages)
         shown = prompt.rstrip()

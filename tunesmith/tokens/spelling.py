@@ -5,6 +5,7 @@ A tokenizer here is a transformers tokenizer: byte-level, SentencePiece-like or 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, TypeAlias
 
 ANCHORS = (".", "a", "\n", ")", "0", "the")
@@ -40,7 +41,8 @@ def follow(tokenizer: Tokenizer, shown: str, shown_ids: Sequence[int], said: str
     beginning of `said` (":" and a newline are one piece in some vocabularies), `said` is spelled behind another text.
     The network then learns to go on from just those ids that it will be shown.
     """
-    for before, ids in ((shown, list(shown_ids)), *((anchor, spell(tokenizer, anchor)) for anchor in ANCHORS)):
+    others = ((anchor, spell(tokenizer, anchor)) for anchor in ANCHORS)  # spelled only where they are needed
+    for before, ids in chain([(shown, list(shown_ids))], others):
         whole = spell_with_places(tokenizer, before + said, places)
         count = len(ids)
         melted = count > 0 and count <= len(whole.ends) and whole.ends[count - 1] > len(before)
