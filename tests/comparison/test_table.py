@@ -12,9 +12,10 @@ from scipy import stats
 
 from tests.comparison.made_runs import MAIN, SYSTEMS, make_runs
 from tunesmith.comparison.table import compare
+from tunesmith.comparison.totals import column
 from tunesmith.errors import UserError
 from tunesmith.metrics.metric import Metric
-from tunesmith.run import Run, Score
+from tunesmith.run import Answer, Run, Score
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +158,14 @@ def test_a_metric_that_is_no_mean_is_resampled_whole(runs, tmp_path):
     assert difference.smallest > 0
     with pytest.raises(UserError, match="metric `ratio`"):
         compare(kept)
+
+
+def test_a_known_metric_brings_its_own_total_and_an_unknown_one_without_a_score_is_refused():
+    answers = [Answer("a", "", "x", "y", stats={"perplexity": (2.0, 1.0), "mine": (1.0, 2.0)})] * 3
+    assert column("perplexity", answers, None).value == pytest.approx(np.exp(2.0))
+    with pytest.raises(UserError, match="metric `mine`"):
+        column("mine", answers, None)
+    assert column("mine", answers, Score(2.0, 3)).value == 2.0
 
 
 def test_a_single_run_is_a_table_without_comparisons(runs):

@@ -90,8 +90,10 @@ def column(name: str, answers: Sequence[Answer], score: Score | None, metrics: M
     """
     stats_NK = np.array([answer.stats[name] for answer in answers], dtype=np.float64)
     metric = (metrics or {}).get(name) or known_metrics().get(name)
-    totals = [metric.total] if metric else []
-    for total in [*totals, *map(_mean_of, range(stats_NK.shape[1]))]:
+    totals: list[Total] = [metric.total] if metric else []
+    if score is not None or stats_NK.shape[1] == 1:  # without a score nothing tells which of several statistics is meant
+        totals += [_mean_of(place) for place in range(stats_NK.shape[1])]
+    for total in totals:
         value = total(stats_NK)
         if score is None or np.isclose(value, score.value, rtol=1e-5, atol=1e-8, equal_nan=True):
             return Column(stats_NK, total)
