@@ -100,8 +100,8 @@ class Ends:
 class Tallies:
     """Numbers of the rows that live on the device: [B] log-probability so far, [B, V] tokens seen (where penalised)."""
 
-    logprob_B: Tensor  # noqa: N815
-    seen_BV: Tensor | None  # noqa: N815
+    logprob_B: Tensor
+    seen_BV: Tensor | None
 
     @classmethod
     def empty(cls, device: torch.device) -> "Tallies":
