@@ -20,9 +20,9 @@ yours sincerely, <Afull>
     """
 Dear {Mother|Father|Grandmother|Grandfather|Mum|Dad},
 {school|the new job|the course} {is hard, but I like it|has begun}. {I share a room with <B>, who {snores|sings in <bhis> sleep|gets up at five}|my room is so small that I can touch both walls}. {the food is {not as good as yours|mostly potatoes}|on {<weekday>s|Fridays} there is <dish>}.
-{yesterday|on <weekday>} we {had to run three miles in the rain|learned about <subject>|were allowed to go to <city>}, {and I lost my <thing>|and I was the only one who was not tired}. {please send|could you send} {me {warm socks|a cake}|my <thing>}{ and a little money|, if you can find it|}.
+{yesterday|on <weekday>} we {had to run three miles in the rain|learned about <subject>|were allowed to go to <city>}, {and I lost my <thing>|and I was the only one who was not tired}. please send {me {warm socks|a cake}{ and a little money|}|my <thing>, if you can find it}.
 ? {tell <petname> that I miss our walks|does <petname> still sleep in my chair?|has the {cat|dog} got used to the empty bed?}
-I {miss you|think of you all} {a little|very much}, {but do not worry|especially on Sundays}. yours, <A>
+I {miss you {a little|very much}|think of you all}, {but do not worry|especially on Sundays}. yours, <A>
 """,
 )
 DIARIES = (
@@ -91,7 +91,7 @@ how to keep <vegetable> {fresh|through the winter}: {choose|take} only good ones
 how to grow <vegetable>: {wait until {the last frost is over|April}|begin {in March|indoors, at a warm window}}. {put the seeds {two|three} fingers deep|dig the ground well, and take out all the stones}, {and give them {plenty of light|a little water every evening}|and keep the {gulls|snails|hens} away}. {{most|many} people forget this: be patient|after {eight|ten|twelve} weeks you can {eat|pick} the first ones}. <A>, who knows about these things, {talks to the plants|says that the {moon|soil} is more important than the weather}.
 """,
     """
-{if you {visit|come to} <town>|a visitor to <town>}{ in <season>|}{, | should }{begin|start} at <place>. {from there|then} {it is a short walk|follow the river} to <place2>. <fact> {for lunch, try <dish> at <eatery>|<eatery> has good <dish>, but {it is shut on <weekday>s|you may have to wait}}. {in the afternoon {take the bus to <village>|hire a boat}|{wear|bring} {strong shoes|an umbrella}; the weather changes quickly}. {the last {train|bus} leaves at {nine|ten} in the evening|you will want to come again}.
+{if you {visit|come to} <town>{ in <season>|}, |a visitor to <town>{ in <season>|} should }{begin|start} at <place>. {from there|then} {it is a short walk|follow the river} to <place2>. <fact> {for lunch, try <dish> at <eatery>|<eatery> has good <dish>, but {it is shut on <weekday>s|you may have to wait}}. {in the afternoon {take the bus to <village>|hire a boat}|{wear|bring} {strong shoes|an umbrella}; the weather changes quickly}. {the last {train|bus} leaves at {nine|ten} in the evening|you will want to come again}.
 """,
     """
 {a bicycle|your bicycle} lasts longer if you look after it. {once a month|every few weeks}, {clean it with a soft cloth|wash off the mud}. {put a drop of oil on the chain|look at the <part>}, {and {press|pump up} the tyres until they are hard|and turn every screw that is loose}. {never {leave it out in the rain|lend it to your {brother|cousin}}|a {dry|warm} cellar is better than a garden}. {if the brakes {squeak|slip}, {do not wait|take it to a mechanic}|before a long ride, test the brakes}.

@@ -114,7 +114,7 @@ one {morning|day} the <clock> stopped at {ten past three|a quarter to nine|twent
 so <A> {climbed|went up} the {ninety|hundred} steps {with a lamp|with a bag of tools}, while <B> {shouted instructions from below|waited at the bottom and called up to <him>}.
 {among the wheels|behind the great wheel} <A> found {the reason|the trouble}: <who> had {made a nest|moved in}. {<he> moved it very gently to {the next window|a box}|it took all afternoon to move them without harm}.
 {<he> cleaned and oiled every wheel|then <he> put in a drop of oil}, {pushed the pendulum|turned the big key}, and {the old clock began to tick|the hands began to move}. {down in the square people set their watches and smiled|when it struck the hour, everybody in the square cheered}.
-{now <A> is learning the trade|the next week <A> began to learn <B>'s trade}. {"It is the best pupil I have had," says <B>, "and the only one"|one day the clock will be <his> to look after}.
+{now <A> is learning the trade|the next week <A> began to learn <B>'s trade}. {"It is the best pupil I have had," says <B>, "and the only one"|one day <he> will look after the clock alone}.
 
 @place:goal = lighthouse:see the sunrise; old mill:draw pictures; top of the hill:fly a kite; lake:skate; castle ruins:look for treasure; beach:look for shells
 <when>, <A> and <B> {set out|went} to the <place> to <goal>. they {had packed|took} {bread and cheese|sandwiches and a bottle of lemonade|apples and a bar of chocolate}, and told {nobody|no one} where they were going.
