@@ -26,11 +26,14 @@ class Pretrain(Objective):
 
     noise: share of the tokens that are hidden, for networks that fill in.
     span:  mean length of a hidden span in tokens, for encoder-decoder networks.
+    prefix: share of the texts that an encoder-decoder network continues instead (prefix language modelling, ibid. table 4): the
+           encoder reads the beginning, the decoder says the rest. Many more tokens are learnt of each text.
     ended: whether a text's end is learnt too, for causal networks: right for whole documents, wrong for windows of one.
     """
 
     noise: Annotated[float, Field(gt=0, lt=1)] = 0.15
     span: Annotated[float, Field(ge=1)] = 3.0
+    prefix: Annotated[float, Field(ge=0, le=1)] = 0.0
     ended: bool = True
 
     def render(self, placed: Placed, renderer: Renderer) -> Sequence[Tokens]:
@@ -39,6 +42,9 @@ class Pretrain(Objective):
             return (causal(ids, [0.0] + [1.0] * (len(ids) - 1)),)
         dice = random.Random(f"{placed.seed}:{placed.place}")  # noqa: S311
         if renderer.family == "seq2seq":
+            if len(ids) > 3 and dice.random() < self.prefix:
+                cut = dice.randrange(1, len(ids) // 2 + 1)
+                return (seq2seq([*ids[:cut], ids[-1]], ids[cut:], renderer.start),)
             return (corrupt(ids, renderer.sentinels, renderer.start, self.noise, self.span, dice),)
         if renderer.mask is None:
             raise UserError("the tokenizer has no mask token", "masked language modelling needs a tokenizer such as BERT's")
