@@ -86,7 +86,9 @@ class Run:
         """The resolved recipe as a plain tree."""
         path = self.folder / "recipe.yaml"
         if not path.is_file():
-            raise UserError(f"`{self.folder}` is not a run: it has no `recipe.yaml`", "name a folder that `tunesmith train` made")
+            raise UserError(
+                f"`{self.folder}` is not a run: it has no `recipe.yaml`", "name a folder that `tunesmith train` made"
+            )
         tree: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
         return tree
 
@@ -95,7 +97,8 @@ class Run:
 
     def world(self) -> dict[str, Any]:
         """What the run cost and where it ran; empty while it has not ended. Keys: see `docs/run-folder.md`."""
-        return read_json(self.folder / "world.json", {})
+        world: dict[str, Any] = read_json(self.folder / "world.json", {})
+        return world
 
     def keep_world(self, **facts: Any) -> None:
         """Add facts to `world.json`."""
@@ -132,7 +135,8 @@ class Run:
     def answers(self, task: str) -> list[Answer]:
         path = self._answers_path(task)
         if not path.is_file():
-            raise UserError(f"`{self.folder}` has no answers to `{task}`", f"answered: {', '.join(self.answered()) or 'nothing yet'}")
+            answered = ", ".join(self.answered()) or "nothing yet"
+            raise UserError(f"`{self.folder}` has no answers to `{task}`", f"answered: {answered}")
         return [Answer.from_json(record) for record in read_jsonl(path)]
 
     def answered(self) -> list[str]:
@@ -172,7 +176,8 @@ def read_json(path: Path, default: Any) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise UserError(f"`{path}` line {error.lineno} is not JSON: {error.msg}", "the file was changed by hand or by another program") from None
+        problem = f"`{path}` line {error.lineno} is not JSON: {error.msg}"
+        raise UserError(problem, "the file was changed by hand or by another program") from None
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:

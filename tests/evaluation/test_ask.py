@@ -4,8 +4,8 @@ import math
 
 import pytest
 import torch
-from speakers import attached, speaker
 
+from tests.models.speakers import attached, speaker
 from tunesmith.data.example import Example, Message
 from tunesmith.errors import UserError
 from tunesmith.evaluation.ask import choose, classify, speak, weigh

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import pytest
 import torch
-from speakers import attached, speaker
 
+from tests.models.speakers import attached, speaker
 from tunesmith.data.example import Example, Message
 from tunesmith.errors import UserError
 from tunesmith.evaluation.ask import Ask

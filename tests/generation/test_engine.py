@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from speakers import attached, prompts, speaker
 
+from tests.models.speakers import attached, prompts, speaker
 from tunesmith.errors import UserError
 from tunesmith.generation.engine import generate
 from tunesmith.generation.sampling import Sampling

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from networks import NETWORKS
-from rows import laid
-from speakers import attached, prompts, speaker
 
+from tests.models.networks import NETWORKS
+from tests.models.rows import laid
+from tests.models.speakers import attached, prompts, speaker
 from tunesmith.generation.engine import generate
 from tunesmith.generation.sampling import Sampling
 from tunesmith.methods.lora import LoRA

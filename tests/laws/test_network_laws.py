@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import pytest
 import torch
-from networks import FEW, NETWORKS, model
-from rows import laid, packed, sequences
 
+from tests.models.networks import FEW, NETWORKS, model
+from tests.models.rows import laid, packed, sequences
 from tunesmith.errors import UserError
 from tunesmith.methods.lora import LoRA
 from tunesmith.models.merge import merge

@@ -4,9 +4,9 @@ import math
 
 import pytest
 import torch
-from networks import model
-from rows import laid, packed, sequences
 
+from tests.models.networks import model
+from tests.models.rows import laid, packed, sequences
 from tunesmith.errors import UserError
 from tunesmith.methods.full import Full
 from tunesmith.methods.lora import LoRA, LowRank

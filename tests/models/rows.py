@@ -3,8 +3,7 @@
 import random
 from collections.abc import Sequence
 
-from networks import V
-
+from tests.models.networks import V
 from tunesmith.models.families import Family
 from tunesmith.tokens.batch import Batch, Rows, collate
 from tunesmith.tokens.sequence import IGNORED, Tokens, causal, masked, seq2seq

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from networks import NETWORKS, V, network
 
+from tests.models.networks import NETWORKS, V, network
 from tunesmith.data.example import Example
 from tunesmith.models.model import Model
 from tunesmith.tokens import sequence

@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 import torch
-from networks import SMALL, V
 from safetensors.torch import load_file, save_file
 
+from tests.models.networks import SMALL, V
 from tunesmith.errors import UserError
 from tunesmith.methods.full import Full
 from tunesmith.methods.lora import LoRA
@@ -22,8 +22,9 @@ FAMILIES = {"llama": "causal", "t5": "seq2seq", "bert": "masked"}
 def folder_of(place, kind, dtype=torch.float32, **changed):
     """A tiny network with a tokenizer of its own, as transformers writes them."""
     import transformers
-    from networks import T5
     from tokenizers import Tokenizer, models, pre_tokenizers
+
+    from tests.models.networks import T5
 
     words = ["<pad>", "<s>", "</s>", "<unk>", "<mask>", *[f"w{n}" for n in range(V - 5)]]
     raw = Tokenizer(models.WordLevel({word: n for n, word in enumerate(words)}, unk_token="<unk>"))

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from networks import model, network
-from rows import laid, sequences
 
+from tests.models.networks import model, network
+from tests.models.rows import laid, sequences
 from tunesmith.errors import UserError
 from tunesmith.methods.lora import LoRA
 from tunesmith.methods.prompt import PromptTuning

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from networks import FEW, NETWORKS, model, network
-from rows import laid, packed, sequences
 from torch.nn import functional as F
 
+from tests.models.networks import FEW, NETWORKS, model, network
+from tests.models.rows import laid, packed, sequences
 from tunesmith.methods.full import Full
 from tunesmith.models import families, logprobs
 from tunesmith.models.families import Vocabulary, why_not_packed

@@ -3,8 +3,8 @@
 from collections import Counter
 
 import pytest
-from networks import NETWORKS, network
 
+from tests.models.networks import NETWORKS, network
 from tunesmith.models.sites import reads_source, sites
 
 # Linear maps that no layer has: what stands below a masked network's head.

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from networks import NETWORKS
-from speakers import STOPS, prompts, speaker
 
+from tests.models.networks import NETWORKS
+from tests.models.speakers import STOPS, prompts, speaker
 from tunesmith.data.example import Example, Message
 from tunesmith.evaluation.ask import speak
 from tunesmith.generation.engine import generate

@@ -4,9 +4,9 @@ import json
 
 import pytest
 import torch
-from networks import NETWORKS, model, network
-from rows import laid, sequences
 
+from tests.models.networks import NETWORKS, model, network
+from tests.models.rows import laid, sequences
 from tunesmith.errors import UserError
 from tunesmith.methods.lora import LoRA
 from tunesmith.methods.prompt import PromptTuning

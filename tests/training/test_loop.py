@@ -17,13 +17,11 @@ PLAN = Plan(examples=4, learning_rate=1e-2, warmup=0.0, schedule="constant", cli
 
 def test_steps_equal_a_plain_loop_with_torchs_own_adamw() -> None:
     made, _, _ = learner("llama", PLAN)
-    named = {n: p for n, p in made.network.named_parameters()}
+    named = dict(made.network.named_parameters())
     matrices = [p for n, p in named.items() if p.ndim == 2 and "embed" not in n]
-    optimizer = torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": 0.1}, {"params": [p for p in named.values() if all(p is not m for m in matrices)]}],
-        lr=1e-2,
-        weight_decay=0.0,
-    )
+    others = [p for p in named.values() if all(p is not m for m in matrices)]
+    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": others}]
+    optimizer = torch.optim.AdamW(groups, lr=1e-2, weight_decay=0.0)
     wanted = []
     for step in range(4):
         rows = [Count().render(Placed(stream(place)), None)[0] for place in range(4 * step, 4 * step + 4)]

@@ -40,7 +40,9 @@ class Count(Objective):
         if self.family == "seq2seq":
             return (seq2seq(ids, ids[::-1], 0),)
         if self.family == "masked":
-            return (masked([3 if i % 3 == 1 else x for i, x in enumerate(ids)], [x if i % 3 == 1 else IGNORED for i, x in enumerate(ids)]),)
+            hidden = [i % 3 == 1 for i in range(length)]
+            shown = [3 if hide else x for x, hide in zip(ids, hidden, strict=True)]
+            return (masked(shown, [x if hide else IGNORED for x, hide in zip(ids, hidden, strict=True)]),)
         return (causal(ids, [0.0, *((0.5 + i % 2) if self.weights else 1.0 for i in range(length - 1))]),)
 
     def loss(self, model: Model, batch: Batch) -> Loss:

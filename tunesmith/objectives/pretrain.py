@@ -40,7 +40,7 @@ class Pretrain(Objective):
         ids = renderer.text(plain_text(placed.example), ended=self.ended and renderer.family == "causal")
         if renderer.family == "causal":
             return (causal(ids, [0.0] + [1.0] * (len(ids) - 1)),)
-        dice = random.Random(f"{placed.seed}:{placed.place}")  # noqa: S311
+        dice = random.Random(f"{placed.seed}:{placed.place}")
         if renderer.family == "seq2seq":
             if len(ids) > 3 and dice.random() < self.prefix:
                 cut = dice.randrange(1, len(ids) // 2 + 1)
@@ -90,9 +90,7 @@ def _parts(total: int, count: int, dice: random.Random) -> list[int]:
     return [after - before for before, after in zip([0, *cuts], [*cuts, total], strict=True)]
 
 
-def hide(
-    ids: Sequence[int], mask: int, vocabulary: int, specials: frozenset[int], noise: float, dice: random.Random
-) -> Tokens:
+def hide(ids: Sequence[int], mask: int, vocabulary: int, specials: frozenset[int], noise: float, dice: random.Random) -> Tokens:
     """BERT's masking: of the chosen tokens 80 % become the mask, 10 % another token, 10 % stay; all of them are predicted."""
     places = [i for i, id_ in enumerate(ids) if id_ not in specials]
     chosen = set(dice.sample(places, max(1, round(len(places) * noise)))) if places else set()

@@ -87,9 +87,7 @@ def train(
             norm = float(nn.utils.clip_grad_norm_(parameters, plan.clip or math.inf))
             if not math.isfinite(result.loss) or not math.isfinite(norm):
                 raise diverged(state.step + 1, result.loss, norm, placed, plan)
-            rate = learning_rate(
-                plan.learning_rate, plan.schedule, plan.warmup_steps(steps), steps, state.step, plan.floor
-            )
+            rate = learning_rate(plan.learning_rate, plan.schedule, plan.warmup_steps(steps), steps, state.step, plan.floor)
             for group in state.optimizer.param_groups:
                 group["lr"] = rate
             state.optimizer.step()

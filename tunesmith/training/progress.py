@@ -62,7 +62,8 @@ class Reporter:
         self.pace = keep * self.pace + (1 - keep) * seconds
         self.rate = keep * self.rate + (1 - keep) * shown.tokens / seconds
         left = duration(self.pace * (steps - shown.step))
-        text = f"step {shown.step}/{steps}  loss {shown.loss:.3f}  {self.rate:,.0f} tokens/s  {left} left  {gigabytes(memory_bytes)}"
+        learnt = f"step {shown.step}/{steps}  loss {shown.loss:.3f}"
+        text = f"{learnt}  {self.rate:,.0f} tokens/s  {left} left  {gigabytes(memory_bytes)}"
         self._show("learning", shown.step, steps, text)
 
     def count(self, what: str, done: int, total: int) -> None:

@@ -1,9 +1,9 @@
 """Everything that a run needs to go on exactly where it stopped, as plain files.
 
-    state/step-000400/
-        state.json            step, place in the stream, random states, settings of the optimizer
-        trained.safetensors   trained parameters by name
-        moments.safetensors   AdamW's two moments by parameter name
+state/step-000400/
+    state.json            step, place in the stream, random states, settings of the optimizer
+    trained.safetensors   trained parameters by name
+    moments.safetensors   AdamW's two moments by parameter name
 """
 
 import json
@@ -45,9 +45,7 @@ class State:
         matrices = [p for name, p in trained.items() if decays(name, p)]
         others = [p for name, p in trained.items() if not decays(name, p)]
         groups = [
-            {"params": group, "weight_decay": decay}
-            for group, decay in ((matrices, plan.weight_decay), (others, 0.0))
-            if group
+            {"params": group, "weight_decay": decay} for group, decay in ((matrices, plan.weight_decay), (others, 0.0)) if group
         ]
         fused = all(p.device.type in ("cpu", "cuda") for p in trained.values())
         optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(plan.beta1, plan.beta2), eps=plan.epsilon, fused=fused)

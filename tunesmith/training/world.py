@@ -34,7 +34,8 @@ class World:
             return
         gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
         flat = self._sum(torch.cat([g.flatten() for g in gradients]))
-        for parameter, part in zip(parameters, flat.split([g.numel() for g in gradients]), strict=True):
+        parts = torch.split(flat, [g.numel() for g in gradients])
+        for parameter, part in zip(parameters, parts, strict=True):
             parameter.grad = part.view_as(parameter)
 
     def _sum(self, tensor: Tensor) -> Tensor:
