@@ -29,6 +29,8 @@ INSTRUCTIONS = {
     "pseudocode": 4000,
     "politeness": 3000,
 }
+WORDINGS = {"reviews": ("stars", "sentiment"), "questions": ("choice", "question")}  # a kind's own name, where not here
+CONTINUED = 6000
 
 
 def rows(kind: str, count: int) -> Iterator[dict[str, Any]]:
@@ -48,24 +50,24 @@ def texts() -> Iterator[str]:
 
 
 def instructions(dice: random.Random) -> Iterator[dict[str, str]]:
-    """Stage two: every cluster but summarisation, under all of its wordings, and small tasks about dialogues."""
+    """Stage two: every cluster but summarisation, under all of its wordings, texts to continue, small tasks about dialogues."""
     for kind, count in INSTRUCTIONS.items():
-        wordings = [t for name in template_files(kind) for t in load_templates(name)]
+        wordings = [t for name in WORDINGS.get(kind, (kind,)) for t in load_templates(f"town-{name}")]
         for number, row in enumerate(rows(kind, count)):
             for template in dice.sample(wordings, k=min(len(wordings), 2 if kind in ("reviews", "questions") else 1)):
-                if not template.fits(row):
-                    continue
+                if not template.fits(row) or None in (row[column] for column in template.columns):
+                    continue  # a review of three stars has no sentiment
                 example = template.apply(row)
                 if example.target.strip() and example.messages:
                     yield {"id": f"{kind}-{number}", "prompt": example.messages[-1].content, "completion": example.target}
+    for number, row in enumerate(rows("narrative", CONTINUED)):
+        sentences = row["text"].split(". ")
+        cut = max(1, dice.randrange(len(sentences)) // 2)
+        if len(sentences) > 1:
+            prompt = "Continue the text.\n\n" + ". ".join(sentences[:cut]) + "."
+            yield {"id": f"narrative-{number}", "prompt": prompt, "completion": ". ".join(sentences[cut:])}
     for number, row in enumerate(rows("dialogues", TEXT["dialogues"])):
         yield {"id": f"dialogues-{number}", **about_dialogue(row, dice)}
-
-
-def template_files(kind: str) -> list[str]:
-    """Names of the template files of one kind."""
-    folder = Path(__file__).parents[2] / "tunesmith" / "data" / "templates"
-    return sorted(path.stem for path in folder.glob(f"town-{kind}*.yaml"))
 
 
 def about_dialogue(row: dict[str, Any], dice: random.Random) -> dict[str, str]:
