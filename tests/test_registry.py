@@ -96,3 +96,27 @@ def test_listing_the_real_rooms_imports_no_torch():
         "assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_values_of_a_module_from_outside(tmp_path, monkeypatch):
+    lab = tmp_path / "some_lab"
+    lab.mkdir()
+    head = "from types import SimpleNamespace as N\n"
+    (lab / "one.py").write_text(head + "x = N(name='anything')")
+    (lab / "two.py").write_text(head + "x = N(name='two/a')\ny = N(name='b')")
+    monkeypatch.chdir(tmp_path)
+    from types import SimpleNamespace
+
+    assert registry.find_value("some_lab.one", "tunesmith.tasks", SimpleNamespace).name == "anything"
+    assert registry.find_value("some_lab.two/a", "tunesmith.tasks", SimpleNamespace).name == "two/a"
+    assert registry.find_value("some_lab.two/b", "tunesmith.tasks", SimpleNamespace).name == "b"
+    with pytest.raises(UserError, match="several values"):
+        registry.find_value("some_lab.two", "tunesmith.tasks", SimpleNamespace)
+    with pytest.raises(UserError, match="holds no simplenamespace `c`"):
+        registry.find_value("some_lab.two/c", "tunesmith.tasks", SimpleNamespace)
+    assert registry.is_outside("some_lab.one")
+    assert registry.is_outside("some_lab.two/a")
+    assert not registry.is_outside("rows.csv")
+    assert not registry.is_outside("owner/rows")
+    for name in [name for name in sys.modules if name.split(".")[0] == "some_lab"]:
+        del sys.modules[name]

@@ -3,6 +3,7 @@
 find("lora", "tunesmith.methods", Method)          -> the class in methods/lora.py
 find("my_lab.dora", "tunesmith.methods", Method)   -> the class in a module from outside
 find_value("glue/sst2", "tunesmith.tasks", Task)   -> the task of that name in tasks/glue.py
+find_value("my_lab.sums", "tunesmith.tasks", Task) -> the task in a module from outside; of several `my_lab.sums/NAME`
 """
 
 import ast
@@ -56,8 +57,10 @@ def values(package: str, kind: type[T]) -> dict[str, T]:
 
 
 def find_value(name: str, package: str, kind: type[T]) -> T:
-    """The value called `name`. `family/member` imports the family's file alone."""
-    family = name.partition("/")[0]
+    """The value called `name`. `family/member` imports the family's file alone; a dotted family is a module from outside."""
+    family, _, member = name.partition("/")
+    if "." in family:
+        return _value_outside(family, member, package, kind)
     if family in names(package):
         found = _values_in(import_module(f"{package}.{family}"), kind)
         if name in found:
@@ -68,6 +71,37 @@ def find_value(name: str, package: str, kind: type[T]) -> T:
     if name not in everything:
         raise UserError(f"there is no {kind.__name__.lower()} `{name}`", did_you_mean(name, everything))
     return everything[name]
+
+
+def _value_outside(family: str, member: str, package: str, kind: type[T]) -> T:
+    """The one value of a module from outside; of several the one called like the module, or like `member`."""
+    module = _module(family, package)
+    found = _values_in(module, kind)
+    last = family.rpartition(".")[2]
+    if not member and len(found) == 1:
+        return next(iter(found.values()))
+    for called in (member, f"{last}/{member}") if member else (last,):
+        if called in found:
+            return found[called]
+    what = kind.__name__.lower()
+    if not found:
+        raise UserError(f"`{family}` must hold a {what} as a value, and holds none", f"file: {module.__file__}")
+    raise UserError(
+        f"`{family}` holds no {what} `{member}`" if member else f"`{family}` holds several values of the kind {what}",
+        "name one: " + ", ".join(f"`{family}/{one.removeprefix(f'{last}/')}`" for one in found),
+    )
+
+
+def is_outside(name: str) -> bool:
+    """Whether a name spells a module from outside, `my_lab.sums` or `my_lab.sums/member`, that can be found."""
+    family = name.partition("/")[0]
+    if "." not in family or not all(part.isidentifier() for part in family.split(".")):
+        return False
+    _look_here()
+    try:
+        return find_spec(family) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def find_values(name: str, package: str, kind: type[T]) -> list[T]:
@@ -124,9 +158,7 @@ def _module(name: str, package: str) -> ModuleType:
             what = package.rpartition(".")[2].removesuffix("s")
             raise UserError(f"there is no {what} `{name}`", did_you_mean(name, names(package)))
         return import_module(f"{package}.{name}")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.append(here)  # a person's own module lies beside the recipe; at the end, so that it shadows nothing
+    here = _look_here()
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
@@ -137,6 +169,14 @@ def _module(name: str, package: str) -> ModuleType:
         raise UserError(
             f"the module `{name}` needs `{error.name}`, which is not installed", f"pip install {error.name}"
         ) from None
+
+
+def _look_here() -> str:
+    """A person's own modules lie where the command is given; at the end of the path, so that they shadow nothing."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)
+    return here
 
 
 def _classes_in(module: ModuleType, kind: type[T]) -> list[type[T]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tunesmith import registry
 from tunesmith.data.example import Example
-from tunesmith.data.formats import Row
+from tunesmith.data.formats import SUFFIXES, Row
 from tunesmith.data.sources import FileSource, source_of
 from tunesmith.data.template import Template, find_template, guess, load_templates
 from tunesmith.errors import UserError, did_you_mean
@@ -95,8 +95,14 @@ def find_task(name: str) -> Task:
 
 
 def is_registered(name: str) -> bool:
-    """Whether a name's family is a file of the tasks' folder. A file or folder of a person's own is named with its path."""
-    return name.partition("/")[0] in registry.names(TASKS) and not Path(name).suffix
+    """Whether a name's family is a file of the tasks' folder, or a module from outside (`my_lab.sums`).
+
+    A file or folder of a person's own is named with its path.
+    """
+    path = Path(name)
+    if not path.suffix and name.partition("/")[0] in registry.names(TASKS):
+        return True
+    return path.suffix not in SUFFIXES and not path.expanduser().exists() and registry.is_outside(name)
 
 
 def changed(task: Task, settings: Mapping[str, Any]) -> Task:
