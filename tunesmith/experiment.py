@@ -5,11 +5,14 @@ import platform
 import random
 import shutil
 import subprocess
-import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
+from statistics import median
 from typing import Annotated, Any, Literal
 
 import torch
@@ -21,9 +24,10 @@ from tunesmith.data.example import Example
 from tunesmith.data.mixture import ByLength, Mixture
 from tunesmith.errors import UserError
 from tunesmith.evaluation.ask import Ask
-from tunesmith.evaluation.judge import judge
+from tunesmith.evaluation.judge import Judged, judge
 from tunesmith.methods.lora import LoRA
 from tunesmith.methods.method import Method
+from tunesmith.models.adapter import Adapter
 from tunesmith.models.load import ModelSettings, load
 from tunesmith.models.memory import Memory
 from tunesmith.models.model import Model
@@ -34,11 +38,22 @@ from tunesmith.run import Run
 from tunesmith.tasks.own import task_from
 from tunesmith.tasks.task import Task
 from tunesmith.tokens.lengths import fit
+from tunesmith.tokens.sequence import Tokens
 from tunesmith.training.learning import Learning
 from tunesmith.training.plan import Plan
 from tunesmith.training.progress import Reporter
 
 Named = str | Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Most examples of each split; null: all of them."""
+
+    train: Annotated[int, Field(gt=0)] | None = None
+    validation: Annotated[int, Field(gt=0)] | None = 200
+    test: Annotated[int, Field(gt=0)] | None = None
+    forgetting: Annotated[int, Field(gt=0)] | None = 60
 
 
 @dataclass(frozen=True)
@@ -61,147 +76,223 @@ class Recipe:
     forgetting: str | Sequence[Named] = "auto"
     ask: Ask = Ask()
     plan: Plan = Plan()
-    limit: "Limit" = field(default_factory=lambda: Limit())
+    limit: Limit = Limit()
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class Limit:
-    """Most examples of each split; null: all of them."""
-
-    train: Annotated[int, Field(gt=0)] | None = None
-    validation: Annotated[int, Field(gt=0)] | None = 200
-    test: Annotated[int, Field(gt=0)] | None = None
-    forgetting: Annotated[int, Field(gt=0)] | None = 60
 
 
 def run(recipe: Recipe, folder: Path, quiet: bool = False) -> Run:
     """Learn, save, answer, measure: everything into `folder`. A folder with a half-done run of the same recipe goes on."""
     record = Run(folder)
-    check(recipe)
+    work = prepared(recipe)
     begin(record, recipe)
-    if record.world().get("ended"):
-        return record
     with Reporter(recipe.name, quiet) as reporter:
+        if record.world().get("ended"):
+            reporter.say(f"finished before, nothing is repeated: {folder}")
+            return record
         torch.manual_seed(recipe.seed)
         random.seed(recipe.seed)
         model = load(recipe.model, recipe.objective.outputs)
         memory = Memory(model.device)
         record.keep_world(**facts(recipe, model))
-        if recipe.method != "none":
-            recipe = learn(record, recipe, model, reporter, memory)
-        answer(record, recipe, model, reporter, memory)
+        if isinstance(recipe.method, Method):
+            learn(record, recipe, recipe.method, work, model, reporter, memory)
+        answer(record, recipe, work, model, reporter, memory)
     shutil.rmtree(folder / "state", ignore_errors=True)  # what was learnt stands in adapter/ or model/
     record.keep_world(ended=True)
     return record
 
 
-def learn(record: Run, recipe: Recipe, model: Model, reporter: Reporter, memory: Memory) -> Recipe:
-    """Attach the method, train, keep what was learnt; returns the recipe with presets resolved."""
-    assert isinstance(recipe.method, Method)
+def learn(record: Run, recipe: Recipe, method: Method, work: "Work", model: Model, reporter: Reporter, memory: Memory) -> None:
+    """Attach the method, train, and keep what was learnt."""
+    refuse_adapter(recipe, model)
     learning = Learning(record, recipe.plan, recipe.seed, reporter, memory)
-    recipe = dataclasses.replace(recipe, plan=learning.with_presets(recipe.method, model))
-    record.keep_recipe(settings.dump(recipe))
-    adapter = model.attach(recipe.name, recipe.method)
-    sources = [learnable(name, setting, "train", recipe, model) for name, setting in recipe.tasks.items()]
-    validation = [
-        example for name, setting in recipe.tasks.items() for example in learnable(name, setting, "validation", recipe, model)
-    ]
-    mixture = Mixture(sources, [weight_of(setting) for setting in recipe.tasks.values()], recipe.seed)
-    stream = ByLength(mixture, recipe.plan.examples) if recipe.plan.order == "by_length" else mixture
+    plan = learning.with_presets(method, model)
+    keep_resolved(record, dataclasses.replace(recipe, plan=plan))
+    adapter = model.attach(recipe.name, method)
+    sources = [learnable(task, "train", recipe, model) for task in work.learnt]
+    validation = [example for task in work.learnt for example in learnable(task, "validation", recipe, model)]
+    mixture = Mixture(sources, [weight_of(name, setting) for name, setting in recipe.tasks.items()], recipe.seed)
+    stream = ByLength(mixture, plan.examples) if plan.order == "by_length" else mixture
     learning.learn(model, adapter, recipe.objective, stream, validation)
     saved = save_adapter(record.folder, adapter, model)
     record.keep_world(
         disk_bytes=sum(path.stat().st_size for path in saved.rglob("*") if path.is_file()),
         trained_parameters=adapter.count(),
-        total_parameters=sum(p.numel() for p in model.network.parameters()),
+        total_parameters=sum(p.numel() for p in model.network.parameters()) + added(adapter),
     )
-    return recipe
 
 
-def answer(record: Run, recipe: Recipe, model: Model, reporter: Reporter, memory: Memory) -> None:
+def answer(record: Run, recipe: Recipe, work: "Work", model: Model, reporter: Reporter, memory: Memory) -> None:
     """Ask the model everything it is judged by, and keep answers, scores and what they took."""
     memory.start()
-    main = judges(recipe)
-    for number, task in enumerate([*main, *forgetting(recipe, main)]):
-        if task.name in record.answered() and task.name in record.scores():
+    tasks = [*work.judged, *work.forgetting]
+    record.keep_world(main_task=tasks[0].name, clusters={task.name: task.cluster for task in tasks})
+    for number, task in enumerate(tasks):
+        if task.name in record.scores():  # answered before an interruption
             continue
-        limit = recipe.limit.test if number < len(main) else recipe.limit.forgetting
-        ask = recipe.ask if number < len(main) else dataclasses.replace(recipe.ask, shots=0)
-        began = time.perf_counter()
-        judged = judge(
-            model, task, "test", ask, limit=limit, on_progress=lambda d, t, n=task.name: reporter.count(f"answering {n}", d, t)
-        )
-        record.keep(task.name, judged.answers)
-        record.keep_scores(task.name, judged.scores)
-        record.keep_world(notes=[*record.world().get("notes", []), *judged.notes])
+        judging = number < len(work.judged)
+        limit = recipe.limit.test if judging else recipe.limit.forgetting
+        ask = recipe.ask if judging else dataclasses.replace(recipe.ask, shots=0)
+        told = partial(reporter.count, f"answering {task.name}")
+        judged = judge(model, task, "test", ask, limit=limit, on_progress=told)
+        keep(record, task, judged, main=number == 0)
         for note in judged.notes:
             reporter.say(note)
-        if number == 0:
-            seconds = time.perf_counter() - began
-            record.keep_world(
-                main_task=task.name,
-                answering_seconds=seconds,
-                answers=len(judged.answers),
-                seconds_per_answer=seconds / max(1, len(judged.answers)),
-                context_tokens=judged.context_tokens,
-            )
-            headline = next(iter(judged.scores.items()))
-            reporter.say(f"{task.name}: {headline[0]} {headline[1].value:.4f}")
-    record.keep_world(peak_memory_answering_bytes=memory.peak())
+        metric, score = next(iter(judged.scores.items()))
+        reporter.say(f"{task.name}: {metric} {score.value:.4f}")
     world = record.world()
-    peaks = [world.get(f"peak_memory_{part}_bytes", 0) for part in ("training", "answering")]
-    record.keep_world(peak_memory_bytes=max(peaks))
+    answering = max(memory.peak(), world.get("peak_memory_answering_bytes", 0))
+    peak = max(answering, world.get("peak_memory_training_bytes", 0))
+    record.keep_world(peak_memory_answering_bytes=answering, peak_memory_bytes=peak)
 
 
-def check(recipe: Recipe) -> None:
-    """Refuse what no single setting can tell."""
+def keep(record: Run, task: Task, judged: Judged, main: bool) -> None:
+    """What came of a task. The scores are written last: a task that has them is done."""
+    record.keep(task.name, judged.answers)
+    notes = dict.fromkeys([*record.world().get("notes", []), *judged.notes])
+    record.keep_world(notes=list(notes))
+    if main:
+        record.keep_world(
+            answering_seconds=judged.seconds,
+            answers=len(judged.answers),
+            seconds_per_answer=median(answer.seconds for answer in judged.answers),
+            context_tokens=judged.context_tokens,
+        )
+    record.keep_scores(task.name, judged.scores)
+
+
+@dataclass(frozen=True)
+class Work:
+    """The tasks of a recipe.
+
+    learnt:     what is learnt from.
+    judged:     what the result is judged by; the first is the main one.
+    forgetting: what tells what was forgotten.
+    """
+
+    learnt: tuple[Task, ...]
+    judged: tuple[Task, ...]
+    forgetting: tuple[Task, ...]
+
+
+def prepared(recipe: Recipe) -> Work:
+    """The tasks, found and tried: what is wrong is told before anything is written.
+
+    Raises:
+        UserError: for what no single setting can tell, a task that is not there, and a wording that does not fit its rows.
+    """
+    if not recipe.name:
+        raise UserError("`name` is empty", "give the run a name")
     if not recipe.tasks and not recipe.judged_by:
         raise UserError("the recipe has neither `tasks` nor `judged_by`", "name a task or a file under `tasks`")
     if recipe.method != "none" and not recipe.tasks:
         raise UserError("`tasks` is empty: there is nothing to learn from", "name a task or a file, or set `method: none`")
+    recipe.plan.total_steps(1)
+    for name, setting in recipe.tasks.items():
+        weight_of(name, setting)
+    learnt = tuple(task_from(own(name, setting)) for name, setting in recipe.tasks.items())
+    judged = tuple(task_from(setting) for setting in recipe.judged_by) or learnt
+    work = Work(learnt, judged, forgetting(recipe, learnt, judged))
+    for task in work.learnt if recipe.method != "none" else ():
+        try_out(task, "train")
+    asked = [task.name for task in (*work.judged, *work.forgetting)]
+    for name in asked:
+        if asked.count(name) > 1:
+            raise UserError(
+                f"two tasks that judge are called `{name}`", "give one of them a `name` of its own, or leave it out"
+            )
+    for task in (*work.judged, *work.forgetting):
+        try_out(task, "test")
+    return work
+
+
+def try_out(task: Task, split: str) -> None:
+    """Put the first rows of a split into every wording."""
+    if split not in task.source.splits():
+        raise UserError(f"task `{task.name}` has no split `{split}`", f"it has: {', '.join(task.source.splits()) or 'none'}")
+    if not list(islice(task.examples(split, None), len(task.templates))):
+        raise UserError(f"task `{task.name}` has no example in its split `{split}`", "look at its rows and its `template`")
+
+
+# Settings of memory and speed alone: a run may go on with others.
+FREE = ("plan.room", "plan.recompute", "plan.save_every", "ask.rows")
 
 
 def begin(record: Run, recipe: Recipe) -> None:
     """Write the recipe; refuse a folder that holds a run of another one."""
-    tree = settings.dump(recipe)
-    if record.exists():
-        before = record.recipe()
-        differing = [key for key in tree if comparable(before.get(key), key) != comparable(tree[key], key)]
-        if differing:
-            raise UserError(
-                f"`{record.folder}` holds a run of another recipe: `{differing[0]}` differs",
-                "choose another folder with `--into`, or remove this one",
-            )
+    refuse_other(record, recipe)
+    if not started(record):
+        record.keep_recipe(settings.dump(recipe))
+
+
+def started(record: Run) -> bool:
+    """Whether anything was learnt or answered in a run's folder."""
+    return any((record.folder / name).exists() for name in ("state", "steps.jsonl", "answers"))
+
+
+def refuse_other(record: Run, recipe: Recipe) -> None:
+    """Refuse to go on with, or to keep, a run of another recipe."""
+    if not started(record):
         return
-    record.keep_recipe(tree)
+    before, now = resolved(record.recipe()), flat(settings.dump(recipe))
+    for name in dict.fromkeys((*now, *before)):
+        old, new = before.get(name), now.get(name)
+        preset = name == "plan.learning_rate" and None in (old, new)  # filled in when the network is known
+        if old != new and not preset and not any(name == free or name.startswith(f"{free}.") for free in FREE):
+            raise UserError(
+                f"`{record.folder}` holds a run of another recipe: `{name}` was `{told(old)}` and is now `{told(new)}`",
+                "choose another folder with `--into`, take the change back, or remove the folder",
+            )
 
 
-def comparable(value: Any, key: str) -> Any:
-    """Settings that presets fill in later don't count as a difference."""
-    if key == "plan" and isinstance(value, Mapping):
-        return {k: v for k, v in value.items() if k not in ("learning_rate", "validate_every", "save_every")}
-    return value
+def keep_resolved(record: Run, recipe: Recipe) -> None:
+    """Write the recipe again, with its presets."""
+    refuse_other(record, recipe)
+    record.keep_recipe(settings.dump(recipe))
 
 
-def judges(recipe: Recipe) -> list[Task]:
-    """The tasks that the result is judged by; the first is the main one."""
-    named: Sequence[Named] = recipe.judged_by or [own(name, setting) for name, setting in recipe.tasks.items()]
-    return [task_from(setting) for setting in named]
+def resolved(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """A kept recipe with the defaults of settings that it does not know yet."""
+    with suppress(UserError):
+        tree = settings.dump(settings.build(Recipe, tree))
+    return flat(tree)
 
 
-def forgetting(recipe: Recipe, main: Sequence[Task]) -> list[Task]:
+def flat(tree: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Dotted name -> value."""
+    found: dict[str, Any] = {}
+    for name, value in tree.items():
+        found |= flat(value, f"{before}{name}.") if isinstance(value, Mapping) and value else {f"{before}{name}": value}
+    return found
+
+
+def told(value: object) -> str:
+    return "null" if value is None else str(value)
+
+
+def refuse_adapter(recipe: Recipe, model: Model) -> None:
+    """A second adapter beside the first would be trained with it, and be saved without it."""
+    if model.active:
+        raise UserError(
+            f"`model.path` is `{recipe.model.path}`, a run with an adapter on `{model.source}`: training it further would "
+            "leave that adapter out of what is saved",
+            f"start from the base, `model.path={model.source}`, or write the adapter into its weights first "
+            "(`tunesmith.models.merge`)",
+        )
+
+
+def forgetting(recipe: Recipe, learnt: Sequence[Task], judged: Sequence[Task]) -> tuple[Task, ...]:
     """The tasks of other clusters that tell what was forgotten."""
-    if recipe.forgetting == "auto":
-        from tunesmith.tasks.town import FORGETTING
+    if recipe.forgetting == "none":
+        return ()
+    if recipe.forgetting != "auto":
+        named = [recipe.forgetting] if isinstance(recipe.forgetting, str) else recipe.forgetting
+        return tuple(task_from(setting) for setting in named)
+    from tunesmith.tasks.town import FORGETTING
 
-        clusters = {task.cluster for task in main}
-        learnt = {task_from(own(name, setting)).name for name, setting in recipe.tasks.items()}
-        found = [task_from(name) for name in FORGETTING]
-        return [task for task in found if task.cluster not in clusters and task.name not in learnt]
-    if isinstance(recipe.forgetting, str):
-        return [] if recipe.forgetting == "none" else [task_from(recipe.forgetting)]
-    return [task_from(setting) for setting in recipe.forgetting]
+    clusters, names = {task.cluster for task in judged}, {task.name for task in learnt}
+    found = [task_from(name) for name in FORGETTING]
+    return tuple(task for task in found if task.cluster not in clusters and task.name not in names)
 
 
 def own(name: str, setting: Any) -> Named:
@@ -212,27 +303,33 @@ def own(name: str, setting: Any) -> Named:
     return name
 
 
-def weight_of(setting: Any) -> float:
-    return float(setting.get("weight", 1.0) if isinstance(setting, Mapping) else setting)
+def weight_of(name: str, setting: Any) -> float:
+    """How often an epoch shows a task's examples."""
+    weight = setting.get("weight", 1.0) if isinstance(setting, Mapping) else setting
+    if isinstance(weight, bool) or not isinstance(weight, (int, float)):
+        raise UserError(
+            f"`tasks.{name}`: found `{told(weight)}`, expected a number", f"write `{name}: 1.0`, or a mapping with `weight`"
+        )
+    return float(weight)
 
 
-def learnable(
-    name: str, setting: Any, split: str, recipe: Recipe, model: Model
-) -> list[Example]:
-    """The examples of a split that fit the network's window, under the plan's policy."""
-    task = task_from(own(name, setting))
+def learnable(task: Task, split: str, recipe: Recipe, model: Model) -> list[Example]:
+    """The examples of a split that fit the network's window, under the plan's policy; none where there is no such split."""
     if split not in task.source.splits():
-        if split == "train":
-            raise UserError(f"task `{task.name}` has no training split", f"it has: {', '.join(task.source.splits())}")
         return []
-    limit = getattr(recipe.limit, split)
-    examples = list(task.examples(split, None if split == "train" else 0))[:limit]
+    examples = list(islice(task.examples(split, None if split == "train" else 0), getattr(recipe.limit, split)))
     window = min(filter(None, (recipe.plan.window, model.window)), default=None)
 
-    def render(example: Example) -> Any:
+    def render(example: Example) -> Sequence[Tokens]:
         return recipe.objective.render(Placed(example), model.renderer)
 
     return fit(examples, render, window, recipe.plan.too_long, model.virtual_tokens, f"task `{task.name}`")
+
+
+def added(adapter: Adapter) -> int:
+    """Numbers that stand beside the network's own."""
+    own = {id(p) for p in adapter.freed.values()}
+    return sum(p.numel() for p in {id(p): p for p in adapter.trained().values() if id(p) not in own}.values())
 
 
 def facts(recipe: Recipe, model: Model) -> dict[str, Any]:
@@ -261,8 +358,13 @@ def facts(recipe: Recipe, model: Model) -> dict[str, Any]:
 
 
 def commit() -> str:
-    """The commit of a source checkout, or an empty string."""
-    done = subprocess.run(
-        ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip()
+    """The commit of a source checkout, or an empty text."""
+    root = Path(__file__).parent.parent
+    if not (root / ".git").exists():  # installed, maybe inside somebody's own checkout
+        return ""
+    with suppress(OSError):
+        done = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+        )
+        return done.stdout.strip()
+    return ""

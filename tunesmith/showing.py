@@ -5,8 +5,8 @@ Only the tokenizer and the config of the model are read, never its weights.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -15,15 +15,16 @@ from rich.text import Text
 
 from tunesmith import settings
 from tunesmith.errors import UserError
-from tunesmith.experiment import own
+from tunesmith.experiment import Recipe, own, try_out
 from tunesmith.methods.method import Method
-from tunesmith.models.load import ModelSettings, load_renderer
-from tunesmith.objectives.objective import Objective, Placed
+from tunesmith.models.load import load_renderer
+from tunesmith.objectives.objective import Placed
 from tunesmith.settings import Tree
+from tunesmith.sweep import recipes
 from tunesmith.tasks.own import task_from
+from tunesmith.tasks.task import Task
 from tunesmith.tokens.lengths import Lengths, lengths
-from tunesmith.tokens.renderer import marked
-from tunesmith.training.plan import Plan
+from tunesmith.tokens.renderer import Renderer, marked
 from tunesmith.verbs import default_recipe
 
 
@@ -60,35 +61,43 @@ def show(
         tree["model"] = {**tree.get("model", {}), "path": model}
     if data is not None:
         tree["tasks"] = {data: {"template": template} if template else 1.0}
-    tree = settings.override(tree, overrides)
-    if not tree.get("tasks"):
+        tree["judged_by"] = []
+    elif template is not None:
+        raise UserError("`--template` is given without `--data`", "name the data that it is for")
+    chosen, virtual = recipe_shown(settings.override(tree, overrides))
+    if not chosen.tasks:
         raise UserError("there are no `tasks` to show", "name a recipe, or `--data`")
-    chosen = settings.build(ModelSettings, tree.get("model", {}), "model.")
-    plan = settings.build(Plan, tree.get("plan", {}), "plan.")
-    objective = settings.plugin(tree.get("objective", "sft"), "tunesmith.objectives", Objective, "objective.")
-    virtual = virtual_tokens(tree)
-    renderer, window = load_renderer(chosen)
-    limit = min(filter(None, (plan.window, window)), default=None)
-    shown = []
-    for name, setting in tree["tasks"].items():
-        task = task_from(own(name, setting))
-        found = list(task.examples("train", None))
-        rendered = [objective.render(Placed(example, place), renderer) for place, example in enumerate(found)]
-        first = [
-            ShownExample(example.id, tuple(renderer.pieces(tokens.source)), tuple(marked(tokens, renderer)))
-            for example, sequences in zip(found[:examples], rendered[:examples], strict=True)
-            for tokens in sequences
-        ]
-        flat = [tokens for sequences in rendered for tokens in sequences]
-        shown.append(ShownTask(task.name, tuple(first), lengths(flat, limit, virtual)))
-    return shown
+    renderer, window = load_renderer(chosen.model)
+    limit = min(filter(None, (chosen.plan.window, window)), default=None)
+    return [
+        shown_task(task_from(own(name, setting)), chosen, renderer, limit, virtual, examples)
+        for name, setting in chosen.tasks.items()
+    ]
 
 
-def virtual_tokens(tree: Tree) -> int:
-    """The most virtual tokens that any method of the recipe puts before a sequence."""
-    methods: list[Any] = [tree.get("method"), *(own.get("method") for own in tree.get("systems", {}).values())]
-    named = [method for method in methods if method not in (None, "none")]
-    return max((settings.plugin(method, "tunesmith.methods", Method, "method.").virtual_tokens for method in named), default=0)
+def shown_task(task: Task, recipe: Recipe, renderer: Renderer, window: int | None, virtual: int, examples: int) -> ShownTask:
+    """Some training examples of a task, and the lengths of all of them."""
+    try_out(task, "train")
+    found = list(islice(task.examples("train", None), recipe.limit.train))
+    rendered = [recipe.objective.render(Placed(example, place), renderer) for place, example in enumerate(found)]
+    first = tuple(
+        ShownExample(example.id, tuple(renderer.pieces(tokens.source)), tuple(marked(tokens, renderer)))
+        for example, sequences in zip(found[:examples], rendered[:examples], strict=True)
+        for tokens in sequences
+    )
+    flat = [tokens for sequences in rendered for tokens in sequences]
+    return ShownTask(task.name, first, lengths(flat, window, virtual))
+
+
+def recipe_shown(tree: Tree) -> tuple[Recipe, int]:
+    """The recipe to show, and the most virtual tokens of any system; of a comparison its first system that learns."""
+    if not tree.get("systems"):
+        every = [settings.build(Recipe, {key: value for key, value in tree.items() if key != "systems"})]
+    else:
+        every = list(recipes(tree).values())
+    learning = [recipe for recipe in every if recipe.method != "none"] or every
+    virtual = max((recipe.method.virtual_tokens for recipe in every if isinstance(recipe.method, Method)), default=0)
+    return learning[0], virtual
 
 
 def rendered(shown: Sequence[ShownTask]) -> RenderableType:
@@ -96,7 +105,7 @@ def rendered(shown: Sequence[ShownTask]) -> RenderableType:
     parts: list[RenderableType] = []
     for task in shown:
         parts += [Panel(_text(example), title=example.id, title_align="left") for example in task.examples]
-        parts.append(_table(task))
+        parts += [_table(task), Text("\n".join(task.lengths.verdict()) + "\n")]
     return Group(*parts)
 
 

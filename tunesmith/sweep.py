@@ -4,6 +4,7 @@ A process of its own, so that its peak memory is its own.
 """
 
 import copy
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -11,12 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from tunesmith import settings
 from tunesmith.comparison.table import Comparison, compare
 from tunesmith.errors import UserError, did_you_mean
-from tunesmith.experiment import Recipe
-from tunesmith.run import Run
+from tunesmith.experiment import Recipe, prepared, refuse_other
+from tunesmith.run import Run, write_text
 from tunesmith.settings import Tree
+
+INTERRUPTED = 130  # exit status after Ctrl-C
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ def recipes(tree: Tree) -> dict[str, Recipe]:
     """One recipe a system; every mistake is found before anything runs."""
     common = settings.build(ComparisonRecipe, tree)
     if not common.systems:
-        raise UserError("the recipe names no `systems`", "see `tunesmith list systems`, or use `tunesmith train` for a single run")
+        raise UserError("the recipe names no `systems`", "name some under `systems`, or use `tunesmith train` for a single run")
     if common.baseline is not None and common.baseline not in common.systems:
         raise UserError(f"`baseline` names no system: `{common.baseline}`", did_you_mean(common.baseline, common.systems))
     shared = {key: value for key, value in tree.items() if key not in ("systems", "baseline")}
@@ -47,60 +52,81 @@ def recipes(tree: Tree) -> dict[str, Recipe]:
 
 def overlay(under: Any, over: Any) -> Any:
     """Settings laid over settings; a plug-in of another kind replaces the one below it whole."""
+    if isinstance(under, str) and isinstance(over, Mapping) and "kind" not in over:
+        under = {"kind": under}  # `method: lora` is short for `method: {kind: lora}`
     if not isinstance(under, Mapping) or not isinstance(over, Mapping):
         return copy.deepcopy(over)
     if "kind" in over and over["kind"] != under.get("kind"):
         return copy.deepcopy(dict(over))
-    return {key: overlay(under.get(key), over[key]) if key in over else under[key] for key in (*under, *(k for k in over if k not in under))}
+    return {key: overlay(under.get(key), over[key]) if key in over else under[key] for key in {**under, **over}}
 
 
 def run_all(tree: Tree, into: Path, say: Callable[[str], None]) -> list[Run]:
-    """Every system's run under `into/runs/`; finished ones are kept, half-done ones go on."""
-    runs = []
+    """Every system's run under `into/runs/`; finished ones are kept, half-done ones go on. All are checked before one runs."""
     chosen = recipes(tree)
+    runs = {name: Run(into / "runs" / name) for name in chosen}
+    for name, recipe in chosen.items():
+        refuse_other(runs[name], recipe)
+        if not runs[name].world().get("ended"):
+            prepared(recipe)
     for number, (name, recipe) in enumerate(chosen.items(), start=1):
-        run = Run(into / "runs" / name)
-        if run.world().get("ended"):
-            say(f"[{number}/{len(chosen)}] {name}: kept from before")
-        else:
-            say(f"[{number}/{len(chosen)}] {name}")
-            run_apart(recipe, run.folder)
-        runs.append(run)
-    return runs
+        kept = runs[name].world().get("ended")
+        say(f"[{number}/{len(chosen)}] {name}" + (": kept from before" if kept else ""))
+        if not kept:
+            run_apart(recipe, runs[name].folder)
+    return list(runs.values())
 
 
 def run_apart(recipe: Recipe, folder: Path) -> None:
     """One run in a process of its own; its talk goes to our stderr."""
-    import yaml
-
     path = folder.parent / f"{folder.name}.yaml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(settings.dump(recipe), sort_keys=False, allow_unicode=True), encoding="utf-8")
-    command = [sys.executable, "-m", "tunesmith", "train", str(path), "--into", str(folder), "--brief"]
-    done = subprocess.run(command, check=False)
-    if done.returncode != 0:
+    write_text(path, yaml.safe_dump(settings.dump(recipe), sort_keys=False, allow_unicode=True))
+    status = ended([sys.executable, "-m", "tunesmith", "train", str(path), "--into", str(folder), "--brief"])
+    path.unlink()
+    if status != 0:
         raise UserError(
-            f"system `{recipe.name}` stopped with exit status {done.returncode}; the systems before it are kept",
+            f"system `{recipe.name}` stopped with exit status {status}; the systems before it are kept",
             "mend what it says above and give the same command again: finished systems are not repeated",
         )
-    path.unlink()
+
+
+def ended(command: Sequence[str]) -> int:
+    """The exit status of a process. Ctrl-C reaches that process too: it is waited for, since it saves before it ends."""
+    process = subprocess.Popen(command)
+    interrupted = False
+    while True:
+        try:
+            status = process.wait()
+            break
+        except KeyboardInterrupt:
+            interrupted = True
+    if interrupted or status == INTERRUPTED:
+        raise KeyboardInterrupt
+    return status
 
 
 def compare_systems(tree: Tree, into: Path, say: Callable[[str], None]) -> Comparison:
     """Train and judge every system, then compare them."""
-    runs = run_all(tree, into, say)
-    return compare(runs, baseline=tree.get("baseline"))
-
-
+    return compare(run_all(tree, into, say), baseline=tree.get("baseline"))
 
 
 def for_models(tree: Tree, models: Sequence[str]) -> Tree:
-    """The systems of a recipe, for each of several models."""
+    """The systems of a recipe, for each of several models; the baseline is that of the first."""
     if len(models) == 1:
-        return overlay(tree, {"model": {"path": models[0]}})
+        whole: Tree = overlay(tree, {"model": {"path": models[0]}})
+        return whole
+    called = dict(zip(models, labels(models), strict=True))
     systems = {
-        f"{Path(model).name}-{name}": overlay(own, {"model": {"path": model}})
-        for model in models
-        for name, own in tree["systems"].items()
+        f"{called[model]}-{name}": overlay(own, {"model": {"path": model}})
+        for model in called
+        for name, own in tree.get("systems", {}).items()
     }
-    return {**tree, "systems": systems}
+    first = {"baseline": f"{called[models[0]]}-{tree['baseline']}"} if tree.get("baseline") else {}
+    return {**tree, **first, "systems": systems}
+
+
+def labels(paths: Sequence[str]) -> list[str]:
+    """Short names for models or data, to call folders and systems by: the last word of each path, or all of it."""
+    short = [Path(path).resolve().name if path in (".", "..") else Path(path).name for path in paths]
+    long = [re.sub(r"[^\w.-]+", "-", path).strip("-.") for path in paths]
+    return [whole if short.count(last) > 1 else last for last, whole in zip(short, long, strict=True)]

@@ -3,8 +3,9 @@
 A recipe may be a path, or a tree of settings; `overrides` are `dotted.name=value`, as on the command line.
 """
 
+import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -16,12 +17,14 @@ from tunesmith.comparison.table import compare as compare_runs
 from tunesmith.data.example import Example, Message
 from tunesmith.errors import UserError, did_you_mean
 from tunesmith.metrics.metric import Metric
-from tunesmith.run import Run
+from tunesmith.run import Run, write_text
 from tunesmith.settings import Tree
 from tunesmith.tasks.task import Task
 
 if TYPE_CHECKING:
+    from tunesmith.data.template import Template
     from tunesmith.experiment import Recipe
+    from tunesmith.generation.sampling import Sampling
     from tunesmith.models.model import Model
 
 RUNS = Path("runs")
@@ -67,14 +70,14 @@ def compare(
     if runs:
         if recipe is not None or model or data or template or systems or overrides:
             raise UserError("finished runs and a recipe, flags or overrides are mixed", "give either run folders or a recipe")
-        compared = compare_runs([existing(folder) for folder in runs])
+        compared = compare_runs([run for folder in runs for run in existing(folder)])
         return Compared(compared, write_report(compared, Path(into or COMPARISONS / "runs")))
-    from tunesmith.sweep import compare_systems, for_models
+    from tunesmith.sweep import compare_systems, for_models, labels
 
     tree = comparison_tree(recipe, data, template, systems, overrides)
     models = [model] if isinstance(model, str) else list(model)
     tree = for_models(tree, models) if models else tree
-    folder = Path(into or COMPARISONS / str(tree.get("name", "comparison")))
+    folder = Path(into or COMPARISONS / "-".join([str(tree.get("name", "comparison")), *labels(models)]))
     compared = compare_systems(tree, folder, say)
     return Compared(compared, write_report(compared, folder))
 
@@ -87,7 +90,7 @@ def comparison_tree(
     if data is not None:
         tree["tasks"] = {data: {"template": template} if template else 1.0}
         tree["judged_by"] = []
-        tree["name"] = Path(data).stem
+        tree["name"] = data_label(data)
     elif template is not None:
         raise UserError("`--template` is given without `--data`", "name the data that it is for")
     refuse_misplaced(tree, overrides)
@@ -99,6 +102,13 @@ def comparison_tree(
     if systems:
         tree["systems"] = {name: known[name] for name in systems}
     return tree
+
+
+def data_label(data: str) -> str:
+    """What a comparison on some data is called: `rows` for `my/rows.csv.gz`."""
+    from tunesmith.tasks.own import name_of
+
+    return name_of(data).replace("/", "-")
 
 
 def refuse_misplaced(tree: Tree, overrides: Sequence[str]) -> None:
@@ -119,7 +129,11 @@ def default_recipe() -> Path:
 
 
 def train(
-    recipe: str | Path | Tree | None = None, *, into: str | Path | None = None, overrides: Sequence[str] = (), quiet: bool = False
+    recipe: str | Path | Tree | None = None,
+    *,
+    into: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    quiet: bool = False,
 ) -> Run:
     """Train one system and judge it. A folder with a half-done run of the same recipe goes on where it stopped."""
     from tunesmith.experiment import run
@@ -144,32 +158,35 @@ def evaluate(
 
 def answer(run: str, prompt: str, *, overrides: Sequence[str] = ()) -> str:
     """What a run, or any model, says to a prompt."""
-    return next(iter(converse(run, [prompt], overrides)))
+    sampling = sampling_of(overrides)
+    if not prompt.strip():
+        raise UserError("the prompt is empty", "write it behind the run, or `-` to read it from stdin")
+    [said] = spoken(loaded(run), [Example((Message("user", prompt),), "", id="prompt")], sampling)
+    return said
 
 
 def chat(run: str, *, overrides: Sequence[str] = ()) -> "Chat":
     """A conversation with a run, or any model: `chat(run).say("hello")`."""
-    return Chat(loaded(run), sampling_of(overrides))
+    sampling = sampling_of(overrides)
+    return Chat(loaded(run), sampling)
 
 
 class Chat:
     """A conversation: every turn sees those before it."""
 
-    def __init__(self, model: "Model", sampling: Any) -> None:
+    def __init__(self, model: "Model", sampling: "Sampling") -> None:
         self.model = model
         self.sampling = sampling
         self.messages: list[Message] = []
 
     def say(self, text: str) -> str:
         """The model's reply to one more turn; the oldest turns are forgotten where the window is full."""
-        from tunesmith.evaluation.ask import speak
-
         self.messages.append(Message("user", text))
         while len(self.messages) > 1 and self._too_long():
             del self.messages[:2]
-        [said] = speak(self.model, [Example(tuple(self.messages), "", id="chat")], self.sampling)
-        self.messages.append(Message("assistant", said.said))
-        return said.said
+        [said] = spoken(self.model, [Example(tuple(self.messages), "", id="chat")], self.sampling)
+        self.messages.append(Message("assistant", said))
+        return said
 
     def _too_long(self) -> bool:
         window = self.model.window
@@ -180,23 +197,54 @@ class Chat:
 def predict(
     run: str, file: str | Path, *, into: str | Path | None = None, template: str | None = None, overrides: Sequence[str] = ()
 ) -> Path:
-    """Answer every row of a file: the rows come back in order, as JSON lines, with a column `answer`."""
-    import json
+    """Answer every row of a file: the rows come back in order, as JSON lines, with a column `answer`.
 
+    Where the rows have an `answer` of their own, the model's stands in `model_answer`.
+    """
     from tunesmith.data.sources import read
-    from tunesmith.run import write_text
+    from tunesmith.training.progress import Reporter
 
-    rows = list(read(str(file)))
-    wording = wording_of(run, template)
-    prompts = [wording.ask(row) for row in rows]
-    answers = converse(run, prompts, overrides)
+    sampling = sampling_of(overrides)
+    rows = list(read(file))
+    if not rows:
+        raise UserError(f"`{file}` has no rows", "a row to answer is a line below the header, or a JSON line")
     target = Path(into or Path(file).with_suffix(".answers.jsonl"))
-    lines = [json.dumps({**row, "answer": said}, ensure_ascii=False, default=str) for row, said in zip(rows, answers, strict=True)]
-    write_text(target, "\n".join(lines) + "\n")
+    if target.is_dir() or (target.exists() and target.samefile(file)):
+        raise UserError(f"the answers cannot be written to `{target}`", "name another file with `--into`")
+    wording = wording_of(run, template)
+    prompts = [asked(wording, row, f"`{file}` row {number}") for number, row in enumerate(rows, start=1)]
+    model = loaded(run)
+    refuse_long(model, prompts, str(file))
+    with Reporter("predict") as reporter:
+        answers = spoken(model, prompts, sampling, lambda done, total: reporter.count("answering", done, total))
+    column = "model_answer" if any("answer" in row for row in rows) else "answer"
+    lines = [
+        json.dumps({**row, column: said}, ensure_ascii=False, default=str) for row, said in zip(rows, answers, strict=True)
+    ]
+    write_text(target, "".join(line + "\n" for line in lines))
     return target
 
 
-def wording_of(run: str, template: str | None) -> Any:
+def asked(wording: "Template", row: Mapping[str, Any], place: str) -> Example:
+    """The prompt that a row makes; an error names the place."""
+    try:
+        return wording.ask(row)
+    except UserError as error:
+        raise UserError(f"{place}: {error.problem}", error.hint) from None
+
+
+def refuse_long(model: "Model", prompts: Sequence[Example], file: str) -> None:
+    """Refuse a prompt that is longer than the window before any is answered."""
+    for number, prompt in enumerate(prompts, start=1):
+        length = len(model.renderer.prompt(prompt)) + model.virtual_tokens
+        if model.window is not None and length > model.window:
+            raise UserError(
+                f"`{file}` row {number} makes a prompt of {length} tokens; the network reads at most {model.window}",
+                "shorten or leave out the row, or take a model with a longer window",
+            )
+
+
+def wording_of(run: str, template: str | None) -> "Template":
     """The template asked for, or that of the run's first task."""
     from tunesmith.data.template import find_template
     from tunesmith.experiment import own
@@ -205,22 +253,18 @@ def wording_of(run: str, template: str | None) -> Any:
     if template is not None:
         return find_template(template)
     record = Run(Path(run))
-    if not record.exists():
+    tree = record.recipe() if record.exists() else {}
+    named = [own(name, setting) for name, setting in tree.get("tasks", {}).items()] + list(tree.get("judged_by", ()))
+    if not named:
         raise UserError(f"`{run}` is no run, so it does not know how to put rows to the model", "name a `--template`")
-    name, setting = next(iter(record.recipe()["tasks"].items()))
-    return task_from(own(name, setting)).templates[0]
+    return task_from(named[0]).templates[0]
 
 
-def converse(run: str, prompts: Sequence[str | Example], overrides: Sequence[str]) -> Iterator[str]:
+def spoken(model: "Model", prompts: Sequence[Example], sampling: "Sampling", told: Any = None) -> list[str]:
     """The answers to prompts, in order."""
     from tunesmith.evaluation.ask import speak
 
-    model = loaded(run)
-    examples = [
-        prompt if isinstance(prompt, Example) else Example((Message("user", prompt),), "", id=str(number))
-        for number, prompt in enumerate(prompts)
-    ]
-    return (said.said for said in speak(model, examples, sampling_of(overrides)))
+    return [said.said for said in speak(model, prompts, sampling, on_progress=told)]
 
 
 def loaded(path: str) -> "Model":
@@ -229,16 +273,31 @@ def loaded(path: str) -> "Model":
     return load(ModelSettings(path=path))
 
 
-def sampling_of(overrides: Sequence[str]) -> Any:
+def sampling_of(overrides: Sequence[str]) -> "Sampling":
+    """How to speak, as overrides change it."""
     from tunesmith.generation.sampling import Sampling
 
     return settings.build(Sampling, settings.override({"tokens": 128}, overrides))
 
 
-def existing(folder: str | Path) -> Run:
+def existing(folder: str | Path) -> list[Run]:
+    """The run in a folder; of a comparison's folder all its runs."""
     run = Run(Path(folder))
+    if not run.folder.is_dir():
+        raise UserError(f"there is no folder `{folder}`", did_you_mean(run.name, neighbours(run.folder)))
+    inside = [Run(below.parent) for below in sorted(run.folder.glob("runs/*/recipe.yaml"))]
+    if inside and not run.exists():
+        return inside
     run.recipe()
-    return run
+    if not run.answered():
+        raise UserError(
+            f"`{folder}` has no answers yet", f"finish it first: `tunesmith train {folder}/recipe.yaml --into {folder}`"
+        )
+    return [run]
+
+
+def neighbours(folder: Path) -> list[str]:
+    return [one.name for one in folder.parent.iterdir()] if folder.parent.is_dir() else []
 
 
 def recipe_of(tree: Tree) -> "Recipe":
@@ -278,7 +337,7 @@ def _entries(package: str) -> dict[str, str]:
     lines = registry.described(package)
     if package not in VALUED:
         return lines
-    named = {file: registry.members(file, package, VALUED[package]) for file in lines}
+    named: dict[str, dict[str, Any]] = {file: registry.members(file, package, VALUED[package]) for file in lines}
     return {", ".join(names): lines[file] for file, names in named.items() if names}
 
 

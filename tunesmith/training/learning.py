@@ -5,10 +5,13 @@ The loop only makes steps; this pulls them.
 
 import dataclasses
 import shutil
-import time
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Protocol
 
 import torch
@@ -21,7 +24,7 @@ from tunesmith.models.memory import Memory
 from tunesmith.models.model import Model
 from tunesmith.objectives.objective import Objective
 from tunesmith.run import Run
-from tunesmith.training.loop import train, validate
+from tunesmith.training.loop import Step, train, validate
 from tunesmith.training.plan import Plan
 from tunesmith.training.progress import Reporter
 from tunesmith.training.state import State, latest
@@ -53,52 +56,73 @@ class Learning:
     def learn(
         self, model: Model, adapter: Adapter, objective: Objective, stream: Stream, validation: Sequence[Example]
     ) -> None:
-        """Train to the end or to the last patient validation, and leave the best weights in the model."""
+        """Train to the end or to the last patient validation, and leave the best weights in the model.
+
+        Ctrl-C and SIGTERM are obeyed after the step, when a checkpoint is saved.
+        """
         plan = self.with_presets(adapter.method, model)
-        steps = plan.total_steps(len(stream))
-        every = plan.validate_every or max(1, steps // 10)
-        self.memory.start()
-        model.checkpointing(plan.recompute)
         state = State.new(adapter.trained(), plan)
         if "best_step" in self.record.world():  # learnt before; only the answers are missing
-            state.facts["best_step"] = self.record.world()["best_step"]
-            return self._take_best(state)
+            self.reporter.say("learnt before; going on with the answers")
+            self._take_best(state)
+            return
+        self.memory.start()
+        model.checkpointing(plan.recompute)
         self._resume(state)
-        began = time.perf_counter()
-        tokens = 0
-        if state.step == 0 and validation:
-            self._validate(model, objective, validation, plan, state)
-        for step in train(model, adapter, objective, stream, plan, state, steps, self.seed):
+        steps = plan.total_steps(len(stream))
+        with patient() as interrupted:
+            self._steps(
+                train(model, adapter, objective, stream, plan, state, steps, self.seed),
+                steps,
+                state,
+                interrupted,
+                lambda: not validation or self._validate(model, objective, validation, plan, state),
+            )
+            model.eval()
+            if not (self._root / "best.safetensors").is_file():  # nothing to validate on: the last weights are the best known
+                self._keep_best(state)
+            self._take_best(state)
+            self._tell(state, steps)
+        if interrupted():
+            raise KeyboardInterrupt
+
+    def _steps(
+        self, made: Iterator[Step], steps: int, state: State, interrupted: Callable[[], bool], better: Callable[[], bool]
+    ) -> None:
+        """Pull the steps: log, validate, save, stop. `better` validates and says whether to go on."""
+        every = self.plan.validate_every or max(1, steps // 10)
+        if state.step == 0:
+            better()
+        for step in made:
             self.record.log(asdict(step))
             self.reporter.step(step, steps, self.memory.now())
-            tokens += step.tokens
-            due = step.step % every == 0 or step.step == steps
-            if due and validation and not self._validate(model, objective, validation, plan, state):
-                break
-            if step.step % (plan.save_every or every) == 0 and step.step < steps:
+            if (step.step % every == 0 or step.step == steps) and not better():
+                return
+            stopping = interrupted()
+            if step.step < steps and (stopping or step.step % (self.plan.save_every or every) == 0):
                 self._save(state)
-        seconds = time.perf_counter() - began
-        model.eval()
-        if not (self._root / "best.safetensors").is_file():  # nothing to validate on: the last weights are the best known
-            self._keep_best(state)
-        self._take_best(state)
-        before = self.record.world()
+            if stopping:
+                self.reporter.say(f"stopped after step {step.step} of {steps}")
+                raise KeyboardInterrupt
+
+    def _tell(self, state: State, steps: int) -> None:
+        """What learning took, by its steps: those of earlier, interrupted runs too, and without validation."""
+        made = self.record.steps()
+        seconds, tokens = sum(step["seconds"] for step in made), sum(step["tokens"] for step in made)
         self.record.keep_world(
             steps=state.step,
             best_step=state.facts.get("best_step", state.step),
             stopped_early=state.step < steps,
-            training_seconds=before.get("training_seconds", 0.0) + seconds,
-            training_tokens=before.get("training_tokens", 0) + tokens,
+            training_seconds=seconds,
+            training_tokens=tokens,
             tokens_per_second=tokens / max(seconds, 1e-9),
             peak_memory_training_bytes=self.memory.peak(),
         )
 
-    def _validate(
-        self, model: Model, objective: Objective, validation: Sequence[Example], plan: Plan, state: State
-    ) -> bool:
+    def _validate(self, model: Model, objective: Objective, validation: Sequence[Example], plan: Plan, state: State) -> bool:
         """Measure, keep the best weights, and say whether to go on."""
         loss, count = validate(model, objective, validation, plan, self.seed)
-        self.record.log({"step": state.step, "loss": loss, "count": count}, "validation")
+        self.record.log({"step": state.step, "loss": loss, "tokens": count}, "validation")
         facts = state.facts
         if loss < facts.get("best_loss", float("inf")):
             facts.update(best_loss=loss, best_step=state.step, patience=0)
@@ -134,8 +158,29 @@ class Learning:
         found = latest(self._root)
         if found is None:
             self.record.cut(-1)
+            (self._root / "best.safetensors").unlink(missing_ok=True)
             return
         state.restore(found)
         self.record.cut(state.step)
         self.reporter.say(f"going on from step {state.step}")
 
+
+@contextmanager
+def patient() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C and SIGTERM only set a mark, which the function that is given tells of; the second one stops at once."""
+    marks: list[int] = []
+
+    def mark(number: int, frame: FrameType | None) -> None:
+        if marks:
+            raise KeyboardInterrupt
+        marks.append(number)
+
+    if threading.current_thread() is not threading.main_thread():  # where signals cannot be taken
+        yield lambda: False
+        return
+    before = {number: signal.signal(number, mark) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(marks)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
