@@ -200,3 +200,15 @@ def test_real_files_are_read_whole(shared, path, columns, rows):
     source = FileSource(str(shared(f"data/{path}")), columns=columns)
     count = sum(1 for split in source.splits() for _ in source.rows(split))
     assert count == rows if rows else count > 1000, count
+
+
+def test_plain_text_of_rows_that_differ_elsewhere_is_one_text():
+    rows = [
+        {"id": "test_1_1", "d": "x", "s": "a"},
+        {"id": "test_1_2", "d": "x", "s": "b"},
+        {"id": "test_2_1", "d": "y", "s": "c"},
+    ]
+    grouped = group_references(rows, ["d"], "d")
+    assert [(row["id"], row["d"]) for row in grouped] == [("test_1", "x"), ("test_2_1", "y")]
+    twice = [{"d": "x"}, {"d": "x"}]
+    assert group_references(twice, ["d"], "d") == twice  # a refrain is read as often as it stands

@@ -146,7 +146,8 @@ def group_references(rows: Sequence[Row], by: Sequence[str], target: str) -> lis
     """Neighbours that agree in the columns `by` become one row, with `references`: each value of `target` once, in order.
 
     `references_of` names that column, so that a template can word each reference as it words the target. An id that all share
-    up to a separator (`test_7_1`, `test_7_2`) is cut there (`test_7`).
+    up to a separator (`test_7_1`, `test_7_2`) is cut there (`test_7`). Where the target is itself what they agree in (plain
+    text), rows that differ only elsewhere are one text, told once.
     """
     grouped: list[Row] = []
     for _, group in groupby(rows, key=lambda row: [row.get(name) for name in by] if by else row):
@@ -154,6 +155,8 @@ def group_references(rows: Sequence[Row], by: Sequence[str], target: str) -> lis
         answers = list(dict.fromkeys(str(row.get(target)) for row in same))
         if len(answers) > 1 and "references" not in same[0]:
             grouped.append({**same[0], **_shared_id(same), "references": answers, "references_of": target})
+        elif target in by and any(row != same[0] for row in same):
+            grouped.append({**same[0], **_shared_id(same)})
         else:
             grouped.extend(same)
     return grouped

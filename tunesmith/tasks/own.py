@@ -247,9 +247,11 @@ def with_choices(template: Template, rows: Sequence[Row], choices: str | None) -
 
 
 def keyed(source: FileSource, template: Template, row: Row) -> FileSource:
-    """The source told which columns ask and which answers, so that equal questions fall together."""
-    key = tuple(sorted(template.in_row(template.prompt_columns, row)))
+    """The source told which columns ask and which answers, so that equal questions fall together; of plain text, equal texts."""
     targets = template.in_row(template.target_columns, row)
+    key = tuple(sorted(template.in_row(template.prompt_columns, row)))
+    if not key and not template.messages:
+        key = tuple(sorted(targets))
     several = len(targets) == 1 and template.choices is None
     return replace(source, key=key, target=targets[0] if several else "")
 
