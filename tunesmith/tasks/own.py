@@ -247,7 +247,7 @@ def with_choices(template: Template, rows: Sequence[Row], choices: str | None) -
 
 
 def keyed(source: FileSource, template: Template, row: Row) -> FileSource:
-    """The source told which columns ask and which answers, so that equal questions fall together; of plain text, equal texts."""
+    """The source told which columns ask and which answers, so that equal questions (of plain text: texts) fall together."""
     targets = template.in_row(template.target_columns, row)
     key = tuple(sorted(template.in_row(template.prompt_columns, row)))
     if not key and not template.messages:
