@@ -1,11 +1,13 @@
 """What a person sees while it works: a live line on a terminal, plain lines now and then in a pipe. Talk goes to stderr."""
 
+import logging
 import time
 from types import TracebackType
 from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.text import Text
 
 
 class Shown(Protocol):
@@ -35,25 +37,28 @@ class Reporter:
         self.rate = 0.0  # tokens a second, smoothed
         self.pace = 0.0  # seconds a step, smoothed
         self.bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
-            TextColumn("{task.fields[text]}"),
+            TextColumn("{task.fields[text]}", markup=False),
             console=self.console,
             transient=True,
             disable=not self.console.is_terminal,
         )
         self.task: TaskID | None = None
+        self.ear = _Ear(self)
 
     def __enter__(self) -> "Reporter":
         self.bar.start()
+        logging.getLogger("tunesmith").addHandler(self.ear)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        logging.getLogger("tunesmith").removeHandler(self.ear)
         self.bar.stop()
 
     def say(self, text: str) -> None:
         """A line that stays."""
-        self.console.print(f"[dim]{self.name}[/]  {text}" if self.console.is_terminal else f"{self.name}  {text}")
+        self.console.print(Text.assemble((self.name, "dim"), f"  {text}"), soft_wrap=True)
 
     def step(self, shown: Shown, steps: int, memory_bytes: int) -> None:
         """One training step."""
@@ -77,7 +82,18 @@ class Reporter:
             self.bar.update(self.task, description=f"{self.name}  {what}", completed=done, total=total, text=text)
         elif done >= total or time.monotonic() - self.spoken > self.every:
             self.spoken = time.monotonic()
-            self.console.print(f"{self.name}  {what}  {text}", soft_wrap=True)
+            self.console.print(Text(f"{self.name}  {what}  {text}"), soft_wrap=True)
+
+
+class _Ear(logging.Handler):
+    """What is told to the `tunesmith` logger is said too."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        super().__init__()
+        self.reporter = reporter
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.reporter.say(record.getMessage())
 
 
 def duration(seconds: float) -> str:
