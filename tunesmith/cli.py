@@ -1,19 +1,42 @@
 """The command line: parses, calls `tunesmith.verbs`, prints. Data to stdout, talk to stderr."""
 
 import argparse
+import errno
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tunesmith import __version__
-from tunesmith.errors import UserError
+from tunesmith.errors import UserError, did_you_mean
 
 OVERRIDES = "settings to change, as dotted.name=value (plan.epochs=2)"
 
 
-def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
+class Parser(argparse.ArgumentParser):
+    """Options and other arguments may stand in any order; a wrong option gets the nearest right one."""
+
+    mixing = False
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+        if self._subparsers is not None or self.mixing:
+            return super().parse_known_args(args, namespace)
+        self.mixing = True
+        try:
+            found, unknown = self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self.mixing = False
+        if unknown:
+            self.error(f"there is no option `{unknown[0]}`; {did_you_mean(unknown[0], self.options())}")
+        return found, unknown
+
+    def options(self) -> list[str]:
+        return [name for action in self._actions for name in action.option_strings if name.startswith("--")]
+
+
+def parser() -> Parser:
+    top = Parser(
         prog="tunesmith",
         description="Fine-tune language models, and know what the tuning was worth.",
         epilog="`tunesmith compare` without anything else shows the main job on the embedded model and data.",
@@ -22,7 +45,9 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(dest="verb", metavar="COMMAND", required=True)
 
     verb = _verb(verbs, "compare", compare, "train and judge several ways of tuning, or compare runs: one page of evidence")
-    verb.add_argument("given", nargs="*", metavar="RECIPE | RUN ... | name=value", help=f"a recipe, run folders, or {OVERRIDES}")
+    verb.add_argument(
+        "given", nargs="*", metavar="RECIPE | RUN ... | name=value", help=f"a recipe, run folders, or {OVERRIDES}"
+    )
     verb.add_argument("--model", action="append", default=[], help="hub name or folder; may be given several times")
     verb.add_argument("--data", help="task, file, folder or hub data set")
     verb.add_argument("--template", help="built-in wording, file, or 'prompt ||| answer'")
@@ -72,9 +97,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _verb(
-    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, call: Callable[[argparse.Namespace], None], text: str
-) -> argparse.ArgumentParser:
-    made = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    verbs: "argparse._SubParsersAction[Parser]", name: str, call: Callable[[argparse.Namespace], None], text: str
+) -> Parser:
+    made = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False)
     made.set_defaults(call=call)
     return made
 
@@ -86,11 +111,19 @@ def split_given(given: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def one_recipe(paths: Sequence[str]) -> Path | None:
+    for path in paths:
+        if not Path(path).is_file():
+            raise UserError(f"there is no recipe and no run at `{path}`", near(Path(path)))
     if len(paths) > 1:
         raise UserError(f"several recipes are given: {', '.join(paths)}", "give one")
-    if paths and not Path(paths[0]).is_file():
-        raise UserError(f"no recipe at `{paths[0]}`", "give a YAML file, or settings as dotted.name=value")
     return Path(paths[0]) if paths else None
+
+
+def near(path: Path) -> str:
+    """What lies beside a path that is not there, and is called much like it."""
+    beside = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
+    hint = did_you_mean(path.name, beside)
+    return hint if hint.startswith("did") else "give a YAML file, or settings as dotted.name=value"
 
 
 def compare(arguments: argparse.Namespace) -> None:
@@ -172,7 +205,7 @@ def chat(arguments: argparse.Namespace) -> None:
     while True:
         try:
             text = input("> ").strip()
-        except EOFError:
+        except (EOFError, KeyboardInterrupt):
             return
         if not text:
             return
@@ -229,16 +262,78 @@ def schema(arguments: argparse.Namespace) -> None:
     print(json.dumps(settings.schema(ComparisonRecipe if arguments.recipe == "comparison" else Recipe), indent=2))
 
 
+GOES_ON = ("compare", "train", "eval")
+
+
 def main(given: Sequence[str] | None = None) -> None:
     """Entry point: errors that a person can mend are shown without a traceback."""
-    arguments = parser().parse_args(given)
+    words = list(sys.argv[1:] if given is None else given)
+    top = parser()
+    refuse_unknown(top, words)
+    arguments = top.parse_args(words)
+    hush()
     try:
         arguments.call(arguments)
+        sys.stdout.flush()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(told(str(error)))
     except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        more = "; the same command goes on where it stopped" if arguments.verb in GOES_ON else ""
+        print(f"\nstopped{more}", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at its end
         sys.exit(0)
+    except Exception as error:
+        known = mendable(error)
+        if known is None:
+            raise
+        sys.exit(told(str(known)))
+
+
+def told(text: str) -> int:
+    """Say what is wrong; the exit status."""
+    print(f"error: {text}", file=sys.stderr)
+    return 1
+
+
+def mendable(error: Exception) -> UserError | None:
+    """What a person can do about an error of the system: a full disk, a full card, a file that may not be written."""
+    if "No space left on device" in str(error) or getattr(error, "errno", None) == errno.ENOSPC:
+        return UserError("the disk is full", "make room, and give the same command again: what was saved is kept")
+    if type(error).__name__ == "OutOfMemoryError":
+        return UserError(
+            "the memory of the card is full",
+            "set `plan.room.rows` or `plan.room.tokens` lower, `plan.recompute=true`, or, when answering, `ask.rows` lower: "
+            "none of these changes a result",
+        )
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return UserError(f"`{error.filename}`: {error.strerror}", "look at the path and its permissions")
+    return None
+
+
+def refuse_unknown(top: Parser, words: Sequence[str]) -> None:
+    """A command that is misspelt gets the nearest right one."""
+    if words and not words[0].startswith("-") and words[0] not in (known := commands(top)):
+        top.error(f"there is no command `{words[0]}`; {did_you_mean(words[0], known)}")
+
+
+def commands(top: Parser) -> list[str]:
+    assert top._subparsers is not None
+    return list(next(action.choices for action in top._subparsers._group_actions if action.choices))
+
+
+def hush() -> None:
+    """Other libraries' bars and warnings are not ours to show; `python -W` and their own variables bring them back."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+
+
+QUIET = {
+    "TRANSFORMERS_VERBOSITY": "error",
+    "HF_HUB_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
