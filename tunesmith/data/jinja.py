@@ -17,7 +17,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tunesmith.errors import UserError
 
 BAR = "|||"
-_HIDDEN_BAR = "\ue000\ue001\ue000"  # stands for a bar inside a column while a template is split at its own bars
+_OWN_BAR = "\ue000\ue001\ue000"  # a bar that the template itself says, so that no text of a row is taken for one
 _DICE = "__dice__"
 
 
@@ -85,7 +85,7 @@ LENIENT = _environment(Absent)
 def compiled(source: str, lenient: bool = False) -> Template:
     """The compiled template; a `UserError` names the line where its syntax is wrong."""
     try:
-        return (LENIENT if lenient else ENVIRONMENT).from_string(source)
+        return (LENIENT if lenient else ENVIRONMENT).from_string(source.replace(BAR, _OWN_BAR))
     except TemplateSyntaxError as error:
         raise UserError(f"line {error.lineno} of the wording `{_short(source)}` is not Jinja: {error.message}") from None
 
@@ -135,11 +135,9 @@ def render(
 
     lenient: what the row lacks is printed as nothing.
     """
-    values = {name: _hide(value) for name, value in row.items()}
     known = Choices(answer_choices) if answer_choices is not None else None
-    text = compiled(source, lenient).render({**values, "answer_choices": known, _DICE: dice})
-    pieces = (piece.replace(_HIDDEN_BAR, BAR) for piece in text.split(BAR))
-    return [piece.strip() if strip else piece for piece in pieces]
+    text = compiled(source, lenient).render({**row, "answer_choices": known, _DICE: dice})
+    return [piece.strip() if strip else piece for piece in text.split(_OWN_BAR)]
 
 
 def value_of(expression: str, row: Mapping[str, Any]) -> object:
@@ -147,16 +145,6 @@ def value_of(expression: str, row: Mapping[str, Any]) -> object:
     if expression.isidentifier():
         return row.get(expression)
     return ENVIRONMENT.compile_expression(expression, undefined_to_none=True)(**row)
-
-
-def _hide(value: object) -> object:
-    if isinstance(value, str):
-        return value.replace(BAR, _HIDDEN_BAR) if BAR in value else value
-    if isinstance(value, (list, tuple)):
-        return [_hide(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _hide(item) for key, item in value.items()}
-    return value
 
 
 def _short(text: str) -> str:
