@@ -1,6 +1,6 @@
 """Puts a trained base model into the package: half precision, with the tokenizer and config that are there already.
 
-    python recipes/base/ship.py t5 runs/t5-instruct
+python recipes/base/ship.py t5 runs/t5-instruct
 """
 
 import argparse

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from tunesmith.data.example import Example, Message
-from tunesmith.objectives.pretrain import corrupt, hide, plain_text
+from tunesmith.objectives.objective import Placed
+from tunesmith.objectives.pretrain import Pretrain, corrupt, hide, plain_text
 from tunesmith.tokens.sequence import IGNORED
 
 SENTINELS = list(range(900, 932))
@@ -72,3 +73,22 @@ def test_masking_follows_the_paper() -> None:
 def test_the_text_of_an_example_is_all_that_is_said() -> None:
     assert plain_text(Example((), "one")) == "one"
     assert plain_text(Example((Message("user", "ask"),), "say")) == "ask\nsay"
+
+
+def test_an_encoder_decoder_network_restores_continues_or_fills_in() -> None:
+    class Speller:
+        family, start, sentinels = "seq2seq", 0, tuple(SENTINELS)
+
+        def text(self, text: str, ended: bool = False) -> list[int]:
+            return [*range(10, 10 + len(text.split())), END]
+
+    example = Example((), " ".join("word" for _ in range(30)))
+    ids = [*range(10, 40), END]
+    [restored] = Pretrain(whole=1.0).render(Placed(example), Speller())  # type: ignore[arg-type]
+    assert restored.targets == tuple(ids) and any(id_ in SENTINELS for id_ in restored.source)
+    [continued] = Pretrain(prefix=1.0).render(Placed(example), Speller())  # type: ignore[arg-type]
+    assert [*continued.source[:-1], *continued.targets] == ids
+    [filled] = Pretrain().render(Placed(example), Speller())  # type: ignore[arg-type]
+    assert filled.targets[0] == SENTINELS[0]
+    again = [Pretrain(whole=0.5, prefix=0.3).render(Placed(example, place, 7), Speller()) for place in range(9)]  # type: ignore[arg-type]
+    assert again == [Pretrain(whole=0.5, prefix=0.3).render(Placed(example, place, 7), Speller()) for place in range(9)]  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ import torch
 from tunesmith.errors import UserError, did_you_mean
 from tunesmith.models import weights
 from tunesmith.models.families import PROVED, Family, family_of, window
+from tunesmith.models.initial import initialise
 from tunesmith.models.model import Model
 from tunesmith.models.prove import prove
 from tunesmith.models.refusals import quiet, refuse_holes, refuse_pickles, told
@@ -148,7 +149,9 @@ def _network(path: str, source: ModelSettings, config: Any, outputs: int, device
     if source.attention:
         options["attn_implementation"] = source.attention
     if source.random:
-        return kind.from_config(config, trust_remote_code=source.trust_remote_code, **options).to(device)
+        made = kind.from_config(config, trust_remote_code=source.trust_remote_code, **options)
+        initialise(made)
+        return made.to(device)
     refuse_pickles(path)
     with told(source.path), quiet():
         network, found = kind.from_pretrained(path, use_safetensors=True, output_loading_info=True, **_hub(source), **options)

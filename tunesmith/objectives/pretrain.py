@@ -28,12 +28,15 @@ class Pretrain(Objective):
     span:  mean length of a hidden span in tokens, for encoder-decoder networks.
     prefix: share of the texts that an encoder-decoder network continues instead (prefix language modelling, ibid. table 4): the
            encoder reads the beginning, the decoder says the rest. Many more tokens are learnt of each text.
+    whole: share of the texts that the decoder spells out whole, from a source with hidden spans (BART: Lewis et al., 2020, text
+           infilling). It teaches a small network to copy, which spans alone do very slowly.
     ended: whether a text's end is learnt too, for causal networks: right for whole documents, wrong for windows of one.
     """
 
     noise: Annotated[float, Field(gt=0, lt=1)] = 0.15
     span: Annotated[float, Field(ge=1)] = 3.0
     prefix: Annotated[float, Field(ge=0, le=1)] = 0.0
+    whole: Annotated[float, Field(ge=0, le=1)] = 0.0
     ended: bool = True
 
     def render(self, placed: Placed, renderer: Renderer) -> Sequence[Tokens]:
@@ -42,13 +45,21 @@ class Pretrain(Objective):
             return (causal(ids, [0.0] + [1.0] * (len(ids) - 1)),)
         dice = random.Random(f"{placed.seed}:{placed.place}")
         if renderer.family == "seq2seq":
-            if len(ids) > 3 and dice.random() < self.prefix:
-                cut = dice.randrange(1, len(ids) // 2 + 1)
-                return (seq2seq([*ids[:cut], ids[-1]], ids[cut:], renderer.start),)
-            return (corrupt(ids, renderer.sentinels, renderer.start, self.noise, self.span, dice),)
+            return (self._pair(ids, renderer, dice),)
         if renderer.mask is None:
             raise UserError("the tokenizer has no mask token", "masked language modelling needs a tokenizer such as BERT's")
         return (hide(ids, renderer.mask, renderer.vocabulary, renderer.specials, self.noise, dice),)
+
+    def _pair(self, ids: list[int], renderer: Renderer, dice: random.Random) -> Tokens:
+        """What the encoder reads and what the decoder says, in one of three ways."""
+        way = dice.random()
+        if way < self.prefix and len(ids) > 3:
+            cut = dice.randrange(1, len(ids) // 2 + 1)
+            return seq2seq([*ids[:cut], ids[-1]], ids[cut:], renderer.start)
+        tokens = corrupt(ids, renderer.sentinels, renderer.start, self.noise, self.span, dice)
+        if way < self.prefix + self.whole:
+            return seq2seq(tokens.source, ids, renderer.start)
+        return tokens
 
     def loss(self, model: Model, batch: Batch) -> Loss:
         return Loss(-(model(batch).logprobs() * batch.weight).sum())
