@@ -291,10 +291,11 @@ def test_the_schema_knows_every_plug_in(capsys):
         assert status == 0
         tree = json.loads(out)
         assert tree["additionalProperties"] is False
-        for name in ("method", "objective"):
-            kinds = json.dumps(tree["properties"][name])
-            assert '"oneOf"' in kinds
-            assert '"const": "lora"' in kinds or '"const": "sft"' in kinds
+        for name, known in {"method": {"lora", "prompt", "full", "none"}, "objective": {"sft", "pretrain"}}.items():
+            arms = tree["properties"][name]["oneOf"]
+            assert known <= {one for arm in arms for one in (*arm.get("enum", ()), arm.get("const"))}
+            mapped = {arm["properties"]["kind"].get("const") for arm in arms if "properties" in arm}
+            assert known - {"none"} <= mapped
         assert ("systems" in tree["properties"]) == (recipe == "comparison")
 
 

@@ -81,8 +81,10 @@ def run_apart(recipe: Recipe, folder: Path) -> None:
     """One run in a process of its own; its talk goes to our stderr."""
     path = folder.parent / f"{folder.name}.yaml"
     write_text(path, yaml.safe_dump(settings.dump(recipe), sort_keys=False, allow_unicode=True))
-    status = ended([sys.executable, "-m", "tunesmith", "train", str(path), "--into", str(folder), "--brief"])
-    path.unlink()
+    try:
+        status = ended([sys.executable, "-m", "tunesmith", "train", str(path), "--into", str(folder), "--brief"])
+    finally:
+        path.unlink()
     if status != 0:
         raise UserError(
             f"system `{recipe.name}` stopped with exit status {status}; the systems before it are kept",

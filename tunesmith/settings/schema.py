@@ -56,7 +56,10 @@ def _schema(hint: Any) -> Schema:  # noqa: PLR0911 - one return a kind of annota
     if origin is Annotated:
         return _schema(arguments[0])
     if origin in (Union, types.UnionType):
-        return {"anyOf": [_schema(arm) for arm in arguments]}
+        arms = [_schema(arm) for arm in arguments]
+        if any("oneOf" in arm for arm in arms):
+            return {"oneOf": [one for arm in arms for one in arm.get("oneOf", [arm])]}
+        return {"anyOf": arms}
     if inspect.isclass(origin) and issubclass(origin, Mapping):
         return {"type": "object", "additionalProperties": _schema(arguments[1])}
     if inspect.isclass(origin) and issubclass(origin, Sequence):
@@ -75,7 +78,7 @@ def plugins(package: str) -> Schema:
         properties = {**settings["properties"], "kind": {"const": name}}
         mappings.append({**settings, "properties": properties, "required": ["kind", *settings.get("required", [])]})
     outside = {"type": "object", "properties": {"kind": {"type": "string", "pattern": r"\."}}, "required": ["kind"]}
-    short = {"enum": [one["properties"]["kind"]["const"] for one in mappings] + ["none"]}
+    short = {"enum": [one["properties"]["kind"]["const"] for one in mappings]}
     return {"oneOf": [short, *mappings, outside]}
 
 
