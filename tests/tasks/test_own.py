@@ -122,3 +122,13 @@ def test_real_data_becomes_a_task(shared, path, settings, ask, first):
     assert (task.ask, task.metrics[0].name) == (ask, first)
     for split in task.source.splits():
         assert all(example.target for example in task.examples(split))
+
+
+def test_a_limit_counts_only_rows_that_the_wording_takes(tmp_path):
+    path = tmp_path / "words.csv"
+    path.write_text("word,sound\n" + "".join(f"{'W' if n % 2 else 'w'}{n},s{n}\n" for n in range(400)), encoding="utf-8")
+    wording = "{% if word is lower %}{{word}} ||| {{sound}}{% endif %}"
+    task = own_task(str(path), template=wording, limit={"train": 100, "test": 10})
+    found = {split: [example.messages[0].content for example in task.examples(split)] for split in ("train", "test")}
+    assert {split: len(words) for split, words in found.items()} == {"train": 100, "test": 10}
+    assert all(word.islower() for words in found.values() for word in words)

@@ -1,7 +1,7 @@
 """Where rows come from: a file, a folder of files, or a data set of the Hugging Face hub."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import groupby, takewhile
@@ -41,6 +41,7 @@ class FileSource:
     target:    column of the answer: rows of a validation or test split that ask the same and follow one another become one row
                with `references`. Empty: no grouping.
     limit:     most rows of each split, or split -> most rows.
+    takes:     says of a row whether it is one at all, so that a limit counts no others.
     """
 
     path: str
@@ -52,6 +53,7 @@ class FileSource:
     fractions: Mapping[str, float] = field(default_factory=lambda: FRACTIONS)
     seed: int = 0
     limit: int | Mapping[str, int] | None = None
+    takes: Callable[[Row], bool] | None = None
 
     def splits(self) -> tuple[str, ...]:
         """Of `train`, `validation` and `test`, those that have rows."""
@@ -70,6 +72,8 @@ class FileSource:
     @cached_property
     def _rows(self) -> dict[str, list[Row]]:
         found = self.found()
+        if self.takes is not None:
+            found = {split: [row for row in rows if self.takes(row)] for split, rows in found.items()}
         if not any(found.values()):
             raise UserError(f"`{self.path}` has no rows")
         divided = divide(found, self._asked, self.fractions, self.seed)

@@ -10,6 +10,7 @@ from typing import Any
 from tunesmith import registry
 from tunesmith.data.example import Example
 from tunesmith.data.formats import SUFFIXES, Row
+from tunesmith.data.jinja import halves
 from tunesmith.data.sources import FileSource, source_of
 from tunesmith.data.template import Template, find_template, guess, load_templates
 from tunesmith.errors import UserError, did_you_mean
@@ -46,8 +47,8 @@ class OwnTask(Task):
         """As `Task.examples`; an id that stands twice in a split is replaced by the row's number."""
         seen: set[str] = set()
         for number, example in enumerate(super().examples(split, template)):
-            if not example.messages and not example.target:
-                continue  # promptsource's way to leave a row out: `{% if label != -1 %} ... {% endif %}`
+            if is_empty(example):
+                continue
             unique = replace(example, id=f"{split}-{number}") if example.id in seen else example
             seen.add(unique.id)
             yield unique
@@ -182,8 +183,10 @@ def own_task(
     wordings = templates_of(template) if template else (guess(rows[0]),)
     wordings = tuple(with_choices(one, rows, choices) for one in wordings)
     source = keyed(source, wordings[0], rows[0])
+    if limit is not None and halves(wordings[0].jinja) is None:
+        source = replace(source, takes=lambda row: not is_empty(wordings[0].apply(row)))
     seen = [wordings[0].apply(row) for row in rows[:: max(1, len(rows) // SEEN)]]
-    seen = [example for example in seen if example.messages or example.target]
+    seen = [example for example in seen if not is_empty(example)]
     shape = shape_of(seen)
     called = name or name_of(data)
     return OwnTask(
@@ -195,6 +198,11 @@ def own_task(
         ask=ask or {"choice": "choose", "text": "weigh"}.get(shape, "speak"),
         tokens=tokens or tokens_for(seen),
     )
+
+
+def is_empty(example: Example) -> bool:
+    """Promptsource's way to leave a row out: `{% if label != -1 %} ... {% endif %}`."""
+    return not example.messages and not example.target
 
 
 DEFAULTS: Mapping[str, tuple[str, ...]] = {
