@@ -31,7 +31,7 @@ fix: install  ## mend what can be mended by itself
 golden: install  ## rewrite the golden curves, on purpose; review them as a diff
 	$(BIN)/python -m pytest tests/golden --rewrite-golden
 
-bench: install  ## speed against peers; writes benchmarks/results/*.json
+bench: install  ## speed against peers, a few minutes; writes benchmarks/results/*.json
 	for script in benchmarks/*_speed.py; do $(BIN)/python $$script; done
 
 clean:

@@ -1,17 +1,13 @@
 """Tokens a second of our engine against transformers' `generate`, greedy, side by side in one process.
 
-    python benchmarks/generation_speed.py [--device cpu] [--repeats 5] [--only llama] [--into results.json]
+    python benchmarks/generation_speed.py [--brief] [--rounds 5] [--device cpu] [--only llama]
 
 Each pair answers the same prompts. Ours gets all of them at once and `rows` at a time; transformers gets them in batches of
 `rows`, sorted by length and padded at the left, which is the best that its own interface offers. Both stop at the same ids;
-answers are compared, and their share that is equal stands in the result. Medians over the repeats, taken in turns.
+answers are compared, and their share that is equal stands in the result. Medians over rounds, taken in turns.
 """
 
-import argparse
-import json
-import platform
 import random
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +16,7 @@ from typing import Any
 
 import torch
 import transformers
+from record import OURS, arguments, keep, paired
 
 from tunesmith.generation.engine import generate
 from tunesmith.generation.sampling import Sampling
@@ -110,15 +107,15 @@ def theirs(network: Any, asked: Sequence[Sequence[int]], stops: Sequence[int]) -
     return [answers[n] for n in range(len(asked))]
 
 
-def timed(work: Callable[[], Any], device: torch.device) -> tuple[float, Any]:
+def seconds(work: Callable[[], Any], device: torch.device) -> float:
     start = time.perf_counter()
-    result = work()
+    work()
     if device.type == "cuda":
         torch.cuda.synchronize()
-    return time.perf_counter() - start, result
+    return time.perf_counter() - start
 
 
-def pair(make: Callable[[], Any], device: torch.device, repeats: int) -> dict[str, Any]:
+def pair(make: Callable[[], Any], device: torch.device, count: int, rounds: int) -> dict[str, Any]:
     network, peer = make().eval().to(device), make().eval().to(device)
     if not network.name_or_path:  # random weights say one thing for ever; noise makes their answers differ
         torch.manual_seed(1)
@@ -126,58 +123,43 @@ def pair(make: Callable[[], Any], device: torch.device, repeats: int) -> dict[st
             for parameter in network.parameters():
                 parameter.add_(torch.randn_like(parameter) * 0.1)
     peer.load_state_dict(network.state_dict())
-    asked = prompts(network, COUNT)
+    asked = prompts(network, count)
     stops = stops_of(peer, asked)
     network.generation_config.forced_eos_token_id = None
     renderer: Any = SimpleNamespace(
         start=network.generation_config.decoder_start_token_id or 0, forced=None, stops=frozenset(stops), say=lambda ids: ""
     )
     model = Model(network, renderer, "seq2seq" if network.config.is_encoder_decoder else "causal")
-    seconds: dict[str, list[float]] = {"ours": [], "transformers": []}
-    ours: list[tuple[int, ...]] = []
-    for repeat in range(repeats + 1):
-        mine, spoken = timed(lambda: generate(model, asked, Sampling(tokens=TOKENS), ROWS), device)
-        their, answers = timed(lambda: theirs(peer, asked, stops), device)
-        ours = [said.ids for said in spoken]
-        if repeat:  # the first is a warm-up
-            seconds["ours"].append(mine)
-            seconds["transformers"].append(their)
-    tokens = sum(map(len, ours))
-    medians = {who: statistics.median(taken) for who, taken in seconds.items()}
+
+    def ours() -> list[tuple[int, ...]]:
+        return [said.ids for said in generate(model, asked, Sampling(tokens=TOKENS), ROWS)]
+
+    said, answers = ours(), theirs(peer, asked, stops)  # a warm-up too
+    timed = paired(
+        {
+            OURS: lambda: seconds(ours, device),
+            "transformers generate": lambda: seconds(lambda: theirs(peer, asked, stops), device),
+        },
+        rounds,
+    )
+    tokens = sum(map(len, said))
     return {
+        **timed,
         "tokens": tokens,
-        "equal_answers": sum(a == b for a, b in zip(ours, answers, strict=True)) / len(ours),
-        "tokens_per_second": {who: round(tokens / taken, 1) for who, taken in medians.items()},
-        "times_faster": round(medians["transformers"] / medians["ours"], 2),
-        "seconds": {who: [round(one, 4) for one in taken] for who, taken in seconds.items()},
+        "tokens_per_second": {who: round(tokens / taken, 1) for who, taken in timed["median"].items()},
+        "equal_answers": sum(a == b for a, b in zip(said, answers, strict=True)) / len(said),
     }
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    arguments.add_argument("--device", default="cpu")
-    arguments.add_argument("--repeats", type=int, default=5)
-    arguments.add_argument("--only", nargs="*")
-    arguments.add_argument("--into", type=Path)
-    given = arguments.parse_args()
+    given = arguments(__doc__, rounds=5).parse_args()
     transformers.logging.set_verbosity_error()
     device = torch.device(given.device)
-    result: dict[str, Any] = {
-        "rows": ROWS,
-        "prompts": COUNT,
-        "longest_answer": TOKENS,
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or platform.machine(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "pairs": {
-            name: pair(make, device, given.repeats) for name, make in networks().items() if not given.only or name in given.only
-        },
+    count, rounds = (8, 2) if given.brief else (COUNT, given.rounds)
+    pairs = {
+        name: pair(make, device, count, rounds) for name, make in networks().items() if not given.only or name in given.only
     }
-    text = json.dumps(result, indent=2)
-    print(text)
-    if given.into:
-        given.into.write_text(text + "\n", encoding="utf-8")
+    keep("generation_speed", given, {"rows": ROWS, "prompts": count, "longest_answer": TOKENS}, pairs)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Speed of ROUGE and BLEU against rouge_score and sacreBLEU: the same answers, in the same process, in turn.
 
-    python benchmarks/metrics_speed.py [--answers 2000] [--rounds 7] [--out benchmarks/results/metrics_speed.json]
+    python benchmarks/metrics_speed.py [--brief] [--answers 2000] [--rounds 7]
 
 Each round times both sides one after the other, each first in every other round, and empties every cache before (sacreBLEU's
 too), so nothing is remembered from one round to the next. Reported: the median seconds of each side, and the median and range
@@ -11,19 +11,18 @@ Texts: dialogue summaries from the real data where it is at hand, else sentences
 are the references with words dropped, doubled and exchanged, so that they overlap as a model's answers do.
 """
 
-import argparse
 import csv
 import functools
 import gc
 import json
 import os
-import platform
 import random
 import statistics
 import time
 from pathlib import Path
 
 import numpy as np
+from record import OURS, arguments, keep, paired
 
 from tunesmith.data.example import Example
 from tunesmith.metrics.bleu import Bleu
@@ -104,54 +103,27 @@ def clock(side) -> float:
     return time.perf_counter() - start
 
 
-def compare(ours, theirs, equal, rounds: int) -> dict[str, object]:
+def compare(ours, theirs, equal, peer: str, rounds: int) -> dict[str, object]:
     assert equal(ours(), theirs()), "the two sides differ"
-    pairs = []
-    for number in range(rounds):
-        order = (ours, theirs) if number % 2 else (theirs, ours)
-        seconds = {side: clock(side) for side in order}
-        pairs.append((seconds[ours], seconds[theirs]))
-    ratios = [their_time / our_time for our_time, their_time in pairs]
-    return {
-        "equal": True,
-        "seconds_ours": statistics.median(pair[0] for pair in pairs),
-        "seconds_theirs": statistics.median(pair[1] for pair in pairs),
-        "ratio": statistics.median(ratios),
-        "ratio_range": [min(ratios), max(ratios)],
-    }
+    return {"equal": True, **paired({OURS: lambda: clock(ours), peer: lambda: clock(theirs)}, rounds)}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__, rounds=7, device=False)
     parser.add_argument("--answers", type=int, default=2000)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--out", type=Path)
-    chosen = parser.parse_args()
-    source, references = read_references(chosen.answers)
+    given = parser.parse_args()
+    count, rounds = (50, 2) if given.brief else (given.answers, given.rounds)
+    source, references = read_references(count)
     draw, others = random.Random(1), " ".join(references).split()
     examples = [Example((), text) for text in references]
     answers = [Answer("", "", blur(text, draw, others), text) for text in references]
-    results = {
-        "rouge 1 2 3 L Lsum against rouge_score": compare(*rouge_sides(False, answers, examples), chosen.rounds),
-        "the same, stemmed": compare(*rouge_sides(True, answers, examples), chosen.rounds),
-        "corpus BLEU against sacreBLEU": compare(*bleu_sides(answers, examples), chosen.rounds),
+    pairs = {
+        "rouge 1 2 3 L Lsum": compare(*rouge_sides(False, answers, examples), "rouge_score", rounds),
+        "rouge 1 2 3 L Lsum, stemmed": compare(*rouge_sides(True, answers, examples), "rouge_score", rounds),
+        "corpus BLEU": compare(*bleu_sides(answers, examples), "sacrebleu", rounds),
     }
-    record = {
-        "texts": source,
-        "answers": len(answers),
-        "mean_words": statistics.mean(len(text.split()) for text in references),
-        "rounds": chosen.rounds,
-        "python": platform.python_version(),
-        "processor": platform.machine(),
-        "cores": os.cpu_count(),
-        "load": os.getloadavg()[0],
-        "results": results,
-    }
-    text = json.dumps(record, indent=2) + "\n"
-    print(text, end="")
-    if chosen.out:
-        chosen.out.parent.mkdir(parents=True, exist_ok=True)
-        chosen.out.write_text(text, encoding="utf-8")
+    words = statistics.mean(len(text.split()) for text in references)
+    keep("metrics_speed", given, {"texts": source, "answers": len(answers), "mean_words": round(words, 1)}, pairs)
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def test_a_merged_network_loads_with_transformers_alone(tmp_path):
 
 
 def test_a_merged_run_of_a_shipped_kind_loads_again(tmp_path):
-    from test_load import ModelSettings, batch, folder_of
+    from tests.models.test_load import ModelSettings, batch, folder_of
 
     made = load(ModelSettings(path=str(folder_of(tmp_path / "base", "t5"))), device="cpu")
     assert made.family == "seq2seq"
