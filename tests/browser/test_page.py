@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.comparison.made_runs import make_runs
-from tunesmith.comparison.report import write_report
+from tunesmith.comparison.report import page as report
 from tunesmith.comparison.table import compare
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -28,7 +28,9 @@ def browser():
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
-    return write_report(compare(make_runs(folder / "runs", 40), draws=200), folder).as_uri()
+    file = folder / "report.html"
+    file.write_text(report(compare(make_runs(folder / "runs", 40), draws=200)), encoding="utf-8")
+    return file.as_uri()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 import pytest
 
 from tests.comparison.made_runs import SYSTEMS, make_runs
+from tunesmith.comparison import plots
 from tunesmith.comparison.panels import front, groups
 from tunesmith.comparison.plots import inline
 from tunesmith.comparison.report import page, plain, terminal_table, write_report
@@ -33,7 +34,9 @@ def made(runs):
 @pytest.fixture(scope="module")
 def folder(made, tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
-    assert write_report(made, folder) == folder / "report.html"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "DPI", 30)  # drawing pixels takes the longest
+        assert write_report(made, folder) == folder / "report.html"
     return folder
 
 
@@ -79,8 +82,8 @@ def test_the_page_stands_alone_and_is_well_formed(folder):
 
 def test_everything_is_written(folder):
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    plots = {f"plots/{s}{e}" for s in ("quality", "cost", "learning", "forgetting") for e in (".svg", ".png", "-dark.png")}
-    assert names == {"report.html", "report.md", "report.json"} | plots
+    wanted = {f"plots/{s}{e}" for s in ("quality", "cost", "learning", "forgetting") for e in (".svg", ".png", "-dark.png")}
+    assert names == {"report.html", "report.md", "report.json"} | wanted
 
 
 def test_json_is_strict_and_holds_the_comparison(made, folder):
@@ -109,14 +112,17 @@ def test_nothing_that_is_said_can_run(runs, tmp_path):
         copy.keep_world(system=f"{run.name} $ {EVIL} $", model=EVIL, commit=EVIL + "$x_")
         evil.append(copy)
     made = compare(evil, draws=50)
-    html = page(made)
+    drawn = [inline(panel) for panels in groups(made).values() for panel in panels]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "inline", lambda panel, pictures=iter(drawn): next(pictures))
+        html = page(made)
     found = tags(html)
     assert found.tags.count("script") == 2
     assert "img" not in found.tags
     assert "{{ 7 * 7 }}" in html and "49 &amp;" not in html
     data = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
     assert json.loads(data[1])["rows"][0]["s"][0] == EVIL
-    assert "<img" not in "".join(inline(panel) for panels in groups(made).values() for panel in panels)
+    assert "<img" not in "".join(drawn)
 
 
 def test_the_verdict_says_no_more_than_the_test(made, runs):
