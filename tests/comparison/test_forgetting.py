@@ -1,14 +1,20 @@
 """What was lost elsewhere."""
 
 import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.comparison.made_runs import MAIN, OTHERS, TEXT, make_runs
-from tunesmith.comparison.forgetting import forgetting
+from tunesmith.comparison.forgetting import forgetting, span
 from tunesmith.comparison.system import systems
-from tunesmith.run import Run
+from tunesmith.comparison.table import compare
+from tunesmith.data.example import Example
+from tunesmith.metrics.accuracy import accuracy
+from tunesmith.metrics.bleu import bleu
+from tunesmith.run import Answer, Run, Score
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +75,39 @@ def test_tasks_of_the_main_cluster_are_shown_but_not_counted(runs, tmp_path):
 def test_without_the_untuned_model_nothing_can_be_said(runs):
     made = forgetting(runs[2:], systems(runs[2:]), MAIN, draws=100, seed=0)
     assert {m.reason for m in made} == {"the untuned model is not among the runs"}
+
+
+def test_every_metric_counts_alike_in_the_overall_figure() -> None:
+    assert span("bleu") == 100
+    assert span("accuracy") == span("token_f1") == 1
+    assert span("cross_entropy") == span("never heard of") == 1
+
+
+def test_the_overall_figure_of_a_bleu_task_is_a_share(tmp_path: Path) -> None:
+    def made(name: str, said: str) -> Run:
+        run = Run(tmp_path / name)
+        run.keep_recipe({"name": name})
+        run.keep_world(
+            system=name,
+            method="none" if name == "base" else "full",
+            role="base" if name == "base" else "tuned",
+            model="m",
+            shots=0,
+            main_task="main",
+            clusters={"main": "a", "translation": "b"},
+        )
+        for task, text in (("main", "yes"), ("translation", said)):
+            target = "der Hund ist heute sehr müde"
+            metric = bleu if task == "translation" else accuracy
+            answers = [Answer(str(n), "p", text, target if task == "translation" else "yes") for n in range(8)]
+            examples = [Example((), answer.target) for answer in answers]
+            told = [replace(a, stats={metric.name: metric.measure(a, e)}) for a, e in zip(answers, examples, strict=True)]
+            run.keep(task, told)
+            stats = np.array([answer.stats[metric.name] for answer in told])
+            run.keep_scores(task, {metric.name: Score(metric.total(stats), 8)})
+        return run
+
+    runs = [made("base", "der Hund ist heute sehr müde"), made("full", "nichts davon steht da drin so")]
+    lost = compare(runs, "main").forgetting[1]
+    assert lost.tasks[0].loss.value == pytest.approx(100)
+    assert lost.overall is not None and lost.overall.value == pytest.approx(1)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tunesmith.comparison.significance import Interval, bootstrap_counts, interval
 from tunesmith.comparison.system import System, paired
-from tunesmith.comparison.totals import Column, column
+from tunesmith.comparison.totals import Column, column, known_metrics
 from tunesmith.metrics.metric import Metric
 from tunesmith.run import Answer, Run
 
@@ -20,8 +20,9 @@ Array = NDArray[np.float64]
 
 RULE = (
     "Forgetting is the headline score of the untuned model less that of the tuned one, on other tasks. The overall figure is "
-    "the mean over clusters of the mean over a cluster's tasks; tasks of the main task's own cluster are shown, not counted. "
-    "A negative figure is a gain. On general text it is the rise of cross-entropy, in nats a token."
+    "the mean over clusters of the mean over a cluster's tasks, each metric on a scale from 0 to 1; tasks of the main task's "
+    "own cluster are shown, not counted. A negative figure is a gain. On general text it is the rise of cross-entropy, in nats "
+    "a token."
 )
 
 Metrics = Mapping[str, Metric] | None
@@ -109,9 +110,9 @@ def _lost(
         change = TaskChange(system.name, task, cluster, name, ours.value, theirs.value, loss, len(old), counted)
         tasks.append(change)
         if counted:
-            drawn[cluster].append(losses_Q)
+            drawn[cluster].append(losses_Q / span(name, metrics))
     reason = "" if asked else "no other task was asked"
-    return Forgetting(system.name, origin.name, _overall(tasks, drawn), tuple(tasks), tuple(texts), reason)
+    return Forgetting(system.name, origin.name, _overall(tasks, drawn, metrics), tuple(tasks), tuple(texts), reason)
 
 
 def _text(system: str, task: str, old: list[Answer], new: list[Answer], counts_QN: Array) -> TextChange:
@@ -124,10 +125,20 @@ def _text(system: str, task: str, old: list[Answer], new: list[Answer], counts_Q
     return TextChange(system, task, before, after, interval(after - before, after_Q - before_Q), len(old))
 
 
-def _overall(tasks: Sequence[TaskChange], drawn: Mapping[str, list[Array]]) -> Interval | None:
+def span(name: str, metrics: Metrics = None) -> float:
+    """From a metric's worst value to its best: 100 for BLEU. 1 where a metric is open or not known here."""
+    metric = (metrics or {}).get(name) or known_metrics().get(name)
+    width = abs(metric.best - metric.worst) if metric is not None else 1.0
+    return width if np.isfinite(width) and width > 0 else 1.0
+
+
+def _overall(tasks: Sequence[TaskChange], drawn: Mapping[str, list[Array]], metrics: Metrics) -> Interval | None:
     if not drawn:
         return None
-    by_cluster = {cluster: [t.loss.value for t in tasks if t.cluster == cluster and t.counted] for cluster in drawn}
+    counted = [task for task in tasks if task.counted]
+    by_cluster = {
+        cluster: [t.loss.value / span(t.metric, metrics) for t in counted if t.cluster == cluster] for cluster in drawn
+    }
     value = float(np.mean([np.mean(losses) for losses in by_cluster.values()]))
     return interval(value, np.mean([np.mean(draws, axis=0) for draws in drawn.values()], axis=0))
 
