@@ -12,8 +12,8 @@ def initialise(network: nn.Module) -> None:
 
     T5's own (Raffel et al., 2020, by Mesh TensorFlow) differ a hundredfold in scale from matrix to matrix, for Adafactor moves
     each weight in proportion to its size. AdamW moves all by the same step: with embeddings of deviation 1 the vocabulary
-    hardly learns, and with queries of 0.01 attention jumps. Here all matrices are alike, queries take up the 1 / sqrt(d_kv) that T5's
-    attention lacks, and the decoder's last norm takes up the 1 / sqrt(d_model) before its tied head.
+    hardly learns, and with queries of 0.01 attention jumps. Here all matrices are alike, queries take up the 1 / sqrt(d_kv)
+    that T5's attention lacks, and the decoder's last norm takes up the 1 / sqrt(d_model) before its tied head.
     """
     config = getattr(network, "config", None)
     if getattr(config, "model_type", "") != "t5":
