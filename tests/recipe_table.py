@@ -9,8 +9,8 @@ import re
 from pathlib import Path
 
 from tunesmith import settings
-from tunesmith.experiment import Recipe
 from tunesmith.generation.sampling import Sampling
+from tunesmith.recipe import Recipe
 from tunesmith.sweep import ComparisonRecipe
 from tunesmith.tasks.own import SETTINGS, own_task
 from tunesmith.verbs import sampling_of

@@ -15,8 +15,8 @@ from tests.conftest import ROOT
 from tests.laws.test_floors import FLOORS
 from tests.recipe_table import DOCUMENT, inside, tables, written
 from tunesmith import cli, registry, settings, sweep
-from tunesmith.experiment import Recipe
 from tunesmith.metrics.metric import Metric
+from tunesmith.recipe import Recipe
 
 DOCUMENTS = {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")

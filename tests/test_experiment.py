@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 from tests.tiny import rows, tiny_model
 from tunesmith import experiment, settings, verbs
 from tunesmith.errors import UserError
-from tunesmith.experiment import Recipe
+from tunesmith.recipe import Recipe
 from tunesmith.training import learning
 from tunesmith.training.progress import Reporter
 
@@ -236,6 +236,7 @@ MISTAKES = {
     "no name": (["name=''"], "`name` is empty"),
     "an unknown method": (["method={kind: lorra}"], "lora"),
     "a wrong number": (["method.rank=0"], "method.rank"),
+    "an adapter on random weights": (["model.random=true"], "would not be saved"),
 }
 
 
@@ -269,6 +270,17 @@ def test_another_recipe_is_refused_by_the_setting_that_differs(whole):
         assert said in str(error.value)
         assert "--into" in error.value.hint
     assert train(whole.folder, "plan.room.rows=2", "ask.rows=1", "plan.save_every=1").world() == whole.world()
+
+
+def test_changed_rows_are_refused(home, tmp_path):
+    mine = tmp_path / "mine.jsonl"
+    mine.write_text((home / "sums.jsonl").read_text())
+    told = [f"tasks={{{mine}: 1.0}}", "forgetting=none", "plan.steps=1"]
+    finished = train(tmp_path / "run", *told)
+    assert train(tmp_path / "run", *told).world() == finished.world()
+    mine.write_text(mine.read_text() + mine.read_text().splitlines()[0] + "\n")
+    with pytest.raises(UserError, match="rows of task `mine` have changed"):
+        train(tmp_path / "run", *told)
 
 
 def test_a_preset_is_no_difference_and_a_changed_one_is(tmp_path, monkeypatch):

@@ -256,7 +256,7 @@ def schema(arguments: argparse.Namespace) -> None:
     import json
 
     from tunesmith import settings
-    from tunesmith.experiment import Recipe
+    from tunesmith.recipe import Recipe
     from tunesmith.sweep import ComparisonRecipe
 
     print(json.dumps(settings.schema(ComparisonRecipe if arguments.recipe == "comparison" else Recipe), indent=2))

@@ -5,86 +5,48 @@ import platform
 import random
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from statistics import median
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import torch
-from pydantic import Field
 
 import tunesmith
 from tunesmith import settings
 from tunesmith.data.example import Example
 from tunesmith.data.mixture import ByLength, Mixture
 from tunesmith.errors import UserError
-from tunesmith.evaluation.ask import Ask
 from tunesmith.evaluation.judge import Judged, judge
-from tunesmith.methods.lora import LoRA
+from tunesmith.methods.full import Full
 from tunesmith.methods.method import Method
 from tunesmith.models.adapter import Adapter
-from tunesmith.models.load import ModelSettings, load
+from tunesmith.models.load import load
 from tunesmith.models.memory import Memory
 from tunesmith.models.model import Model
 from tunesmith.models.weights import save_adapter
-from tunesmith.objectives.objective import Objective, Placed
-from tunesmith.objectives.sft import SFT
+from tunesmith.objectives.objective import Placed
+from tunesmith.recipe import Recipe, own, weight_of
+from tunesmith.resume import begin, keep_resolved
 from tunesmith.run import Run
 from tunesmith.tasks.own import task_from
 from tunesmith.tasks.task import Task
 from tunesmith.tokens.lengths import fit
 from tunesmith.tokens.sequence import Tokens
 from tunesmith.training.learning import Learning
-from tunesmith.training.plan import Plan
 from tunesmith.training.progress import Reporter
-
-Named = str | Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Limit:
-    """Most examples of each split; null: all of them."""
-
-    train: Annotated[int, Field(gt=0)] | None = None
-    validation: Annotated[int, Field(gt=0)] | None = 200
-    test: Annotated[int, Field(gt=0)] | None = None
-    forgetting: Annotated[int, Field(gt=0)] | None = 60
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that makes a run.
-
-    tasks:      what is learnt from: a name or a file -> its weight, or a mapping (`weight`, `template`, `limit` ...).
-    judged_by:  what the result is asked: names, files or mappings; empty: the test splits of `tasks`.
-    forgetting: further tasks that tell what was forgotten; `auto`: the other clusters of the town.
-    method:     `none`, or `{kind: lora, rank: 8}`.
-    limit:      most examples of each of: training, validation, test, and each forgetting task.
-    """
-
-    name: str = "run"
-    model: ModelSettings = ModelSettings()
-    method: Method | Literal["none"] = LoRA()
-    objective: Objective = SFT()
-    tasks: Mapping[str, Any] = field(default_factory=dict)
-    judged_by: Sequence[Named] = ()
-    forgetting: str | Sequence[Named] = "auto"
-    ask: Ask = Ask()
-    plan: Plan = Plan()
-    limit: Limit = Limit()
-    seed: int = 0
 
 
 def run(recipe: Recipe, folder: Path, quiet: bool = False) -> Run:
     """Learn, save, answer, measure: everything into `folder`. A folder with a half-done run of the same recipe goes on."""
     record = Run(folder)
     work = prepared(recipe)
-    begin(record, recipe)
+    begin(record, recipe, work.all)
     with Reporter(recipe.name, quiet) as reporter:
         if record.world().get("ended"):
             reporter.say(f"finished before, nothing is repeated: {folder}")
@@ -174,6 +136,10 @@ class Work:
     judged: tuple[Task, ...]
     forgetting: tuple[Task, ...]
 
+    @property
+    def all(self) -> tuple[Task, ...]:
+        return (*self.learnt, *self.judged, *self.forgetting)
+
 
 def prepared(recipe: Recipe) -> Work:
     """The tasks, found and tried: what is wrong is told before anything is written.
@@ -188,6 +154,7 @@ def prepared(recipe: Recipe) -> Work:
     if recipe.method != "none" and not recipe.tasks:
         raise UserError("`tasks` is empty: there is nothing to learn from", "name a task or a file, or set `method: none`")
     recipe.plan.total_steps(1)
+    refuse_random(recipe)
     for name, setting in recipe.tasks.items():
         weight_of(name, setting)
     learnt = tuple(task_from(own(name, setting)) for name, setting in recipe.tasks.items())
@@ -214,62 +181,6 @@ def try_out(task: Task, split: str) -> None:
         raise UserError(f"task `{task.name}` has no example in its split `{split}`", "look at its rows and its `template`")
 
 
-# Settings of memory and speed alone: a run may go on with others.
-FREE = ("plan.room", "plan.recompute", "plan.save_every", "ask.rows")
-
-
-def begin(record: Run, recipe: Recipe) -> None:
-    """Write the recipe; refuse a folder that holds a run of another one."""
-    refuse_other(record, recipe)
-    if not started(record):
-        record.keep_recipe(settings.dump(recipe))
-
-
-def started(record: Run) -> bool:
-    """Whether anything was learnt or answered in a run's folder."""
-    return any((record.folder / name).exists() for name in ("state", "steps.jsonl", "answers"))
-
-
-def refuse_other(record: Run, recipe: Recipe) -> None:
-    """Refuse to go on with, or to keep, a run of another recipe."""
-    if not started(record):
-        return
-    before, now = resolved(record.recipe()), flat(settings.dump(recipe))
-    for name in dict.fromkeys((*now, *before)):
-        old, new = before.get(name), now.get(name)
-        preset = name == "plan.learning_rate" and None in (old, new)  # filled in when the network is known
-        if old != new and not preset and not any(name == free or name.startswith(f"{free}.") for free in FREE):
-            raise UserError(
-                f"`{record.folder}` holds a run of another recipe: `{name}` was `{told(old)}` and is now `{told(new)}`",
-                "choose another folder with `--into`, take the change back, or remove the folder",
-            )
-
-
-def keep_resolved(record: Run, recipe: Recipe) -> None:
-    """Write the recipe again, with its presets."""
-    refuse_other(record, recipe)
-    record.keep_recipe(settings.dump(recipe))
-
-
-def resolved(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """A kept recipe with the defaults of settings that it does not know yet."""
-    with suppress(UserError):
-        tree = settings.dump(settings.build(Recipe, tree))
-    return flat(tree)
-
-
-def flat(tree: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    """Dotted name -> value."""
-    found: dict[str, Any] = {}
-    for name, value in tree.items():
-        found |= flat(value, f"{before}{name}.") if isinstance(value, Mapping) and value else {f"{before}{name}": value}
-    return found
-
-
-def told(value: object) -> str:
-    return "null" if value is None else str(value)
-
-
 def refuse_adapter(recipe: Recipe, model: Model) -> None:
     """A second adapter beside the first would be trained with it, and be saved without it."""
     if model.active:
@@ -278,6 +189,15 @@ def refuse_adapter(recipe: Recipe, model: Model) -> None:
             "leave that adapter out of what is saved",
             f"start from the base, `model.path={model.source}`, or write the adapter into its weights first "
             "(`tunesmith.models.merge`)",
+        )
+
+
+def refuse_random(recipe: Recipe) -> None:
+    """What stands beside random weights is of no use without them, and they are kept nowhere."""
+    if recipe.model.random and isinstance(recipe.method, Method) and not isinstance(recipe.method, Full):
+        raise UserError(
+            f"`model.random` with `method={settings.kind_of(type(recipe.method))}`: its random weights would not be saved",
+            "use `method=full`, or train the base first and start from its run",
         )
 
 
@@ -293,24 +213,6 @@ def forgetting(recipe: Recipe, learnt: Sequence[Task], judged: Sequence[Task]) -
     clusters, names = {task.cluster for task in judged}, {task.name for task in learnt}
     found = [task_from(name) for name in FORGETTING]
     return tuple(task for task in found if task.cluster not in clusters and task.name not in names)
-
-
-def own(name: str, setting: Any) -> Named:
-    """A task of the mixture as `task_from` reads it."""
-    if isinstance(setting, Mapping):
-        rest = {key: value for key, value in setting.items() if key != "weight"}
-        return {"data": name, **rest} if rest else name
-    return name
-
-
-def weight_of(name: str, setting: Any) -> float:
-    """How often an epoch shows a task's examples."""
-    weight = setting.get("weight", 1.0) if isinstance(setting, Mapping) else setting
-    if isinstance(weight, bool) or not isinstance(weight, (int, float)):
-        raise UserError(
-            f"`tasks.{name}`: found `{told(weight)}`, expected a number", f"write `{name}: 1.0`, or a mapping with `weight`"
-        )
-    return float(weight)
 
 
 def learnable(task: Task, split: str, recipe: Recipe, model: Model) -> list[Example]:

@@ -15,10 +15,11 @@ from rich.text import Text
 
 from tunesmith import settings
 from tunesmith.errors import UserError
-from tunesmith.experiment import Recipe, own, try_out
+from tunesmith.experiment import try_out
 from tunesmith.methods.method import Method
 from tunesmith.models.load import load_renderer
 from tunesmith.objectives.objective import Placed
+from tunesmith.recipe import Recipe, own
 from tunesmith.settings import Tree
 from tunesmith.sweep import recipes
 from tunesmith.tasks.own import task_from

@@ -17,7 +17,9 @@ import yaml
 from tunesmith import settings
 from tunesmith.comparison.table import Comparison, compare
 from tunesmith.errors import UserError, did_you_mean
-from tunesmith.experiment import Recipe, prepared, refuse_other
+from tunesmith.experiment import prepared
+from tunesmith.recipe import Recipe
+from tunesmith.resume import refuse_other, refuse_other_rows
 from tunesmith.run import Run, write_text
 from tunesmith.settings import Tree
 
@@ -67,8 +69,7 @@ def run_all(tree: Tree, into: Path, say: Callable[[str], None]) -> list[Run]:
     runs = {name: Run(into / "runs" / name) for name in chosen}
     for name, recipe in chosen.items():
         refuse_other(runs[name], recipe)
-        if not runs[name].world().get("ended"):
-            prepared(recipe)
+        refuse_other_rows(runs[name], prepared(recipe).all)
     for number, (name, recipe) in enumerate(chosen.items(), start=1):
         kept = runs[name].world().get("ended")
         say(f"[{number}/{len(chosen)}] {name}" + (": kept from before" if kept else ""))

@@ -23,9 +23,9 @@ from tunesmith.tasks.task import Task
 
 if TYPE_CHECKING:
     from tunesmith.data.template import Template
-    from tunesmith.experiment import Recipe
     from tunesmith.generation.sampling import Sampling
     from tunesmith.models.model import Model
+    from tunesmith.recipe import Recipe
 
 RUNS = Path("runs")
 COMPARISONS = Path("comparisons")
@@ -247,7 +247,7 @@ def refuse_long(model: "Model", prompts: Sequence[Example], file: str) -> None:
 def wording_of(run: str, template: str | None) -> "Template":
     """The template asked for, or that of the run's first task."""
     from tunesmith.data.template import find_template
-    from tunesmith.experiment import own
+    from tunesmith.recipe import own
     from tunesmith.tasks.own import task_from
 
     if template is not None:
@@ -301,7 +301,7 @@ def neighbours(folder: Path) -> list[str]:
 
 
 def recipe_of(tree: Tree) -> "Recipe":
-    from tunesmith.experiment import Recipe
+    from tunesmith.recipe import Recipe
 
     if "systems" in tree:
         raise UserError("this recipe names `systems`: it is a comparison", "use `tunesmith compare`")

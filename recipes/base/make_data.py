@@ -14,6 +14,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from gists import pairs
+
 from tunesmith.data.template import load_templates
 
 SEED = 20261121  # another sample of the town than the tasks' own
@@ -32,6 +34,7 @@ INSTRUCTIONS = {
 }
 WORDINGS = {"reviews": ("stars", "sentiment"), "questions": ("choice", "question")}  # a kind's own name, where not here
 CONTINUED = 6000
+GISTS = 10000
 
 
 def rows(kind: str, count: int) -> Iterator[dict[str, Any]]:
@@ -62,7 +65,7 @@ def sentences(whole: list[str], dice: random.Random) -> Iterator[str]:
 
 
 def instructions(dice: random.Random) -> Iterator[dict[str, str]]:
-    """Stage two: every cluster but summarisation, under all of its wordings, texts to continue, small tasks about dialogues."""
+    """Stage two: every cluster but summarisation in all its wordings, texts to continue, gists, small tasks about dialogues."""
     for kind, count in INSTRUCTIONS.items():
         wordings = [t for name in WORDINGS.get(kind, (kind,)) for t in load_templates(f"town-{name}")]
         for number, row in enumerate(rows(kind, count)):
@@ -78,6 +81,7 @@ def instructions(dice: random.Random) -> Iterator[dict[str, str]]:
         if len(sentences) > 1:
             prompt = "Continue the text.\n\n" + ". ".join(sentences[:cut]) + "."
             yield {"id": f"narrative-{number}", "prompt": prompt, "completion": ". ".join(sentences[cut:])}
+    yield from pairs(dice, GISTS)
     for number, row in enumerate(rows("dialogues", TEXT["dialogues"])):
         yield {"id": f"dialogues-{number}", **about_dialogue(row, dice)}
 

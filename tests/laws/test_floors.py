@@ -16,6 +16,8 @@ FLOORS = [
     {"generation"},
     {"objectives", "evaluation", "serving"},
     {"training"},
+    {"recipe"},
+    {"resume"},
     {"experiment", "synthesis"},
     {"sweep", "plan"},
     {"cli", "verbs", "showing", "__main__"},

@@ -11,7 +11,7 @@ from tests.conftest import ROOT
 from tests.tiny import tiny_model
 from tunesmith import experiment, settings, sweep
 from tunesmith.comparison.table import compare
-from tunesmith.experiment import Recipe
+from tunesmith.recipe import Recipe
 
 MAIN = ROOT / "tunesmith" / "assets" / "compare.yaml"
 RECIPES = [path.relative_to(ROOT) for path in sorted([*ROOT.glob("recipes/**/*.yaml"), MAIN])]

@@ -50,6 +50,22 @@ def measure(metric, said, references):
 
 
 @pytest.mark.parametrize("stem", [False, True])
+@pytest.mark.parametrize("kind", ["1", "2", "3", "4", "9", "L", "Lsum"])
+def test_rouge_of_many_texts_at_once_is_that_of_each_alone(kind, stem):
+    draw = random.Random(7)
+    rows = [
+        *make_rows(400, seed=5),
+        ("a\x01b", ("a b", "\x01")),
+        *((make_text(draw, 200), (make_text(draw, 200),)) for _ in range(40)),
+    ]
+    answers = [Answer("", "", said, references[0]) for said, references in rows]
+    examples = [Example((), references[0], references=tuple(references)) for _, references in rows]
+    for metric in (Rouge(kind, stem=stem), Rouge(kind, stem=stem, beta=2.0)):
+        assert metric.measure_all(answers, examples) == [metric.measure(*pair) for pair in zip(answers, examples, strict=True)]
+        assert metric.measure_all([], []) == []
+
+
+@pytest.mark.parametrize("stem", [False, True])
 def test_rouge_equals_rouge_score_to_the_last_bit(stem):
     rouge_scorer = pytest.importorskip("rouge_score.rouge_scorer")
     kinds = ("1", "2", "3", "4", "9", "L", "Lsum")

@@ -9,9 +9,9 @@ from transformers import T5Config, T5ForConditionalGeneration
 
 from tests.conftest import ROOT
 from tunesmith import experiment, settings, sweep
-from tunesmith.experiment import Recipe
 from tunesmith.methods.lora import LoRA
 from tunesmith.models.sites import sites
+from tunesmith.recipe import Recipe
 from tunesmith.tasks.own import task_from
 
 MAKE = {"architectures": ["T5ForConditionalGeneration"], "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}

@@ -1,5 +1,6 @@
 """Where rows come from: a file, a folder of files, or a data set of the Hugging Face hub."""
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -68,6 +69,14 @@ class FileSource:
     def found(self) -> dict[str, list[Row]]:
         """Rows by split as the source has them; rows of no split stand under the empty name."""
         return {split: [row for file in files for row in self._read(file)] for split, files in self._files().items()}
+
+    def fingerprint(self) -> str:
+        """A hash of the files' bytes."""
+        whole = hashlib.blake2b(digest_size=16)
+        for file in sorted(file for files in self._files().values() for file in files):
+            with file.open("rb") as stream:
+                whole.update(hashlib.file_digest(stream, "blake2b").digest())
+        return whole.hexdigest()
 
     @cached_property
     def _rows(self) -> dict[str, list[Row]]:

@@ -79,10 +79,9 @@ def judge(
         answer.prompt_tokens - len(model.renderer.prompt(example)) if count else 0
         for answer, example, (_, count) in zip(asked, examples, behind, strict=True)
     ]
-    answers = [
-        measured(replace(answer, how=f"{answer.how} shots={count}") if shots else answer, example, task.metrics)
-        for answer, example, (_, count) in zip(asked, examples, behind, strict=True)
-    ]
+    if shots:
+        asked = [replace(answer, how=f"{answer.how} shots={n}") for answer, (_, n) in zip(asked, behind, strict=True)]
+    answers = measured(asked, examples, task.metrics)
     return Judged(
         answers,
         totals(answers, task.metrics),
@@ -155,9 +154,13 @@ def _ask(model: Model, examples: Sequence[Example], way: Way, ask: Ask, on_progr
     return (weigh if way == "weigh" else classify)(model, examples, ask.room, on_progress)
 
 
-def measured(answer: Answer, example: Example, metrics: Sequence[Metric]) -> Answer:
-    """The answer with the statistics of every metric."""
-    return replace(answer, stats={metric.name: tuple(metric.measure(answer, example)) for metric in metrics})
+def measured(answers: Sequence[Answer], examples: Sequence[Example], metrics: Sequence[Metric]) -> list[Answer]:
+    """The answers with the statistics of every metric."""
+    columns = {metric.name: metric.measure_all(answers, examples) for metric in metrics}
+    return [
+        replace(answer, stats={name: tuple(column[place]) for name, column in columns.items()})
+        for place, answer in enumerate(answers)
+    ]
 
 
 def totals(answers: Sequence[Answer], metrics: Sequence[Metric]) -> dict[str, Score]:

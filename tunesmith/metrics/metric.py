@@ -6,6 +6,7 @@ Dimension key: N answers, K statistics of an answer.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -33,6 +34,10 @@ class Metric(ABC):
     @abstractmethod
     def measure(self, answer: Answer, example: Example) -> tuple[float, ...]:
         """The K statistics of one answer."""
+
+    def measure_all(self, answers: Sequence[Answer], examples: Sequence[Example]) -> list[tuple[float, ...]]:
+        """`measure` of every answer; a metric that is faster on many at once says so here."""
+        return [self.measure(*pair) for pair in zip(answers, examples, strict=True)]
 
     def total(self, stats_NK: Stats) -> float:
         """One number from N rows of statistics; the order of rows never matters. By default the mean of the first column."""

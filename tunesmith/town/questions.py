@@ -20,16 +20,24 @@ def rows(split: str, count: int, seed: int = 0) -> Iterator[Row]:
     return sifted("questions", split, count, seed, _draw, lambda row: str(row["passage"]))
 
 
-def _draw(rng: Random) -> Row:
+Told = list[tuple[Happening, dict[str, str]]]
+
+
+def telling(rng: Random) -> tuple[Told, list[str], list[world.Person]]:
+    """Two or three happenings with their slots, the sentences that tell them, and six people, of whom some are in it."""
     people = world.people(rng, 6)
     days = [f"on {day}" for day in rng.sample(world.WEEKDAYS, 3)]
     places = rng.sample(world.PLACES, 4)
     chosen = rng.sample(HAPPENINGS, rng.choice((2, 2, 3)))
-    told: list[tuple[Happening, dict[str, str]]] = []
+    told: Told = []
     for number, happening in enumerate(chosen):
         slots = _slots(rng, happening, people[2 * number], people[2 * number + 1])
         told.append((happening, {**slots, "day": days[number], "place": places[number]}))
-    sentences = _passage(rng, told, people[5] if len(chosen) < 3 else None, places[3])
+    return told, _passage(rng, told, people[5] if len(chosen) < 3 else None, places[3]), people
+
+
+def _draw(rng: Random) -> Row:
+    told, sentences, people = telling(rng)
     happening, slots = rng.choice(told)
     asked = rng.choice([name for name in happening.asks if _is_told(name, slots, sentences)])
     question = say(rng, happening.asks[asked], slots)
@@ -57,7 +65,7 @@ def _slots(rng: Random, happening: Happening, person: world.Person, other: world
     return {"n2": "eleven"} | slots | people
 
 
-def _passage(rng: Random, told: list[tuple[Happening, dict[str, str]]], third: world.Person | None, place: str) -> list[str]:
+def _passage(rng: Random, told: Told, third: world.Person | None, place: str) -> list[str]:
     sentences: list[str] = []
     for happening, slots in told:
         sentences += [say(rng, happening.first, slots), say(rng, happening.second, slots)]
@@ -78,9 +86,7 @@ def _is_told(name: str, slots: dict[str, str], sentences: list[str]) -> bool:
 _PLAIN = str.maketrans(dict.fromkeys(",.;:'", " "))
 
 
-def _others(
-    rng: Random, asked: str, happening: Happening, told: list[tuple[Happening, dict[str, str]]], names: list[str]
-) -> list[str]:
+def _others(rng: Random, asked: str, happening: Happening, told: Told, names: list[str]) -> list[str]:
     """Three wrong answers, those that the passage mentions first."""
     right = next(slots for one, slots in told if one is happening)[asked]
     if asked in {"p", "q"}:

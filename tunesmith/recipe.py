@@ -1,0 +1,74 @@
+"""Everything that makes a run: the recipe."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from tunesmith.errors import UserError
+from tunesmith.evaluation.ask import Ask
+from tunesmith.methods.lora import LoRA
+from tunesmith.methods.method import Method
+from tunesmith.models.load import ModelSettings
+from tunesmith.objectives.objective import Objective
+from tunesmith.objectives.sft import SFT
+from tunesmith.training.plan import Plan
+
+Named = str | Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Most examples of each split; null: all of them."""
+
+    train: Annotated[int, Field(gt=0)] | None = None
+    validation: Annotated[int, Field(gt=0)] | None = 200
+    test: Annotated[int, Field(gt=0)] | None = None
+    forgetting: Annotated[int, Field(gt=0)] | None = 60
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that makes a run.
+
+    tasks:      what is learnt from: a name or a file -> its weight, or a mapping (`weight`, `template`, `limit` ...).
+    judged_by:  what the result is asked: names, files or mappings; empty: the test splits of `tasks`.
+    forgetting: further tasks that tell what was forgotten; `auto`: the other clusters of the town.
+    method:     `none`, or `{kind: lora, rank: 8}`.
+    limit:      most examples of each of: training, validation, test, and each forgetting task.
+    """
+
+    name: str = "run"
+    model: ModelSettings = ModelSettings()
+    method: Method | Literal["none"] = LoRA()
+    objective: Objective = SFT()
+    tasks: Mapping[str, Any] = field(default_factory=dict)
+    judged_by: Sequence[Named] = ()
+    forgetting: str | Sequence[Named] = "auto"
+    ask: Ask = Ask()
+    plan: Plan = Plan()
+    limit: Limit = Limit()
+    seed: int = 0
+
+
+def own(name: str, setting: Any) -> Named:
+    """A task of the mixture as `task_from` reads it."""
+    if isinstance(setting, Mapping):
+        rest = {key: value for key, value in setting.items() if key != "weight"}
+        return {"data": name, **rest} if rest else name
+    return name
+
+
+def weight_of(name: str, setting: Any) -> float:
+    """How often an epoch shows a task's examples."""
+    weight = setting.get("weight", 1.0) if isinstance(setting, Mapping) else setting
+    if isinstance(weight, bool) or not isinstance(weight, (int, float)):
+        raise UserError(
+            f"`tasks.{name}`: found `{told(weight)}`, expected a number", f"write `{name}: 1.0`, or a mapping with `weight`"
+        )
+    return float(weight)
+
+
+def told(value: object) -> str:
+    return "null" if value is None else str(value)

@@ -1,0 +1,81 @@
+"""A folder that holds a run already: whether the same run may go on there."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from tunesmith import settings
+from tunesmith.data.sources import FileSource
+from tunesmith.errors import UserError
+from tunesmith.recipe import Recipe, told
+from tunesmith.run import Run
+from tunesmith.tasks.task import Task
+
+# Settings of memory and speed alone: a run may go on with others.
+FREE = ("plan.room", "plan.recompute", "plan.save_every", "ask.rows")
+
+
+def begin(record: Run, recipe: Recipe, tasks: Sequence[Task]) -> None:
+    """Write the recipe; refuse a folder that holds a run of another one, or of other rows."""
+    refuse_other(record, recipe)
+    refuse_other_rows(record, tasks)
+    if not started(record):
+        record.keep_recipe(settings.dump(recipe))
+        record.keep_world(rows=fingerprints(tasks))
+
+
+def started(record: Run) -> bool:
+    """Whether anything was learnt or answered in a run's folder."""
+    return any((record.folder / name).exists() for name in ("state", "steps.jsonl", "answers"))
+
+
+def refuse_other(record: Run, recipe: Recipe) -> None:
+    """Refuse to go on with, or to keep, a run of another recipe."""
+    if not started(record):
+        return
+    before, now = resolved(record.recipe()), flat(settings.dump(recipe))
+    for name in dict.fromkeys((*now, *before)):
+        old, new = before.get(name), now.get(name)
+        preset = name == "plan.learning_rate" and None in (old, new)  # filled in when the network is known
+        if old != new and not preset and not any(name == free or name.startswith(f"{free}.") for free in FREE):
+            raise UserError(
+                f"`{record.folder}` holds a run of another recipe: `{name}` was `{told(old)}` and is now `{told(new)}`",
+                "choose another folder with `--into`, take the change back, or remove the folder",
+            )
+
+
+def refuse_other_rows(record: Run, tasks: Sequence[Task]) -> None:
+    """Refuse to go on with, or to keep, a run whose files have other rows by now."""
+    before = record.world().get("rows", {}) if started(record) else {}
+    for name, fingerprint in fingerprints(tasks).items():
+        if before.get(name, fingerprint) != fingerprint:
+            raise UserError(
+                f"the rows of task `{name}` have changed since the run in `{record.folder}` began",
+                "choose another folder with `--into`, take the change back, or remove the folder",
+            )
+
+
+def fingerprints(tasks: Sequence[Task]) -> dict[str, str]:
+    """Task -> hash of its files, for tasks that read a person's own files."""
+    return {task.name: task.source.fingerprint() for task in tasks if isinstance(task.source, FileSource)}
+
+
+def keep_resolved(record: Run, recipe: Recipe) -> None:
+    """Write the recipe again, with its presets."""
+    refuse_other(record, recipe)
+    record.keep_recipe(settings.dump(recipe))
+
+
+def resolved(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """A kept recipe with the defaults of settings that it does not know yet."""
+    with suppress(UserError):
+        tree = settings.dump(settings.build(Recipe, tree))
+    return flat(tree)
+
+
+def flat(tree: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Dotted name -> value."""
+    found: dict[str, Any] = {}
+    for name, value in tree.items():
+        found |= flat(value, f"{before}{name}.") if isinstance(value, Mapping) and value else {f"{before}{name}": value}
+    return found
