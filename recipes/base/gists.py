@@ -40,10 +40,19 @@ TOLD = (
         "I have sold my old <sold> to <q>. <q> {paid|gave me} <n> pounds for it.",
     ),
 )
-GIST = ("What happens in this text?\n\n{}", "{}\n\nSay the main thing in one sentence.", "What is this about?\n{}")
-REPORT = ("{}\nSay in the third person what was said.", "Report what you hear.\n{}", "What does {name} tell us?\n{}")
-
-
+GIST = (
+    "What happens in this text?\n\n{}",
+    "{}\n\nSay the main thing in one sentence.",
+    "What is this about?\n{}",
+    "Summarize the following text.\n\n{}\n\nSummary:",
+    "Read the text and say in short what happened.\n\n{}\n\nIn short:",
+)
+REPORT = (
+    "{}\nSay in the third person what was said.",
+    "Report what you hear.\n{}",
+    "What does {name} tell us?\n{}",
+    "{}\n\nTell a friend about it.",
+)
 OPENERS = ("What's new?", "Tell me.", "Yes?", "How are you?", "What happened?", "Hello!", "Any news?", "Well?")
 
 

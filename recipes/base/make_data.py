@@ -34,7 +34,7 @@ INSTRUCTIONS = {
 }
 WORDINGS = {"reviews": ("stars", "sentiment"), "questions": ("choice", "question")}  # a kind's own name, where not here
 CONTINUED = 6000
-GISTS = 10000
+GISTS = 14000
 
 
 def rows(kind: str, count: int) -> Iterator[dict[str, Any]]:
