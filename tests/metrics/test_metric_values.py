@@ -190,7 +190,7 @@ def test_cross_entropy():
     facts = {"logprob": -6.0, "tokens": 3, "how": "weigh"}
     rows = [row(cross_entropy, "", "käse", **facts), row(cross_entropy, "", "brot", logprob=-2.0, tokens=1, how="weigh")]
     assert total(cross_entropy, *rows) == 2 and total(perplexity, *rows) == pytest.approx(math.exp(2))
-    assert row(bits_per_byte, "", "käse", **facts) == (pytest.approx(6 / math.log(2)), 5)
+    assert row(bits_per_byte, "käse", "käse", **facts) == (pytest.approx(6 / math.log(2)), 5)
     assert total(perplexity, (1e6, 1)) == math.inf
     with pytest.raises(UserError, match="ask: weigh"):
         row(cross_entropy, "a", "a")

@@ -145,8 +145,16 @@ def weigh(
     for example, group, logprob in zip(examples, groups, sums, strict=True):
         shown = len(model.renderer.prompt(example)) if example.messages else 0
         counted = sum(tokens.learnt for tokens in group)
-        answers.append(replace(_answer(example, example.target, "weigh", shown, seconds), tokens=counted, logprob=logprob))
+        answer = _answer(example, _text(model, example, group), "weigh", shown, seconds)
+        answers.append(replace(answer, tokens=counted, logprob=logprob))
     return answers
+
+
+def _text(model: Model, example: Example, group: Sequence[Tokens]) -> str:
+    """What was weighed: the target, or the part of a plain text that an encoder-decoder network says."""
+    if example.messages or model.renderer.family != "seq2seq":
+        return example.target
+    return "".join(model.renderer.say(tokens.targets) for tokens in group)
 
 
 def _weighed(model: Model, example: Example) -> list[Tokens]:

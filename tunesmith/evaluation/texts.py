@@ -1,8 +1,8 @@
-"""Plain text as sequences to be weighed: nothing is cut away, and every token but the first is predicted once.
+"""Plain text as sequences to be weighed: nothing is cut away, and no token is predicted twice.
 
-Causal networks read windows, one behind the other. Networks that fill in see the text in several copies, and in each copy
-another seventh of it is hidden: spans of three tokens for an encoder-decoder network with sentinels (as T5 learnt it),
-single tokens for a masked one. An encoder-decoder network without sentinels reads the first half and says the second.
+Causal networks read windows, one behind the other. A masked network sees the text in several copies, and in each copy another
+seventh of its tokens is hidden. An encoder-decoder network reads the first half and says the second (prefix language
+modelling): what T5 learnt of hidden spans is gone after instruction tuning, and would tell nothing about general text.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,6 @@ from tunesmith.tokens.renderer import Renderer
 from tunesmith.tokens.sequence import IGNORED, Tokens, seq2seq
 
 COPIES = 7
-SPAN = 3
 
 
 def sequences(renderer: Renderer, text: str, window: int | None, virtual: int = 0) -> list[Tokens]:
@@ -50,12 +49,9 @@ def _filled(renderer: Renderer, ids: Sequence[int]) -> list[Tokens]:
     if renderer.family == "masked":
         copies = range(min(COPIES, len(ids)))
         return [_masked(renderer, ids, copy) for copy in copies]
-    if not renderer.sentinels:
-        half = (len(ids) + 1) // 2
-        source = [*renderer.head, *ids[:half], *renderer.tail]
-        return [seq2seq(source, ids[half:], renderer.start)] if ids[half:] else []
-    found = [_spans(renderer, ids, copy) for copy in range(COPIES)]
-    return [tokens for tokens in found if tokens is not None]
+    half = (len(ids) + 1) // 2
+    source = [*renderer.head, *ids[:half], *renderer.tail]
+    return [seq2seq(source, ids[half:], renderer.start)] if ids[half:] else []
 
 
 def _masked(renderer: Renderer, ids: Sequence[int], copy: int) -> Tokens:
@@ -65,21 +61,3 @@ def _masked(renderer: Renderer, ids: Sequence[int], copy: int) -> Tokens:
     targets = [id_ if gone else IGNORED for id_, gone in zip(ids, hidden, strict=True)]
     before, behind = [IGNORED] * len(renderer.head), [IGNORED] * len(renderer.tail)
     return Tokens((*renderer.head, *shown, *renderer.tail), (*before, *targets, *behind))
-
-
-def _spans(renderer: Renderer, ids: Sequence[int], copy: int) -> Tokens | None:
-    """Every seventh span of three tokens is hidden; sentinels themselves are not scored."""
-    spans = [(start, ids[start : start + SPAN]) for start in range(copy * SPAN, len(ids), COPIES * SPAN)]
-    if not spans:
-        return None
-    source: list[int] = []
-    answer: list[int] = []
-    weights: list[float] = []
-    place = 0
-    for number, (start, span) in enumerate(spans):
-        sentinel = renderer.sentinels[number % len(renderer.sentinels)]
-        source += [*ids[place:start], sentinel]
-        answer += [sentinel, *span]
-        weights += [0.0, *[1.0] * len(span)]
-        place = start + len(span)
-    return seq2seq([*renderer.head, *source, *ids[place:], *renderer.tail], answer, renderer.start, weights)

@@ -54,8 +54,8 @@ class BitsPerByte(CrossEntropy):
     name: str = "bits_per_byte"
 
     def measure(self, answer: Answer, example: Example) -> tuple[float, float]:
-        text = example.target if answer.how.startswith("weigh") else answer.said
-        return negative_log_likelihood(answer, self.name) / math.log(2), float(len(text.encode("utf-8", "surrogatepass")))
+        said = float(len(answer.said.encode("utf-8", "surrogatepass")))
+        return negative_log_likelihood(answer, self.name) / math.log(2), said
 
 
 def negative_log_likelihood(answer: Answer, metric: str) -> float:
