@@ -200,7 +200,7 @@ def test_methods_of_the_guide_are_those_that_stand():
 
 def test_the_floors_are_those_of_the_law():
     drawn = blocks(DOCUMENTS["docs/ARCHITECTURE.md"], "")[0]
-    told = {int(n): set(rooms.split()) for n, rooms in re.findall(r"(\d)((?: +[a-z]+)+)", drawn)}
+    told = {int(n): set(rooms.split()) for n, rooms in re.findall(r"(\d+)((?: +[a-z]+)+)", drawn)}
     standing = {path.stem for path in (ROOT / "tunesmith").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
     wanted = {n: {room for room in rooms if room in standing and room != "__main__"} for n, rooms in enumerate(FLOORS)}
     wanted[5] -= {"serving"}  # an empty place so far
