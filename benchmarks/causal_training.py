@@ -1,5 +1,6 @@
 """Tuning a causal network beside TRL: tokens a second, peak memory and loss, each side in a process of its own.
 
+    pip install -e '.[bench]'
     python benchmarks/causal_training.py [--brief] [--rounds 3] [--only lora]
 
 Rows: the first 200 dialogues of DialogSum's validation set with their summaries (50,482 tokens of `tokenizers/dialogsum-8k`);
@@ -12,18 +13,17 @@ of every step are compared. The arithmetic is counted from the shapes: no gradie
 import argparse
 import csv
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
-from record import OURS, arguments, keep, summary
+from record import OURS, SHARED, arguments, keep, paired
+from training_speed import columns
 
 from tunesmith.data.example import Example, Message
 from tunesmith.data.mixture import ByLength, Mixture
@@ -39,7 +39,6 @@ from tunesmith.training.loop import train, validate
 from tunesmith.training.plan import Plan
 from tunesmith.training.state import State
 
-SHARED = Path(os.environ.get("TUNESMITH_SHARED") or Path(__file__).resolve().parents[2] / "shared")
 ROWS, HELD_OUT, EXAMPLES, RATE = 200, 40, 8, 1e-4
 BEST, PLAIN = "TRL at its best", "TRL as it comes"
 SIDES = (OURS, PLAIN, BEST)
@@ -47,9 +46,8 @@ KINDS = {"lora": ("lora", 32_000), "full": ("full", 32_000), "wide": ("lora", 15
 RANK = 16
 
 
-def network(vocabulary: int) -> Any:
-    torch.manual_seed(0)
-    config = transformers.LlamaConfig(
+def shape(vocabulary: int) -> Any:
+    return transformers.LlamaConfig(
         vocab_size=vocabulary,
         hidden_size=512,
         intermediate_size=1376,
@@ -62,7 +60,11 @@ def network(vocabulary: int) -> Any:
         pad_token_id=0,
         tie_word_embeddings=False,
     )
-    return transformers.AutoModelForCausalLM.from_config(config).train()
+
+
+def network(vocabulary: int) -> Any:
+    torch.manual_seed(0)
+    return transformers.AutoModelForCausalLM.from_config(shape(vocabulary)).train()
 
 
 def examples(count: int, start: int = 0) -> list[Example]:
@@ -115,10 +117,6 @@ def same_start(trained: dict[str, torch.nn.Parameter]) -> None:
         if bool(parameter.any()):
             torch.manual_seed(parameter.shape[-1])
             parameter.data.uniform_(-0.04, 0.04)
-
-
-def columns(tokens: Tokens) -> dict[str, list[int]]:
-    return {"input_ids": [*tokens.inputs, tokens.targets[-1]], "labels": [-100, *tokens.targets]}
 
 
 def theirs(kind: str, given: argparse.Namespace, best: bool) -> dict[str, Any]:
@@ -199,20 +197,22 @@ def peak_rate() -> float:
 
 
 def pair(kind: str, given: argparse.Namespace) -> dict[str, Any]:
-    rows = [SFT().render(Placed(row), renderer(network(64).config))[0] for row in examples(given.rows)]
+    rows = [SFT().render(Placed(row), renderer(shape(KINDS[kind][1])))[0] for row in examples(given.rows)]
     tokens = sum(row.size + 1 for row in rows)
     given.equal = True
     equal = {name: side(name, kind, given) for name in (OURS, BEST)}
     gap = max(abs(a - b) for a, b in zip(equal[OURS]["losses"], equal[BEST]["losses"], strict=True))
     given.equal = False
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in SIDES}
-    rate = peak_rate()
-    for number in range(given.rounds):
-        for place in range(len(SIDES)):
-            name = SIDES[(number + place) % len(SIDES)]
-            found[name].append(side(name, kind, given))
+    rate = 0.0
+
+    def seconds(name: str) -> float:
+        nonlocal rate
         rate = max(rate, peak_rate())
-    timed = summary({name: [one["seconds"] for one in taken] for name, taken in found.items()})
+        found[name].append(side(name, kind, given))
+        return float(found[name][-1]["seconds"])
+
+    timed = paired({name: lambda n=name: seconds(n) for name in SIDES}, given.rounds)
     work = arithmetic(rows, kind, KINDS[kind][1]) / 1e9
     return {
         **timed,
@@ -243,6 +243,8 @@ def main() -> None:
         made = ours(given.kind, given) if given.side == OURS else theirs(given.kind, given, given.side == BEST)
         print(json.dumps(made))
         return
+    if not (SHARED / "data/dialogsum").is_dir():
+        raise SystemExit(f"there is no DialogSum in `{SHARED}`; name its place with TUNESMITH_SHARED")
     if given.brief:
         given.rows, given.rounds = 2 * EXAMPLES, 1
     pairs = {kind: pair(kind, given) for kind in chosen(given)}

@@ -15,33 +15,29 @@ import csv
 import functools
 import gc
 import json
-import os
 import random
 import statistics
 import time
-from pathlib import Path
 
 import numpy as np
-from record import OURS, arguments, keep, paired
+from record import OURS, SHARED, arguments, keep, paired
 
 from tunesmith.data.example import Example
 from tunesmith.metrics.bleu import Bleu
 from tunesmith.metrics.rouge import Rouge
 from tunesmith.run import Answer
 
-ROOT = Path(__file__).resolve().parents[1]
 KINDS = ("1", "2", "3", "L", "Lsum")
 
 
 def read_references(count: int) -> tuple[str, list[str]]:
     """Where the texts come from, and `count` of them."""
-    shared = Path(os.environ.get("TUNESMITH_SHARED") or ROOT.parent / "shared")
-    for path in sorted((shared / "data/dialogsum").rglob("*train*.csv")):
+    for path in sorted((SHARED / "data/dialogsum").rglob("*train*.csv")):
         with path.open(encoding="utf-8", newline="") as file:
             return f"summaries of {path.name}", [
                 row["summary"] for row, _ in zip(csv.DictReader(file), range(count), strict=False)
             ]
-    for path in sorted((shared / "data/dialogsum").rglob("*train*.jsonl")):
+    for path in sorted((SHARED / "data/dialogsum").rglob("*train*.jsonl")):
         with path.open(encoding="utf-8") as file:
             return f"summaries of {path.name}", [
                 json.loads(line)["summary"] for line, _ in zip(file, range(count), strict=False)

@@ -18,7 +18,8 @@ from typing import Any
 
 OURS = "tunesmith"
 RESULTS = Path(__file__).resolve().parent / "results"
-PACKAGES = ("torch", "transformers", "accelerate", "rouge_score", "sacrebleu")
+SHARED = Path(os.environ.get("TUNESMITH_SHARED") or Path(__file__).resolve().parents[2] / "shared")  # real data and models
+PACKAGES = ("torch", "transformers", "accelerate", "rouge_score", "sacrebleu", "peft", "trl")
 
 
 def arguments(doc: str, rounds: int, device: bool = True) -> argparse.ArgumentParser:
@@ -31,6 +32,21 @@ def arguments(doc: str, rounds: int, device: bool = True) -> argparse.ArgumentPa
         parser.add_argument("--device", default="cpu")
         parser.add_argument("--only", nargs="*", help="some of the pairs")
     return parser
+
+
+def gpu_arguments(doc: str, name: str, rounds: int) -> argparse.Namespace:
+    """The options of a benchmark of a GPU, which writes a file with the device's name in its own."""
+    parser = arguments(doc, rounds)
+    parser.set_defaults(device="cuda")
+    given = parser.parse_args()
+    import torch
+
+    if given.device.startswith("cuda") and not torch.cuda.is_available():
+        raise SystemExit("there is no CUDA device here; `--device cpu --brief` tries the script itself")
+    if not given.out and not given.brief:
+        place = str(machine(given.device)["device"]).replace(" ", "_")
+        given.out = RESULTS / f"{name}_{place}.json"
+    return given
 
 
 def machine(device: str = "cpu") -> dict[str, Any]:

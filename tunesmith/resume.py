@@ -47,6 +47,8 @@ def refuse_other(record: Run, recipe: Recipe) -> None:
 def refuse_other_rows(record: Run, tasks: Sequence[Task]) -> None:
     """Refuse to go on with, or to keep, a run whose files have other rows by now."""
     before = record.world().get("rows", {}) if started(record) else {}
+    if not before:
+        return
     for name, fingerprint in fingerprints(tasks).items():
         if before.get(name, fingerprint) != fingerprint:
             raise UserError(
@@ -57,7 +59,8 @@ def refuse_other_rows(record: Run, tasks: Sequence[Task]) -> None:
 
 def fingerprints(tasks: Sequence[Task]) -> dict[str, str]:
     """Task -> hash of its files, for tasks that read a person's own files."""
-    return {task.name: task.source.fingerprint() for task in tasks if isinstance(task.source, FileSource)}
+    named = {task.name: task.source for task in tasks}  # what is learnt from is mostly judged too: its files are read once
+    return {name: source.fingerprint() for name, source in named.items() if isinstance(source, FileSource)}
 
 
 def keep_resolved(record: Run, recipe: Recipe) -> None:

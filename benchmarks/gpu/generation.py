@@ -13,16 +13,12 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from generation_speed import COUNT, ROWS, TOKENS, networks, pair
-from record import RESULTS, arguments, keep, machine
+from record import gpu_arguments, keep
 
 
 def main() -> None:
-    parser = arguments(__doc__, rounds=5)
-    parser.set_defaults(device="cuda")
-    given = parser.parse_args()
+    given = gpu_arguments(__doc__, "generation_gpu", rounds=5)
     device = torch.device(given.device)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise SystemExit("there is no CUDA device here; `--device cpu --brief` tries the script itself")
     count, rounds = (8, 2) if given.brief else (4 * COUNT, given.rounds)
     pairs = {}
     for name, make in networks().items():
@@ -30,8 +26,6 @@ def main() -> None:
             key = f"{name} {str(dtype).removeprefix('torch.')}"
             if not given.only or any(part in key for part in given.only):
                 pairs[key] = pair(lambda m=make, d=dtype: m().to(d), device, count, rounds)
-    place = str(machine(given.device)["device"]).replace(" ", "_")
-    given.out = given.out or (None if given.brief else RESULTS / f"generation_gpu_{place}.json")
     keep("generation_gpu", given, {"rows": ROWS, "prompts": count, "longest_answer": TOKENS}, pairs)
 
 

@@ -15,7 +15,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from record import OURS, RESULTS, arguments, keep, machine, paired
+from record import OURS, gpu_arguments, keep, paired
 from training_speed import EXAMPLES, KINDS, RATE, WARM, columns, network, trainer, wait
 
 from tunesmith.methods.full import Full
@@ -52,12 +52,8 @@ def timed(name: str, method: Method, plan: Plan, examples: list, steps: int, dev
 
 
 def main() -> None:
-    parser = arguments(__doc__, rounds=5)
-    parser.set_defaults(device="cuda")
-    given = parser.parse_args()
+    given = gpu_arguments(__doc__, "training_gpu", rounds=5)
     device = torch.device(given.device)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise SystemExit("there is no CUDA device here; `--device cpu --brief` tries the script itself")
     steps, rounds = (WARM + 2, 2) if given.brief else (WARM + 60, given.rounds)
     pairs = {}
     for name in KINDS:
@@ -73,8 +69,6 @@ def main() -> None:
                 if label == "float32 padded" and isinstance(method, Full):
                     sides["transformers Trainer"] = lambda n=name, r=rows: trainer(n, r, steps, device)[0]
                 pairs[key] = paired(sides, rounds)
-    place = str(machine(given.device)["device"]).replace(" ", "_")
-    given.out = given.out or (None if given.brief else RESULTS / f"training_gpu_{place}.json")
     keep("training_gpu", given, {"examples": EXAMPLES, "steps": steps - WARM}, pairs)
 
 

@@ -31,7 +31,7 @@ from tunesmith.errors import UserError, did_you_mean
 from tunesmith.metrics.alignment import common_length, common_places, places
 from tunesmith.metrics.metric import Metric, Stats
 from tunesmith.metrics.ngrams import Counts, clipped_matches, count_matches, count_ngrams
-from tunesmith.metrics.rouge_many import common_lengths, matched_ngrams, spell
+from tunesmith.metrics.rouge_many import LETTERS, common_lengths, matched_ngrams, spell
 from tunesmith.run import Answer
 
 KINDS = (*"123456789", "L", "Lsum")
@@ -39,8 +39,6 @@ PARTS = ("precision", "recall", "f")
 
 Words = tuple[str, ...]
 Scores = tuple[float, float, float]
-
-_LETTERS = bytes(byte if chr(byte) in "abcdefghijklmnopqrstuvwxyz0123456789" else 32 for byte in range(256))
 
 
 @dataclass(frozen=True)
@@ -149,7 +147,7 @@ def split_words(text: str, stem: bool = False) -> Words:
     >>> split_words("It's 5 o'clock.")
     ('it', 's', '5', 'o', 'clock')
     """
-    words = text.lower().encode("ascii", "replace").translate(_LETTERS).decode("ascii").split()
+    words = text.lower().encode("ascii", "replace").translate(LETTERS).decode("ascii").split()
     return tuple(stemmed for word in words if (stemmed := _stem(word))) if stem else tuple(words)
 
 

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 Numbers = NDArray[np.int64]
 
+LETTERS = bytes(byte if chr(byte) in "abcdefghijklmnopqrstuvwxyz0123456789" else 32 for byte in range(256))
 _BREAK = 1  # a byte that stands between two texts
-_LETTERS = bytes(byte if byte == _BREAK or chr(byte) in "abcdefghijklmnopqrstuvwxyz0123456789" else 32 for byte in range(256))
+_LETTERS_AND_BREAK = LETTERS[:_BREAK] + bytes([_BREAK]) + LETTERS[_BREAK + 1 :]
 _BITS = 64  # words of a pair's shorter text that fit an integer
 _ROWS = 4096  # pairs that advance together: their masks stay in the cache
 
@@ -44,7 +45,7 @@ def spell(texts: tuple[str, ...], stem: Callable[[str], str] | None = None) -> S
     joined = between.join(texts)
     if joined.count(between) != len(texts) - 1:
         joined = between.join(text.replace(between, " ") for text in texts)
-    spread = joined.lower().encode("ascii", "replace").translate(_LETTERS)
+    spread = joined.lower().encode("ascii", "replace").translate(_LETTERS_AND_BREAK)
     words = spread.replace(bytes([_BREAK]), bytes([32, _BREAK, 32])).split()
     number = {word: place for place, word in enumerate(dict.fromkeys(words))}
     ids = np.fromiter(map(number.__getitem__, words), np.int64, len(words))
