@@ -53,6 +53,14 @@ def test_lora_stands_where_it_is_told():
         model("llama").attach("a", LoRA(on=("lm_head",)))
 
 
+@pytest.mark.parametrize("stack", ["encoder", "decoder"])
+def test_lora_stands_in_one_stack(stack):
+    adapter = model("t5").attach("a", LoRA(stack=stack))
+    assert adapter.deltas and all(path.startswith(stack) for path in adapter.deltas)
+    whole = model("llama").attach("a", LoRA())  # a single stack is both
+    assert model("llama").attach("a", LoRA(stack=stack)).count() == whole.count()
+
+
 def test_full_tuning_frees_everything_once():
     made = model("t5")
     adapter = made.attach("a", Full())

@@ -32,6 +32,10 @@ class Site:
     module: nn.Module
     spell: Callable[[str], Sequence[int]]
 
+    def within(self, stack: str) -> bool:
+        """Does the site stand in this stack? A network with a single stack is its own encoder and decoder."""
+        return stack == "both" or self.stack in (stack, "only")
+
     def named(self, names: Sequence[str]) -> bool:
         """Is the site meant by one of these: its role, or a regular expression for the end of its path (`q_proj`)?"""
         return any(self.role == name or re.fullmatch(rf"(.*\.)?(?:{name})", self.path) for name in names)
