@@ -78,7 +78,10 @@ def test_our_adapter_in_peft(name, kind, tmp_path):
     saved = save_adapter(tmp_path, adapter, made)
     wrapped = peft.PeftModel.from_pretrained(network(name), saved)
     tokens = sequences(made.family)
-    said = theirs(wrapped, name, laid(tokens))
+    exact = (
+        wrapped if name == "mixtral" else wrapped.double()
+    )  # in float32 PEFT is further from it than we are; experts need it
+    said = theirs(exact, name, laid(tokens)).float()
     torch.testing.assert_close(ours(made, laid(tokens, made.virtual_tokens)), said, rtol=1e-4, atol=1e-4)
     assert not torch.allclose(ours(made, laid(tokens, adapters=("",) * 4)), said, atol=1e-3), "the adapter says something"
 

@@ -52,7 +52,7 @@ def score_choices(
     done = 0
     for batch in pack([[row.tokens] for row in rows], room, model.virtual_tokens, model.packs(room)):
         moved = batch.to(model.device)
-        reading = model(moved)
+        reading = model(moved, everywhere=True)  # choices may differ where no target stands
         agreed = moved.by_sequence(reading.logprobs()).tolist()
         numbers = batch.numbers.tolist()
         for sequence, number in enumerate(numbers):
@@ -107,7 +107,7 @@ def _add_differing(reading: Reading, rows: Sequence[_Row], scores: list[list[flo
     batch = reading.batch
     sequences_M = torch.tensor([sequence for sequence, _ in wanted], device=batch.last_rows.device)
     back_M = torch.tensor([len(rows[sequence].tokens.inputs) - 1 - t for sequence, t in wanted], device=sequences_M.device)
-    states_MD = reading.states_BTD[batch.last_rows[sequences_M], batch.last_columns[sequences_M] - back_M]
+    states_MD = reading.states(batch.last_rows[sequences_M], batch.last_columns[sequences_M] - back_M)
     logprobs_MV: Tensor = reading.model.vocabulary.logits(states_MD).log_softmax(-1)
     for (sequence, t), logprobs_V in zip(wanted, logprobs_MV, strict=True):
         ids = rows[sequence].differing[t]

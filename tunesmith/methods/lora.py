@@ -35,7 +35,11 @@ class LowRank(Delta):
     def after(self, x: Tensor, y: Tensor, virtual: Tensor) -> Tensor:
         x = F.dropout(x.to(self.a_RI.dtype), self.dropout, self.training)
         # Scaling the R values in the middle costs least; y is the linear map's fresh output and may be added to in place.
-        return y.add_(F.linear(F.linear(x, self.a_RI) * self.scale, self.b_OR))
+        middle = F.linear(x, self.a_RI) * self.scale
+        if y.dtype != middle.dtype or torch.is_autocast_enabled(y.device.type):
+            return y.add_(F.linear(middle, self.b_OR))
+        y.view(-1, y.shape[-1]).addmm_(middle.view(-1, middle.shape[-1]), self.b_OR.t())
+        return y
 
     def fold(self, weight_OI: Tensor) -> Tensor:
         return weight_OI + self.scale * (self.b_OR @ self.a_RI)

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from tunesmith.models.families import Vocabulary
 
-TILE = {"cpu": 2**21, "cuda": 2**26}  # numbers in a tile of logits
+TILE = {"cpu": 2**23, "cuda": 2**26}  # numbers in a tile of logits
 KEPT = 2**23  # numbers of logits that a trained head may keep instead of computing them again
 
 
@@ -46,14 +46,21 @@ def _logits(h_CD: Tensor, weight_VD: Tensor, bias_V: Tensor | None, scale: float
     return logits_CV if cap is None else logits_CV.div_(cap).tanh_().mul_(cap)
 
 
-def _gradient(logits_CV: Tensor, lse_C: Tensor, target_C: Tensor, scale: float, cap: float | None) -> Tensor:
-    """[C, V] float32 d log p / d (W h + b); spoils the logits where no cap needs them."""
-    slope_CV = None if cap is None else (1 - (logits_CV / cap).square_()).mul_(scale)
-    gradient_CV = logits_CV.sub_(lse_C[:, None]).exp_().neg_()
+def _judged(logits_CV: Tensor, target_C: Tensor, scale: float, cap: float | None, learnt: bool) -> tuple[Tensor, Tensor | None]:
+    """[C] log p(target) and, where it is wanted, [C, V] float32 d log p / d (W h + b), in the logits' place."""
+    slope_CV = (1 - (logits_CV / cap).square_()).mul_(scale) if learnt and cap is not None else None
+    above_CV = logits_CV.sub_(logits_CV.amax(1, keepdim=True))
+    said_C1 = above_CV.gather(1, target_C[:, None])
+    weights_CV = above_CV.exp_()
+    total_C1 = weights_CV.sum(1, keepdim=True)
+    logprobs_C = (said_C1 - total_C1.log())[:, 0]
+    if not learnt:
+        return logprobs_C, None
+    gradient_CV = weights_CV.div_(-total_C1)
     gradient_CV.scatter_add_(1, target_C[:, None], gradient_CV.new_ones(len(target_C), 1))
     if slope_CV is not None:
-        return gradient_CV.mul_(slope_CV)
-    return gradient_CV if scale == 1.0 else gradient_CV.mul_(scale)
+        return logprobs_C, gradient_CV.mul_(slope_CV)
+    return logprobs_C, gradient_CV if scale == 1.0 else gradient_CV.mul_(scale)
 
 
 def _tiles(states_ND: Tensor, vocabulary: int) -> list[slice]:
@@ -73,10 +80,9 @@ class _Frozen(torch.autograd.Function):
         slope_ND = torch.empty_like(h_ND) if learnt else None
         for at in _tiles(h_ND, len(weight_VD)):
             logits_CV = _logits(h_ND[at], weight_VD, bias_V, scale, cap)
-            lse_C, target_C = logits_CV.logsumexp(1), target_N[at]
-            logprobs_N[at] = logits_CV.gather(1, target_C[:, None])[:, 0] - lse_C
-            if slope_ND is not None:
-                slope_ND[at] = _gradient(logits_CV, lse_C, target_C, scale, cap).to(h_ND.dtype) @ weight_VD.to(h_ND.dtype)
+            logprobs_N[at], gradient_CV = _judged(logits_CV, target_N[at], scale, cap, learnt)
+            if slope_ND is not None and gradient_CV is not None:
+                slope_ND[at] = gradient_CV.to(h_ND.dtype) @ weight_VD.to(h_ND.dtype)
         if slope_ND is not None:
             ctx.save_for_backward(slope_ND)
         return logprobs_N
@@ -100,10 +106,9 @@ class _Trained(torch.autograd.Function):
         kept = []
         for at in _tiles(h_ND, len(weight_VD)):
             logits_CV = _logits(h_ND[at], weight_VD, bias_V, scale, cap)
-            lse_C, target_C = logits_CV.logsumexp(1), target_N[at]
-            logprobs_N[at] = logits_CV.gather(1, target_C[:, None])[:, 0] - lse_C
-            if keep:
-                kept.append(_gradient(logits_CV, lse_C, target_C, scale, cap))
+            logprobs_N[at], gradient_CV = _judged(logits_CV, target_N[at], scale, cap, keep)
+            if gradient_CV is not None:
+                kept.append(gradient_CV)
         ctx.save_for_backward(h_ND, weight_VD, bias_V, target_N, *kept)
         ctx.settings = scale, cap
         return logprobs_N
@@ -112,6 +117,7 @@ class _Trained(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, back_N: Tensor) -> tuple[Tensor | None, ...]:
         h_ND, weight_VD, bias_V, target_N, *kept = ctx.saved_tensors
+        scale, cap = ctx.settings
         for_states, for_weight, for_bias = ctx.needs_input_grad[:3]
         dh_ND = torch.empty_like(h_ND) if for_states else None
         dweight_VD = torch.zeros_like(weight_VD, dtype=torch.float32) if for_weight else None
@@ -120,8 +126,10 @@ class _Trained(torch.autograd.Function):
             if kept:
                 gradient_CV = kept[i] * back_N[at, None]
             else:
-                logits_CV = _logits(h_ND[at], weight_VD, bias_V, *ctx.settings)
-                gradient_CV = _gradient(logits_CV, logits_CV.logsumexp(1), target_N[at], *ctx.settings).mul_(back_N[at, None])
+                logits_CV = _logits(h_ND[at], weight_VD, bias_V, scale, cap)
+                made_CV = _judged(logits_CV, target_N[at], scale, cap, True)[1]
+                assert made_CV is not None
+                gradient_CV = made_CV.mul_(back_N[at, None])
             if dbias_V is not None:
                 dbias_V += gradient_CV.sum(0)
             gradient_CV = gradient_CV.to(h_ND.dtype)

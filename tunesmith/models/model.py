@@ -16,7 +16,9 @@ from tunesmith.errors import UserError, did_you_mean
 from tunesmith.methods.method import Method
 from tunesmith.models import families
 from tunesmith.models.adapter import Adapter, hook, tell_sides
+from tunesmith.models.lean import slim
 from tunesmith.models.logprobs import target_logprobs
+from tunesmith.models.memory import keep_pages
 from tunesmith.models.routing import Routing, calling, checkpointed
 from tunesmith.tokens.batch import Batch
 from tunesmith.tokens.packing import Room
@@ -45,9 +47,11 @@ class Model(nn.Module):
         self.renderer = renderer
         self.family = family
         self.requires_grad_(False)
+        keep_pages()
         self.vocabulary = families.vocabulary(network)
         families.take_off_head(self.vocabulary.head)
         tell_sides(network)
+        self._asks = slim(network) and family == "causal"
         self.head = nn.Linear(self.width, outputs, device=self.device, dtype=torch.float32) if outputs else None
         if self.head is not None:
             nn.init.normal_(self.head.weight, std=0.02)
@@ -118,18 +122,20 @@ class Model(nn.Module):
         """Token ids of plain words, without special tokens."""
         return self.renderer.text(text)
 
-    def routing(self, batch: Batch) -> Routing:
-        """Which rows of a batch go through which adapter, and where its virtual tokens stand."""
+    def routing(self, batch: Batch, asked_BQ: Tensor | None = None) -> Routing:
+        """Which rows of a batch go through which adapter, where virtual tokens stand, whose last states are asked for."""
         adapters = self.active if batch.adapters is None else batch.adapters
         for name in {adapters} if isinstance(adapters, str) else set(adapters):
             if name:
                 self.adapter(name)
-        return Routing(adapters, batch.virtual, batch.source_virtual)
+        return Routing(adapters, batch.virtual, batch.source_virtual, asked_BQ)
 
-    def forward(self, batch: Batch) -> "Reading":
-        with calling(self.routing(batch)):
-            states_BTD = families.CALLS[self.family](self.network, batch)
-        return Reading(self, batch, states_BTD, self.vocabulary)
+    def forward(self, batch: Batch, everywhere: bool = False) -> "Reading":
+        """Read a batch; `everywhere`: the states of all tokens are wanted, not only of those that speak of a target or end."""
+        asked = batch.asked() if self._asks and not everywhere else None
+        with calling(self.routing(batch, asked[0] if asked else None)):
+            states = families.CALLS[self.family](self.network, batch)
+        return Reading(self, batch, states, asked[1] if asked else None, self.vocabulary)
 
     def remember(self) -> None:
         """Keep a frozen copy of the weights that the active adapter sets free, so that `reference` can read them.
@@ -182,8 +188,13 @@ class Reading:
 
     model: Model
     batch: Batch
-    states_BTD: Tensor
+    said: Tensor  # [B, T, D], or [B, Q, D] where only Q tokens of each row were asked for
+    places_BT: Tensor | None  # where a token stands among these Q
     vocabulary: families.Vocabulary
+
+    def states(self, rows: Tensor, columns: Tensor) -> Tensor:
+        """[..., D] last states of some tokens."""
+        return self.said[rows, columns if self.places_BT is None else self.places_BT[rows, columns]]
 
     def logprobs(self) -> Tensor:
         """[N] float32 log p(target | all before it), in nats; weights are not applied."""
@@ -206,10 +217,10 @@ class Reading:
         return self.vocabulary.logits(self._at_targets())
 
     def _at_targets(self) -> Tensor:
-        return self.states_BTD[self.batch.target_rows, self.batch.target_columns]
+        return self.states(self.batch.target_rows, self.batch.target_columns)
 
     def _at_ends(self) -> Tensor:
-        return self.states_BTD[self.batch.last_rows, self.batch.last_columns]
+        return self.states(self.batch.last_rows, self.batch.last_columns)
 
     def _through_head(self, states: Tensor) -> Tensor:
         assert self.model.head is not None, "a model with a head (`outputs`)"

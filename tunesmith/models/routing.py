@@ -23,14 +23,20 @@ class Routing:
         adapters: name of each row's adapter ("" for none), or one name for all rows.
         virtual: [B, T] index of a virtual token, or -1, of the only stack or the decoder; None where there is none.
         source_virtual: [B, U] the same of the encoder.
+        asked: [B, Q] the tokens whose last states are asked for, where a network can leave the others out; None: all.
     """
 
     def __init__(
-        self, adapters: str | Sequence[str], virtual: Tensor | None = None, source_virtual: Tensor | None = None
+        self,
+        adapters: str | Sequence[str],
+        virtual: Tensor | None = None,
+        source_virtual: Tensor | None = None,
+        asked: Tensor | None = None,
     ) -> None:
         names = {adapters} if isinstance(adapters, str) else set(adapters)
         self.everywhere = names.pop() if len(names) == 1 else None
         self.count = 0 if isinstance(adapters, str) else len(adapters)
+        self.asked = asked
         self.virtual = {"target": virtual, "source": source_virtual}
         self._places: dict[str, list[int]] = {}
         self._rows: dict[tuple[str, torch.device], Tensor] = {}
