@@ -34,6 +34,13 @@ def spell(tokenizer: Tokenizer, text: str) -> list[int]:
     return ids
 
 
+def spell_all(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
+    """Bare ids of several texts, each as `spell` gives them."""
+    options = {"truncation": False, "padding": False, "verbose": False, "return_attention_mask": False}
+    ids: list[list[int]] = tokenizer(texts, add_special_tokens=False, **options)["input_ids"] if texts else []
+    return ids
+
+
 def follow(tokenizer: Tokenizer, shown: str, shown_ids: Sequence[int], said: str, places: bool = False) -> Spelt:
     """Spell `said` as it stands behind `shown`, whose ids are given and stay as they are.
 
