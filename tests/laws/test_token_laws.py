@@ -58,7 +58,7 @@ TRICKY = [
 ]
 words = st.one_of(st.sampled_from(TRICKY), st.text(st.characters(exclude_categories=["Cs"]), max_size=12))
 texts = st.lists(words, max_size=4).map("".join)
-blanks = st.sampled_from([" ", " ", " ", "", "\n", "  ", "\n ", " \n", "\t", "\x1c ", "\u3000"])
+blanks = st.sampled_from([" ", " ", " ", "", "\n", "  ", "\n ", " \n", "\t", "\x1c ", "\u3000", "\0"])
 specials = st.sampled_from(
     ["<s>", "</s>", "<eos>", "<|endoftext|>", "[MASK]", "\u0301", "\u05d0", "1234", "'ll", "\u0600", "x" * 70]
 )
@@ -205,7 +205,7 @@ def test_chunks_spell_as_whole_texts_do(renderer, shown, said, further):
 @given(prompt=sentences, answer=sentences.filter(str.strip))
 def test_rows_are_rendered_as_without_chunks(renderer, prompt, answer):
     whole = replace(renderer)
-    whole._chunks.cuts = False
+    whole._chunks.way = None
     for one in (renderer, whole):
         if one.family == "masked" and not one.spell(answer):
             return

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
 from transformers import AutoTokenizer, ByT5Tokenizer, PreTrainedTokenizerFast
 
 import tunesmith
 from tunesmith.tokens import chunks
-from tunesmith.tokens.chunks import Chunks, may_cut
+from tunesmith.tokens.chunks import BEFORE_LINES, BEHIND_LINES, Chunks, way
 from tunesmith.tokens.spelling import follow, spell
 
 TEXT = "It was late. The cat sat on the mat, and the cat's hat lay there too.\nThe cat slept  well. "
@@ -34,34 +35,41 @@ def by(pattern):
 
 
 def test_only_tokenizers_that_cut_at_blanks_themselves_are_cut():
-    assert may_cut(asset("llama"))
-    assert may_cut(asset("bert"))
-    assert not may_cut(asset("t5"))
-    assert not may_cut(ByT5Tokenizer())
-    assert may_cut(made(GPT2))
-    assert may_cut(made(GPT2, normalizers.NFC()))
-    assert may_cut(made(by(chunks._WORDS[0])))
-    assert may_cut(made(by(chunks._WORDS[1])))
-    assert may_cut(made(GPT2, added=[AddedToken("<mask>", lstrip=True), AddedToken("  ")]))
-    assert not may_cut(made(by(r".+")))
-    assert not may_cut(made(None))
-    assert not may_cut(made(BARE))
-    assert not may_cut(made(GPT2, normalizers.Replace(" ", "_")))
-    assert not may_cut(made(GPT2, dropout=0.1)), "pieces are drawn anew each time"
-    assert not may_cut(made(GPT2, added=[AddedToken("<end>", rstrip=True)])), "it takes the blank behind it away"
-    assert not may_cut(made(GPT2, added=[AddedToken("end", single_word=True)]))
-    assert not may_cut(made(GPT2, added=[AddedToken("the end")]))
+    assert way(asset("llama")) is BEFORE_LINES
+    assert way(asset("bert")) is BEFORE_LINES
+    assert way(asset("t5")) is None
+    assert way(ByT5Tokenizer()) is None
+    assert way(made(GPT2)) is BEFORE_LINES
+    assert way(made(GPT2, normalizers.NFC())) is BEFORE_LINES
+    assert way(made(by(chunks._WORDS[0]))) is BEHIND_LINES
+    assert way(made(by(chunks._WORDS[1]))) is BEHIND_LINES
+    assert way(made(GPT2, added=[AddedToken("<mask>", lstrip=True), AddedToken("  ")])) is BEFORE_LINES
+    assert way(made(by(r".+"))) is None
+    assert way(made(None)) is None
+    assert way(made(BARE)) is None
+    assert way(made(GPT2, normalizers.Replace(" ", "_"))) is None
+    assert way(made(GPT2, dropout=0.1)) is None, "pieces are drawn anew each time"
+    assert way(made(GPT2, added=[AddedToken("<end>", rstrip=True)])) is None, "it takes the blank behind it away"
+    assert way(made(GPT2, added=[AddedToken("end", single_word=True)])) is None
+    assert way(made(GPT2, added=[AddedToken("the end")])) is None
 
 
-@pytest.mark.parametrize("pattern", chunks._WORDS)
-@pytest.mark.parametrize("text", [TEXT, "a\n\n b?!\r\n c 1234 56 \u00e9\u0301 \t d\x1c e", "x \n y  ", " ", "", "??\n zz"])
-def test_words_as_newer_tokenizers_find_them(pattern, text):
-    """Each chunk has the words that the whole text has at its place."""
-    words = by(pattern)
-    backend = Tokenizer(models.WordLevel({"?": 0}, "?"))
-    backend.pre_tokenizer = words
-    parts = chunks._CUT.split(text)
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from([GPT2, *map(by, chunks._WORDS)]), st.text("a\u00e9\u0301B1!' \n\r\t\x1c\u00a0\u3000", max_size=24))
+def test_chunks_have_the_words_of_the_whole_text(words, text):
+    parts = way(made(words)).cut.split(text)
+    assert "".join(parts) == text
     assert [word for part in parts for word, _ in words.pre_tokenize_str(part)] == [w for w, _ in words.pre_tokenize_str(text)]
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=st.text("aB1! \n\t\0", max_size=24))
+def test_a_short_cut_cuts_at_the_same_places(text):
+    for found in (BEFORE_LINES, BEHIND_LINES):
+        if not found.apart.search(text):
+            first, *further = text.replace("\n", found.marked).split(" ")
+            parts = [first, *(part[1:] if part[:1] == chunks.MARK else f" {part}" for part in further)]
+            assert [part for part in parts if part] == [part for part in found.cut.split(text) if part]
 
 
 def test_what_is_remembered_is_bounded(monkeypatch):
@@ -72,8 +80,8 @@ def test_what_is_remembered_is_bounded(monkeypatch):
     texts += [f"{n} {n} {n + 1} {n % 3}" for n in range(30)]
     assert [speller.spell(text) for text in texts] == [spell(tokenizer, text) for text in texts]
     for known in (speller._first, speller._further, speller._older):
-        assert 0 < len(known) <= 8
-        assert max(map(len, known)) <= chunks.LONGEST
+        assert len(known) <= 8 + 20, "one text at most above the limit"
+        assert max(map(len, known), default=0) <= chunks.LONGEST
 
 
 def test_what_is_given_may_be_changed():
@@ -82,6 +90,13 @@ def test_what_is_given_may_be_changed():
     kept = list(ids)
     ids.clear()
     assert speller.spell(TEXT) == kept
+
+
+def test_a_limit_of_an_earlier_call_is_not_applied():
+    tokenizer = asset("llama")
+    speller = Chunks(tokenizer)
+    tokenizer(["late again", "cat"], truncation=True, max_length=2, padding="max_length")
+    assert speller.spell(TEXT) == spell(tokenizer, TEXT)
 
 
 def test_ids_that_are_not_those_of_what_is_shown():
