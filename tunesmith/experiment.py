@@ -215,11 +215,11 @@ def forgetting(recipe: Recipe, learnt: Sequence[Task], judged: Sequence[Task]) -
     return tuple(task for task in found if task.cluster not in clusters and task.name not in names)
 
 
-def learnable(task: Task, split: str, recipe: Recipe, model: Model) -> list[Example]:
+def learnable(task: Task, split: str, recipe: Recipe, model: Model) -> Sequence[Example]:
     """The examples of a split that fit the network's window, under the plan's policy; none where there is no such split."""
     if split not in task.source.splits():
         return []
-    examples = list(islice(task.examples(split, None if split == "train" else 0), getattr(recipe.limit, split)))
+    examples = task.sequence(split, None if split == "train" else 0, getattr(recipe.limit, split))
     window = min(filter(None, (recipe.plan.window, model.window)), default=None)
 
     def render(example: Example) -> Sequence[Tokens]:

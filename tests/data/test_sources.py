@@ -2,12 +2,16 @@
 
 import gzip
 import json
+import os
 from collections import Counter
 
 import pyarrow as arrow
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pyarrow import parquet
 
+from tunesmith.data import formats
 from tunesmith.data.sources import FileSource, group_references, read, source_of
 from tunesmith.errors import UserError
 
@@ -212,3 +216,38 @@ def test_plain_text_of_rows_that_differ_elsewhere_is_one_text():
     assert [(row["id"], row["d"]) for row in grouped] == [("test_1", "x"), ("test_2_1", "y")]
     twice = [{"d": "x"}, {"d": "x"}]
     assert group_references(twice, ["d"], "d") == twice  # a refrain is read as often as it stands
+
+
+def test_rows_of_a_large_file_stay_on_the_disk_and_are_the_same(tmp_path, monkeypatch):
+    rows = [{"id": str(n), "q": f"é {n}", "a": "x" * (n % 7)} for n in range(300)]
+    text = "\ufeff" + "\n".join(json.dumps(row, ensure_ascii=False) + " \u00a0" * (row["id"] == "7") for row in rows)
+    path = write(tmp_path / "a.jsonl", text.replace("\n", "\n\n \n", 3))
+    small = FileSource(str(path), key=("q",))
+    kept = {split: list(small.rows(split)) for split in small.splits()}
+    monkeypatch.setattr(formats, "SMALL", 0)
+    os.utime(path, (1, 1))  # so that it is read again
+    large = FileSource(str(path), key=("q",))
+    assert {split: list(large.rows(split)) for split in large.splits()} == kept
+    held = large.held("train")
+    assert isinstance(large.found()[""].parts[0], formats.JsonLines)
+    assert [held[n] for n in (-1, 5, 0)] == [kept["train"][n] for n in (-1, 5, 0)]
+    assert held[3:9:2] == kept["train"][3:9:2]
+    path.write_bytes(b"#" * path.stat().st_size)
+    with pytest.raises(UserError, match="was changed while it was in use"):
+        held[4]
+
+
+def test_a_fault_in_a_large_file_is_told_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(formats, "SMALL", 0)
+    path = write(tmp_path / "a.jsonl", '{"q": 1}\n' * 3 + "{no}\n")
+    with pytest.raises(UserError, match="line 4, column 2 is not JSON"):
+        source_of(str(path)).splits()
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), max_size=12))
+def test_grouped_rows_can_be_asked_for_in_any_order(pairs):
+    rows = [{"id": f"t_{n}", "d": d, "s": s} for n, (d, s) in enumerate(pairs)]
+    for by, target in ((["d"], "s"), ([], "s"), (["s"], "s")):
+        grouped = group_references(rows, by, target)
+        assert [grouped[n] for n in range(len(grouped))] == list(grouped)
+        assert sum(len(row.get("references", (1,))) for row in grouped) <= len(rows)

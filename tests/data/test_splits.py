@@ -41,7 +41,7 @@ def test_what_the_source_has_stays():
     train = [str(n) for n in range(1000)]
     found = divide({"train": train, "test": ["x", "y"]}, str)
     assert found["test"] == ["x", "y"]
-    assert sorted(found["train"] + found["validation"]) == sorted(train)
+    assert sorted([*found["train"], *found["validation"]]) == sorted(train)
     assert 60 < len(found["validation"]) < 140
     whole = {"train": train, "validation": ["v"], "test": ["t"]}
     assert divide(whole, str) == whole

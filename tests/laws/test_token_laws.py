@@ -13,6 +13,7 @@ import tunesmith
 from tunesmith.data.example import Example, Message, Weight
 from tunesmith.tokens.renderer import Renderer, marked
 from tunesmith.tokens.sequence import IGNORED
+from tunesmith.tokens.spelling import follow, spell
 
 ASSETS = "assets"
 CHATML = (
@@ -57,6 +58,11 @@ TRICKY = [
 ]
 words = st.one_of(st.sampled_from(TRICKY), st.text(st.characters(exclude_categories=["Cs"]), max_size=12))
 texts = st.lists(words, max_size=4).map("".join)
+blanks = st.sampled_from([" ", " ", " ", "", "\n", "  ", "\n ", " \n", "\t", "\x1c ", "\u3000", "\0"])
+specials = st.sampled_from(
+    ["<s>", "</s>", "<eos>", "<|endoftext|>", "[MASK]", "\u0301", "\u05d0", "1234", "'ll", "\u0600", "x" * 70]
+)
+sentences = st.lists(st.tuples(st.one_of(words, specials), blanks), max_size=8).map(lambda parts: "".join(map("".join, parts)))
 fast = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -181,6 +187,31 @@ def test_what_is_marked_is_what_is_learnt(renderer, prompt, answer):
         return
     tokens = renderer.render(example_of(prompt), answer)
     assert sum(weight for _, weight in marked(tokens, renderer)) == tokens.learnt
+
+
+@fast
+@given(shown=sentences, said=sentences, further=sentences)
+def test_chunks_spell_as_whole_texts_do(renderer, shown, said, further):
+    tokenizer, chunks = renderer.tokenizer, renderer._chunks
+    for text in (shown, said, shown + said, said + " " + further):
+        assert chunks.spell(text) == spell(tokenizer, text)
+    ids = spell(tokenizer, shown)
+    behind = follow(tokenizer, shown, ids, said).ids
+    assert chunks.follow(shown, ids, said) == behind
+    assert chunks.follow(shown + said, ids + behind, further) == follow(tokenizer, shown + said, ids + behind, further).ids
+
+
+@fast
+@given(prompt=sentences, answer=sentences.filter(str.strip))
+def test_rows_are_rendered_as_without_chunks(renderer, prompt, answer):
+    whole = replace(renderer)
+    whole._chunks.way = None
+    for one in (renderer, whole):
+        if one.family == "masked" and not one.spell(answer):
+            return
+    example = example_of(prompt, answer)
+    assert renderer.render(example) == whole.render(example)
+    assert renderer.render(example) == renderer.render(replace(example, weights=(Weight(0, 1, 1.0),)))
 
 
 def test_a_limit_in_the_tokenizer_file_cuts_nothing(renderer):

@@ -132,3 +132,20 @@ def test_a_limit_counts_only_rows_that_the_wording_takes(tmp_path):
     found = {split: [example.messages[0].content for example in task.examples(split)] for split in ("train", "test")}
     assert {split: len(words) for split, words in found.items()} == {"train": 100, "test": 10}
     assert all(word.islower() for words in found.values() for word in words)
+
+
+def test_examples_can_be_asked_for_in_any_order(tmp_path):
+    rows = [{"id": str(n % 5) if n < 9 else f"r{n}", "q": f"{n}?" * (n % 4 != 1), "a": "y" * (n % 4 != 1)} for n in range(40)]
+    path = tmp_path / "x_train.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    for wording in (["{{q}}|||{{a}}", "Say: {{q}}|||{{a}}"], ["{% if q %}{{q}}|||{{a}}{% endif %}"]):
+        task = own_task(str(path), template=wording)
+        for split in task.source.splits():
+            every = list(task.examples(split, None))
+            found = task.sequence(split, None)
+            assert found == every
+            assert [found[n] for n in reversed(range(len(every)))] == every[::-1]
+            assert len({example.id for example in found}) == len(every)
+            assert task.sequence(split, None, limit=3) == every[:3]
+    registered = task_from("town/sentiment")
+    assert registered.sequence("test", 0, 4) == list(registered.examples("test"))[:4]

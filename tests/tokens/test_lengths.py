@@ -109,6 +109,13 @@ def test_cut_prompt_keeps_head_and_tail_and_the_whole_answer(renderer, virtual, 
     assert "middle of their prompt cut out" in caplog.text
 
 
+def test_what_was_cut_stands_where_it_stood(renderer):
+    rows = [asked("a"), asked(WORDS), asked("b"), asked("Tell me.", WORDS), asked("c")]
+    kept = fit(rows, render_of(renderer), 40, "cut_prompt")
+    assert [example.messages[0].content[:3] for example in kept] == ["a", "wor", "b", "c"]
+    assert [kept[place] for place in range(4)] == list(kept)
+
+
 def test_an_answer_is_never_cut(renderer, caplog):
     with caplog.at_level(logging.WARNING):
         assert fit([asked("Tell me.", WORDS)], render_of(renderer), 40, "cut_prompt") == []

@@ -3,18 +3,23 @@
 import csv
 import gzip
 import json
+import os
 import re
 import zlib
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from tunesmith.data.rows import Lazy
 from tunesmith.errors import UserError
 
 Row = dict[str, Any]
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt", ".md")
 TEXTS = (".txt", ".md")
+SMALL = 1 << 20  # bytes of a file whose rows are kept in memory
+UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
 
@@ -22,6 +27,42 @@ def suffix_of(path: Path) -> str:
     """The suffix that tells the layout, without `.gz`."""
     name = path.name.lower().removesuffix(".gz")
     return Path(name).suffix
+
+
+class JsonLines(Lazy[Row]):
+    """Rows of a file of JSON lines, read from the disk whenever they are asked for; only where a line begins is kept.
+
+    The whole file is read once, so that a fault in it is told at the start. UTF-8, not packed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.bounds = array("q")  # begin and end of each row, in bytes
+        self._file = path.open("rb")
+        for (begin, end), _ in _json_lines(path):
+            self.bounds.extend((begin, end))
+
+    def __len__(self) -> int:
+        return len(self.bounds) // 2
+
+    def item(self, place: int) -> Row:
+        begin, end = self.bounds[2 * place : 2 * place + 2]
+        try:
+            row: Row = json.loads(os.pread(self._file.fileno(), end - begin, begin).decode("utf-8-sig").rstrip())
+        except ValueError:
+            raise UserError(
+                f"`{self.path}` was changed while it was in use", "start again, and leave the file as it is"
+            ) from None
+        return row
+
+
+def held(path: Path, columns: Sequence[str] = (), cut: str | int = "paragraph") -> Sequence[Row]:
+    """The rows of a file (see `read`) to be asked for in any order: from the disk where that is possible, else in memory."""
+    if path.suffix.lower() in (".jsonl", ".ndjson") and path.stat().st_size > SMALL and hasattr(os, "pread"):
+        with path.open("rb") as file:
+            if file.read(2) not in UTF16:
+                return JsonLines(path)
+    return tuple(read(path, columns, cut))
 
 
 def read(path: str | Path, columns: Sequence[str] = (), cut: str | int = "paragraph") -> Iterator[Row]:
@@ -41,7 +82,7 @@ def read(path: str | Path, columns: Sequence[str] = (), cut: str | int = "paragr
     if suffix in (".csv", ".tsv"):
         return iter(_table(path, suffix == ".tsv", columns))
     if suffix in (".jsonl", ".ndjson"):
-        return _json_lines(path)
+        return (row for _, row in _json_lines(path))
     if suffix == ".json":
         return iter(_json(path))
     if suffix == ".parquet":
@@ -53,13 +94,18 @@ def read(path: str | Path, columns: Sequence[str] = (), cut: str | int = "paragr
 
 def lines(path: Path) -> Iterator[str]:
     """The lines of a text file with their ends; UTF-8, or UTF-16 with its mark."""
+    return (line for _, line in _sized(path))
+
+
+def _sized(path: Path) -> Iterator[tuple[int, str]]:
+    """(bytes in the file, line) of each line; 0 bytes in UTF-16."""
     place = 0
     with _open(path) as file:
         try:
             head = file.read(2)
             file.seek(0)
-            if head in (b"\xff\xfe", b"\xfe\xff"):
-                yield from file.read().decode("utf-16").splitlines(keepends=True)
+            if head in UTF16:
+                yield from ((0, line) for line in file.read().decode("utf-16").splitlines(keepends=True))
                 return
             for number, raw in enumerate(file, start=1):
                 try:
@@ -68,7 +114,7 @@ def lines(path: Path) -> Iterator[str]:
                     at = f"byte {place + error.start} (0x{raw[error.start]:02x})"
                     raise UserError(f"`{path}` line {number}: {at} is not UTF-8", "save the file as UTF-8") from None
                 place += len(raw)
-                yield line
+                yield len(raw), line
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise UserError(f"`{path}` is not whole: {error}", "fetch or pack the file again") from None
 
@@ -170,8 +216,11 @@ def _row(path: Path, number: int, names: Sequence[str], cells: list[str], loose:
     return dict(zip(names, cells, strict=False))
 
 
-def _json_lines(path: Path) -> Iterator[Row]:
-    for number, line in enumerate(lines(path), start=1):
+def _json_lines(path: Path) -> Iterator[tuple[tuple[int, int], Row]]:
+    """(where the line begins and ends, in bytes of UTF-8; row) of each line."""
+    end = 0
+    for number, (size, line) in enumerate(_sized(path), start=1):
+        begin, end = end, end + size
         if not line.strip():
             continue
         try:
@@ -184,7 +233,7 @@ def _json_lines(path: Path) -> Iterator[Row]:
             raise UserError(
                 f"`{path}` line {number} is {type(row).__name__}, expected an object", 'a row: {"question": "...", ...}'
             )
-        yield row
+        yield (begin, end), row
 
 
 def _json(path: Path) -> list[Row]:
@@ -195,7 +244,7 @@ def _json(path: Path) -> list[Row]:
         tree = json.loads(text)
     except json.JSONDecodeError as error:
         if error.msg == "Extra data" and text.lstrip()[:1] == "{":
-            return list(_json_lines(path))  # JSON lines under another name
+            return [row for _, row in _json_lines(path)]  # JSON lines under another name
         raise UserError(f"`{path}` line {error.lineno}, column {error.colno} is not JSON: {error.msg}") from None
     return _rows_in(path, tree)
 

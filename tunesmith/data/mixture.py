@@ -1,11 +1,14 @@
 """Several sets of examples in one endless stream. A place in the stream is a number, so to resume is to know a number."""
 
+from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 from itertools import accumulate
+
+import numpy as np
 
 from tunesmith.data.example import Example
 from tunesmith.errors import UserError
@@ -31,6 +34,7 @@ def permuted(place: int, size: int, seed: int, epoch: int) -> int:
             return place
 
 
+@lru_cache(maxsize=1 << 16)  # a shuffle of n asks for 6 * sqrt(n) of these, again and again
 def _mixed(*numbers: int) -> int:
     digest = blake2b(",".join(map(str, numbers)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big")
@@ -99,16 +103,17 @@ class Mixture:
 
 def by_length(
     stream: Callable[[int], Example], places: range, length: Callable[[Example], int], window: int, seed: int = 0
-) -> list[int]:
+) -> Sequence[int]:
     """Places of a stream, say one epoch of it, ordered so that steps of `window` places hold examples of like length.
 
     Sorted by length, cut into steps, and the steps shuffled by the seed. Every place stands exactly once.
     """
-    ranked = sorted(places, key=lambda place: (length(stream(place)), place))
-    steps = [ranked[at : at + window] for at in range(0, len(ranked), window)]
-    whole = len(steps) - (len(steps[-1]) < window) if steps else 0
-    order = [permuted(number, whole, seed, places.start) for number in range(whole)] + list(range(whole, len(steps)))
-    return [place for number in order for place in steps[number]]
+    sizes = np.fromiter((length(stream(place)) for place in places), np.int64, len(places))
+    ranked = places.start + np.argsort(sizes, kind="stable")
+    whole = len(places) // window
+    order = (permuted(number, whole, seed, places.start) for number in range(whole))
+    shuffled = ranked[: whole * window].reshape(whole, window)[np.fromiter(order, np.int64, whole)]
+    return array("q", np.concatenate([shuffled.ravel(), ranked[whole * window :]]).tobytes())
 
 
 @dataclass(eq=False)

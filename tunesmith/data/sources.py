@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -9,7 +10,8 @@ from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Any
 
-from tunesmith.data.formats import SUFFIXES, TEXTS, Row, read, suffix_of
+from tunesmith.data.formats import SUFFIXES, TEXTS, Row, held, read, suffix_of
+from tunesmith.data.rows import Chosen, Joined, Made
 from tunesmith.data.splits import FRACTIONS, SPLITS, cap, divide
 from tunesmith.errors import UserError, did_you_mean
 
@@ -66,9 +68,14 @@ class FileSource:
             raise UserError(f"`{self.path}` has no split `{split}`", did_you_mean(split, self.splits()))
         return (dict(row) for row in self._rows[split])
 
-    def found(self) -> dict[str, list[Row]]:
+    def held(self, split: str) -> Sequence[Row]:
+        """As `rows`, to be asked for in any order; a row that is given may not be changed."""
+        self.rows(split)
+        return self._rows[split]
+
+    def found(self) -> dict[str, Sequence[Row]]:
         """Rows by split as the source has them; rows of no split stand under the empty name."""
-        return {split: [row for file in files for row in self._read(file)] for split, files in self._files().items()}
+        return {split: Joined(self._read(file) for file in files) for split, files in self._files().items()}
 
     def fingerprint(self) -> str:
         """A hash of the files' bytes."""
@@ -79,11 +86,14 @@ class FileSource:
         return whole.hexdigest()
 
     @cached_property
-    def _rows(self) -> dict[str, list[Row]]:
+    def _rows(self) -> dict[str, Sequence[Row]]:
         found = self.found()
         if self.takes is not None:
-            found = {split: [row for row in rows if self.takes(row)] for split, rows in found.items()}
-        if not any(found.values()):
+            found = {
+                split: Chosen(rows, (number for number, row in enumerate(rows) if self.takes(row)))
+                for split, rows in found.items()
+            }
+        if not any(map(len, found.values())):
             raise UserError(f"`{self.path}` has no rows")
         divided = divide(found, self._asked, self.fractions, self.seed)
         if self.target:
@@ -98,11 +108,11 @@ class FileSource:
     def _limit(self, split: str) -> int | None:
         return self.limit.get(split) if isinstance(self.limit, Mapping) else self.limit
 
-    def _read(self, file: Path) -> Iterator[Row]:
+    def _read(self, file: Path) -> Sequence[Row]:
         if not file.is_file():
-            return read(file)  # which says so
+            return tuple(read(file))  # which says so
         state = file.stat()
-        return iter(_read_once(file.resolve(), state.st_mtime_ns, state.st_size, self.columns, self.cut_text))
+        return _read_once(file.resolve(), state.st_mtime_ns, state.st_size, self.columns, self.cut_text)
 
     def _files(self) -> dict[str, list[Path]]:
         path = Path(self.path).expanduser()
@@ -120,9 +130,9 @@ class FileSource:
 
 
 @lru_cache(maxsize=256)
-def _read_once(path: Path, changed: int, size: int, columns: tuple[str, ...], cut_text: str | int) -> tuple[Row, ...]:
+def _read_once(path: Path, changed: int, size: int, columns: tuple[str, ...], cut_text: str | int) -> Sequence[Row]:
     """The rows of a file, read again only when it has changed."""
-    return tuple(read(path, columns, cut_text))
+    return held(path, columns, cut_text)
 
 
 def _files_in(folder: Path) -> dict[str, list[Path]]:
@@ -155,24 +165,34 @@ def split_of(path: Path) -> str:
     return ""
 
 
-def group_references(rows: Sequence[Row], by: Sequence[str], target: str) -> list[Row]:
+def group_references(rows: Sequence[Row], by: Sequence[str], target: str) -> Sequence[Row]:
     """Neighbours that agree in the columns `by` become one row, with `references`: each value of `target` once, in order.
 
     `references_of` names that column, so that a template can word each reference as it words the target. An id that all share
     up to a separator (`test_7_1`, `test_7_2`) is cut there (`test_7`). Where the target is itself what they agree in (plain
     text), rows that differ only elsewhere are one text, told once.
     """
-    grouped: list[Row] = []
-    for _, group in groupby(rows, key=lambda row: [row.get(name) for name in by] if by else row):
-        same = list(group)
-        answers = list(dict.fromkeys(str(row.get(target)) for row in same))
-        if len(answers) > 1 and "references" not in same[0]:
-            grouped.append({**same[0], **_shared_id(same), "references": answers, "references_of": target})
-        elif target in by and any(row != same[0] for row in same):
-            grouped.append({**same[0], **_shared_id(same)})
-        else:
-            grouped.extend(same)
-    return grouped
+    starts = array("q")  # of the rows that make each row that is given
+    for _, group in groupby(enumerate(rows), key=lambda one: [one[1].get(name) for name in by] if by else one[1]):
+        numbers, same = zip(*group, strict=True)
+        starts.extend(numbers[:1] if _grouped(same, by, target) is not None else numbers)
+    starts.append(len(rows))
+
+    def made(place: int, start: int) -> Row:
+        same = [rows[number] for number in range(start, starts[place + 1])]
+        return _grouped(same, by, target) or same[0]
+
+    return Made(made, starts[:-1])
+
+
+def _grouped(same: Sequence[Row], by: Sequence[str], target: str) -> Row | None:
+    """The one row that neighbours become, None where they stay as they are."""
+    answers = list(dict.fromkeys(str(row.get(target)) for row in same))
+    if len(answers) > 1 and "references" not in same[0]:
+        return {**same[0], **_shared_id(same), "references": answers, "references_of": target}
+    if target in by and any(row != same[0] for row in same):
+        return {**same[0], **_shared_id(same)}
+    return None
 
 
 def _shared_id(rows: Sequence[Row]) -> Row:
@@ -187,7 +207,7 @@ def _shared_id(rows: Sequence[Row]) -> Row:
 class HubSource(FileSource):
     """A data set of the Hugging Face hub, `owner/name` or `owner/name:configuration`; fetched when its rows are asked for."""
 
-    def found(self) -> dict[str, list[Row]]:
+    def found(self) -> dict[str, Sequence[Row]]:
         """Rows by split as the hub has them."""
         try:
             import datasets
@@ -205,7 +225,7 @@ class HubSource(FileSource):
                 "check the name and the network, or name a file or folder; a configuration is named `owner/name:configuration`"
             )
             raise UserError(f"the data set `{self.path}` cannot be fetched: {told}", hint) from None
-        return {split: [dict(row) for row in whole[name]] for split, name in _hub_splits(list(whole)).items()}
+        return {split: Made(lambda _, row: dict(row), whole[name]) for split, name in _hub_splits(list(whole)).items()}
 
 
 def _hub_splits(names: Sequence[str]) -> dict[str, str]:

@@ -3,9 +3,14 @@
 The hash is of what a row asks, so rows that ask the same always fall together, and a row stays where it is when others come.
 """
 
+import heapq
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
+from itertools import islice
 from typing import TypeVar
+
+from tunesmith.data.rows import Chosen, Joined
 
 Row = TypeVar("Row")
 
@@ -23,21 +28,27 @@ def share(key: str, seed: int = 0) -> float:
 
 def cut(
     rows: Sequence[Row], key: Callable[[Row], str], fractions: Mapping[str, float] = FRACTIONS, seed: int = 0
-) -> dict[str, list[Row]]:
+) -> dict[str, Sequence[Row]]:
     """Rows of each split, in their order.
 
     With few rows the shares are those of the rank of the hash, so that no split is empty by bad luck.
     """
-    shares = [share(key(row), seed) for row in rows]
-    ranks = sorted(set(shares))
-    if len(ranks) < FEW:
+    shares = array("d", (share(key(row), seed) for row in rows))
+    if len(ranks := _first_ranks(shares)) < FEW:
         place = {value: (number + 0.5) / len(ranks) for number, value in enumerate(ranks)}
-        shares = [place[value] for value in shares]
+        shares = array("d", (place[value] for value in shares))
     total = sum(fractions.values())
-    found: dict[str, list[Row]] = {name: [] for name in fractions}
-    for row, value in zip(rows, shares, strict=True):
-        found[_split_at(value * total, fractions)].append(row)
-    return found
+    found = {name: array("q") for name in fractions}
+    for number, value in enumerate(shares):
+        found[_split_at(value * total, fractions)].append(number)
+    return {name: Chosen(rows, numbers) for name, numbers in found.items()}
+
+
+def _first_ranks(shares: Sequence[float]) -> list[float]:
+    """The distinct values in order, or `FEW` of them where there are more."""
+    seen: set[float] = set()
+    fresh = (value for value in shares if value not in seen and not seen.add(value))  # type: ignore[func-returns-value]
+    return sorted(islice(fresh, FEW))
 
 
 def _split_at(value: float, fractions: Mapping[str, float]) -> str:
@@ -50,25 +61,26 @@ def _split_at(value: float, fractions: Mapping[str, float]) -> str:
 
 def divide(
     found: Mapping[str, Sequence[Row]], key: Callable[[Row], str], fractions: Mapping[str, float] = FRACTIONS, seed: int = 0
-) -> dict[str, list[Row]]:
+) -> dict[str, Sequence[Row]]:
     """The splits of a source, from those that it has; rows under the name "" belong to none yet.
 
     What training needs and the source lacks is cut from its training rows; a split that it has stays as it is. A source with
     nothing but validation rows is a test.
     """
-    given = {name: list(rows) for name, rows in found.items() if name}
-    loose = [*found.get("", ()), *given.get("train", ())]
-    if not loose:
+    given = {name: rows for name, rows in found.items() if name}
+    loose: Sequence[Row] = Joined([found.get("", ()), given.get("train", ())])
+    if not len(loose):
         return {"test": given["validation"]} if set(given) == {"validation"} else given
     missing = {name: fractions[name] for name in ("validation", "test") if name not in given and fractions.get(name)}
-    parts = cut(loose, key, {"train": 1 - sum(missing.values()), **missing}, seed)
+    parts = cut(loose, key, {"train": 1 - sum(missing.values()), **missing}, seed) if missing else {"train": loose}
     whole = {**given, **parts}
     return {name: whole[name] for name in SPLITS if whole.get(name)}
 
 
-def cap(rows: Sequence[Row], limit: int | None, key: Callable[[Row], str], seed: int = 0) -> list[Row]:
+def cap(rows: Sequence[Row], limit: int | None, key: Callable[[Row], str], seed: int = 0) -> Sequence[Row]:
     """At most `limit` rows, in their order: those of the smallest hash, so that a sorted file is not cut one-sidedly."""
     if limit is None or len(rows) <= limit:
-        return list(rows)
-    order = sorted(range(len(rows)), key=lambda number: (share(key(rows[number]), seed + 1), number))
-    return [rows[number] for number in sorted(order[:limit])]
+        return rows
+    shares = array("d", (share(key(row), seed + 1) for row in rows))
+    smallest = heapq.nsmallest(limit, range(len(rows)), key=lambda number: (shares[number], number))
+    return Chosen(rows, sorted(smallest))

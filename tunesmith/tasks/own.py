@@ -1,16 +1,21 @@
 """A person's own data becomes a task: a file, a folder or a data set of the hub, put by a wording, judged by its shape."""
 
 import statistics
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from tunesmith import registry
 from tunesmith.data.example import Example
 from tunesmith.data.formats import SUFFIXES, Row
 from tunesmith.data.jinja import halves
+from tunesmith.data.rows import Joined, Made
 from tunesmith.data.sources import FileSource, source_of
 from tunesmith.data.template import Template, find_template, guess, load_templates
 from tunesmith.errors import UserError, did_you_mean
@@ -52,6 +57,29 @@ class OwnTask(Task):
             unique = replace(example, id=f"{split}-{number}") if example.id in seen else example
             seen.add(unique.id)
             yield unique
+
+    def sequence(self, split: str, template: int | None = 0, limit: int | None = None) -> Sequence[Example]:
+        """As `examples`; an example is made when it is asked for, and 16 bytes of it are kept."""
+        assert isinstance(self.source, FileSource)
+        rows = self.source.held(split)
+        numbers, ids = array("q"), array("Q")
+        for number, row in enumerate(rows):
+            if len(numbers) == limit:
+                break
+            example = self.example(split, template, number, row)
+            if not is_empty(example):
+                numbers.append(number)
+                ids.append(int.from_bytes(blake2b(example.id.encode(errors="surrogatepass"), digest_size=8).digest()))
+        renamed: set[int] = set()
+        if len(np.unique(np.frombuffer(ids, np.uint64))) < len(ids):
+            pairs = zip(numbers, self.examples(split, template), strict=False)
+            renamed = {number for number, example in pairs if example.id == f"{split}-{number}"}
+
+        def made(_: int, number: int) -> Example:
+            example = self.example(split, template, number, rows[number])
+            return replace(example, id=f"{split}-{number}") if number in renamed else example
+
+        return Made(made, numbers)
 
 
 def task_from(setting: str | Mapping[str, Any]) -> Task:
@@ -177,8 +205,8 @@ def own_task(
         UserError: where there are no rows, or no wording fits them.
     """
     source = source_of(data, splits_at=splits, columns=tuple(columns), cut_text=cut_text, seed=seed, limit=limit)
-    rows = [row for part in source.found().values() for row in part]
-    if not rows:
+    rows = Joined(source.found().values())
+    if not len(rows):
         raise UserError(f"`{data}` has no rows")
     wordings = templates_of(template) if template else (guess(rows[0]),)
     wordings = tuple(with_choices(one, rows, choices) for one in wordings)

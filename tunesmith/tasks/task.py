@@ -1,7 +1,8 @@
 """What a task is: rows, ways to put them to a model, and metrics. The same task is learnt from and judged by."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Protocol
 
 from tunesmith.data.example import Example
@@ -44,6 +45,13 @@ class Task:
     def examples(self, split: str, template: int | None = 0) -> Iterator[Example]:
         """Examples of a split under one template, or, with None, each row under the templates in turn."""
         for number, row in enumerate(self.source.rows(split)):
-            chosen = self.templates[number % len(self.templates) if template is None else template]
-            example = chosen.apply(row)
-            yield example if example.id else replace(example, id=f"{split}-{number}")
+            yield self.example(split, template, number, row)
+
+    def example(self, split: str, template: int | None, number: int, row: Row) -> Example:
+        """The example that a row of a split makes, by its number there."""
+        example = self.templates[number % len(self.templates) if template is None else template].apply(row)
+        return example if example.id else replace(example, id=f"{split}-{number}")
+
+    def sequence(self, split: str, template: int | None = 0, limit: int | None = None) -> Sequence[Example]:
+        """As `examples`, the first `limit` of them, to be asked for in any order."""
+        return list(islice(self.examples(split, template), limit))

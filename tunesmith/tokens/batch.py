@@ -156,8 +156,10 @@ def collate(
     laid = _lay([tokens.inputs for tokens in sequences], rows_S, np.zeros_like(heads_B) if with_source else heads_B)
     targets_K = _flat([tokens.targets for tokens in sequences])
     learnt_K = np.flatnonzero(targets_K != IGNORED)
-    weights = [tokens.weights or repeat(1.0, len(tokens.targets)) for tokens in sequences]
-    weights_K = np.fromiter(chain.from_iterable(weights), np.float32, len(targets_K))
+    weights_K = np.ones(len(targets_K), np.float32)
+    if any(tokens.weights for tokens in sequences):
+        weights = [tokens.weights or repeat(1.0, len(tokens.targets)) for tokens in sequences]
+        weights_K = np.fromiter(chain.from_iterable(weights), np.float32, len(targets_K))
     extras: dict[str, list[float]] = {}
     for tokens in sequences:
         for name, value in tokens.extras.items():

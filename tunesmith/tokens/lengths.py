@@ -4,6 +4,7 @@ Nothing is cut in silence: a policy that leaves out or shortens says how many, a
 """
 
 import logging
+from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from math import ceil
 from typing import Literal
 
 from tunesmith.data.example import Example, Message
+from tunesmith.data.rows import Chosen, Joined
 from tunesmith.errors import UserError
 from tunesmith.tokens.sequence import IGNORED, Tokens
 
@@ -127,7 +129,7 @@ def fit(
     policy: TooLong = "refuse",
     virtual: int = 0,
     name: str = "these",
-) -> list[Example]:
+) -> Sequence[Example]:
     """The examples that fit the window, under a policy for the others.
 
     `refuse` stops; `drop` leaves them out; `cut_prompt` takes the middle out of the longest message that is shown, and leaves
@@ -144,23 +146,25 @@ def fit(
         UserError: under `refuse`, for an example that is too long; under `split`, for one that is no plain text.
     """
     if window is None:
-        return list(examples)
+        return examples
     limit = window
 
     def fits(example: Example) -> bool:
         return all(tokens.row(virtual) <= limit for tokens in render(example))
 
-    fitted: list[Example] = []
+    numbers = array("q")  # of those that stay, among all examples and then those that were made of them
+    made: list[Example] = []
     touched = dropped = 0
-    for example in examples:
+    for number, example in enumerate(examples):
         if fits(example):
-            fitted.append(example)
+            numbers.append(number)
             continue
         if policy == "refuse":
             longest = max(tokens.row(virtual) for tokens in render(example))
             raise _refused(example, longest, limit, name)
         mended = {"drop": _none, "cut_prompt": _cut, "split": _split}[policy](example, fits)
-        fitted += mended
+        numbers.extend(range(len(examples) + len(made), len(examples) + len(made) + len(mended)))
+        made += mended
         touched += bool(mended)
         dropped += not mended
     if dropped:
@@ -168,7 +172,7 @@ def fit(
     if touched:
         how = "split into several" if policy == "split" else "shown with the middle of their prompt cut out"
         talk.warning("%s: %d of %d examples are longer than %d tokens and %s", name, touched, len(examples), window, how)
-    return fitted
+    return Chosen(Joined([examples, made]), numbers) if touched or dropped else examples
 
 
 def split(text: str, fits: Callable[[str], bool]) -> list[str]:

@@ -16,9 +16,10 @@ from tunesmith.data.example import Example
 from tunesmith.errors import UserError
 from tunesmith.tokens import sequence
 from tunesmith.tokens.chat import ChatTemplate, join, plain
+from tunesmith.tokens.chunks import Chunks
 from tunesmith.tokens.sequence import IGNORED, Tokens
 from tunesmith.tokens.specials import Config, Family, Specials
-from tunesmith.tokens.spelling import Spelt, Tokenizer, follow, piece, spell, spell_with_places
+from tunesmith.tokens.spelling import Spelt, Tokenizer, follow, piece, spell_with_places
 
 
 @dataclass(frozen=True)
@@ -85,17 +86,21 @@ class Renderer(Specials):
                 "set `objective.prompt_weight: 0`",
             )
         row, learnt = self._shown(example, turns == "all")
-        row_weights = [1.0 if turns == "all" and said_before else prompt_weight for said_before in learnt]
         if self.family == "seq2seq":
-            spelt = spell_with_places(self.tokenizer, said, bool(example.weights))
+            if not example.weights:
+                return sequence.seq2seq(row, [*self.answer_head, *self.spell(said), *self.answer_tail], self.start)
+            spelt = spell_with_places(self.tokenizer, said, places=True)
             ids = [*self.answer_head, *spelt.ids, *self.answer_tail]
             inner = _weights(spelt.starts, example, answer)
             weights = [*[1.0] * len(self.answer_head), *inner, *[1.0] * len(self.answer_tail)]
             return sequence.seq2seq(row, ids, self.start, weights)
         spelt, begin = self._said(example, row, said)
+        if self.family == "causal" and not example.weights and not prompt_weight and not any(learnt):
+            return sequence.answered(row, spelt.ids if spelt.ids[-1:] == [self.end] else [*spelt.ids, self.end])
         inner = _weights([start - begin for start in spelt.starts], example, answer)
         if self.family == "masked":
             return self._masked(row, spelt.ids, inner, example)
+        row_weights = [1.0 if turns == "all" and said_before else prompt_weight for said_before in learnt]
         ends = not spelt.ids or spelt.ids[-1] != self.end
         ids = [*row, *spelt.ids, *[self.end] * ends]
         weights = [*row_weights, *inner, *[1.0] * ends]
@@ -109,12 +114,12 @@ class Renderer(Specials):
 
     def text(self, text: str, ended: bool = False) -> list[int]:
         """Plain text with the special tokens that the tokenizer puts around it, to model language; `ended` adds the end."""
-        ids = [*self.head, *spell(self.tokenizer, text), *self.tail]
+        ids = [*self.head, *self.spell(text), *self.tail]
         return [*ids, self.end] if ended and ids[-1:] != [self.end] else ids
 
     def spell(self, text: str) -> list[int]:
         """Bare ids, without special tokens."""
-        return spell(self.tokenizer, text)
+        return self._chunks.spell(text)
 
     def say(self, ids: Iterable[int]) -> str:
         """An answer as text: cut at the first stop token, special tokens dropped, blanks around it stripped."""
@@ -171,12 +176,12 @@ class Renderer(Specials):
                 "set `model.chat` to a template, or `objective.turns: last`",
             )
         if self.family == "seq2seq":
-            ids = [*self.head, *spell(self.tokenizer, plain(example.messages)), *self.tail]
+            ids = [*self.head, *self.spell(plain(example.messages)), *self.tail]
             return ids, [False] * len(ids)
         if self.chat is not None and example.messages:
             return self._chatted(self.chat, example, earlier, everything)
         text = plain(example.messages).rstrip()
-        ids = [*self.head, *spell(self.tokenizer, text)] if text else list(self.head)
+        ids = [*self.head, *self.spell(text)] if text else list(self.head)
         if not ids:  # a causal network needs something to start from
             ids = [self.end if self.tokenizer.bos_token_id is None else self.tokenizer.bos_token_id]
         return ids, [False] * len(ids)
@@ -195,11 +200,11 @@ class Renderer(Specials):
         done = ""
         for turn in turns or []:
             for part, said in ((turn.shown, False), (turn.said, True)):
-                more = follow(self.tokenizer, done, ids, part).ids
+                more = self._chunks.follow(done, ids, part)
                 done += part
                 ids += more
                 said_before += [said] * len(more)
-        more = follow(self.tokenizer, done, ids, text[len(done) :]).ids if text[len(done) :] else []
+        more = self._chunks.follow(done, ids, text[len(done) :]) if text[len(done) :] else []
         ids += more
         said_before += [False] * len(more)
         head = [] if self._begins(text) else list(self.head)
@@ -216,12 +221,23 @@ class Renderer(Specials):
             shown = self.chat.text(example.messages, ask=True)
             completion, begin = self.chat.completion(example.messages, shown, said)
             bare = row if self._begins(shown) else row[len(self.head) :]
-            return follow(self.tokenizer, shown, bare, completion, bool(example.weights)), begin
+            return self._follow(example, shown, bare, completion), begin
         prompt = plain(example.messages)
         shown = prompt.rstrip()
         between = prompt[len(shown) :] + join(prompt, said)
         bare = row[len(self.head) :] if shown else []
-        return follow(self.tokenizer, shown, bare, between + said, bool(example.weights)), len(between)
+        return self._follow(example, shown, bare, between + said), len(between)
+
+    def _follow(self, example: Example, shown: str, shown_ids: Sequence[int], said: str) -> Spelt:
+        """What is said behind what is shown; places in the text only where the example gives spans of it a weight."""
+        if example.weights:
+            return follow(self.tokenizer, shown, shown_ids, said, places=True)
+        ids = self._chunks.follow(shown, shown_ids, said)
+        return Spelt(ids, [0] * len(ids), [0] * len(ids))
+
+    @cached_property
+    def _chunks(self) -> Chunks:
+        return Chunks(self.tokenizer)
 
     def _masked(self, row: Sequence[int], ids: Sequence[int], weights: Sequence[float], example: Example) -> Tokens:
         """The answer under masks, each to be filled in."""
