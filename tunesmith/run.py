@@ -23,6 +23,8 @@ import yaml
 
 from tunesmith.errors import UserError
 
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, ten times as fast, where YAML was built with it
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -89,7 +91,7 @@ class Run:
             raise UserError(
                 f"`{self.folder}` is not a run: it has no `recipe.yaml`", "name a folder that `tunesmith train` made"
             )
-        tree: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)
         return tree
 
     def keep_recipe(self, tree: Mapping[str, Any]) -> None:
