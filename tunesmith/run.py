@@ -15,7 +15,7 @@ The folder is the only contract between learning and comparing:
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ class Answer:
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "Answer":
         """The inverse of `dataclasses.asdict`; unknown keys are ignored, so newer files stay readable."""
-        known = {f.name: record[f.name] for f in fields(cls) if f.name in record}
+        known = {name: record[name] for name in cls.__match_args__ if name in record}
         for name in ("references", "scores"):
             known[name] = tuple(known.get(name, ()))
         known["stats"] = {metric: tuple(row) for metric, row in known.get("stats", {}).items()}

@@ -69,6 +69,7 @@ def test_random_sign_flip_is_near_scipy_and_a_t_test():
         permutation_type="samples",
         n_resamples=10_000,
         vectorized=True,
+        rng=np.random.default_rng(5),
     )
     assert sign_flip(ours - theirs) == pytest.approx(oracle.pvalue, abs=0.02)
     assert sign_flip(ours - theirs) == pytest.approx(stats.ttest_rel(ours, theirs).pvalue, abs=0.02)

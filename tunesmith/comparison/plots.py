@@ -11,7 +11,7 @@ from tunesmith.comparison.panels import Panel
 from tunesmith.run import write_text
 
 COLUMNS = 3
-DPI = 150
+DPI = 120
 EDGE, HEAD, GAP = 12.0, 44.0, 14.0  # around a figure; for its title; between panels
 TITLE = 36.0  # height of a panel's title and note
 TITLES = {
