@@ -1,6 +1,6 @@
 """What each small plot shows: quality with intervals, quality against cost, learning curves, forgetting."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import floor, hypot, inf, isfinite, log10
@@ -55,8 +55,7 @@ def _forest(made: Comparison, measure: Measure) -> Frame:
     at = places(made)
     scores = {system.name: made.scores[system.name][measure.name] for system in made.systems}
     base = scores[made.baseline].value
-    ends = [end for score in scores.values() for end in (score.low, score.high, score.value) if isfinite(end)]
-    low, high = min(ends, default=0.0), max(ends, default=1.0)
+    low, high = ends_of(scores.values())
     if low == high:  # nothing to choose a scale by
         low, high = min(low, 0) - 0.05, max(high, 1) + 0.05
     frame = _rows(list(scores), (low, high), right=46)
@@ -66,6 +65,12 @@ def _forest(made: Comparison, measure: Measure) -> Frame:
         spot = (frame.end + 6, frame.at(low, row)[1])
         frame.marks.append(Text(spot, words.score(score.value), "ink"))
     return frame
+
+
+def ends_of(intervals: Iterable[Interval], *more: float) -> Spot:
+    """The least and the largest finite number in some intervals; around nought where there is none."""
+    ends = [end for told in intervals for end in (told.low, told.value, told.high) if isfinite(end)]
+    return (min([*ends, *more]), max([*ends, *more])) if ends or more else (-0.5, 0.5)
 
 
 def _rows(names: Sequence[str], ends: Spot, right: float = 8.0) -> Frame:
@@ -95,7 +100,7 @@ def cost_panels(made: Comparison) -> Iterator[Panel]:
     """Quality against each cost that at least two systems state, with the systems that no other beats on both."""
     for name, title, written in COSTS:
         points = [(s.name, getattr(s.cost, name), made.scores[s.name][made.headline.name].value) for s in made.systems]
-        known = [(system, float(cost), quality) for system, cost, quality in points if cost is not None]
+        known = [(system, float(cost), quality) for system, cost, quality in points if cost is not None and isfinite(quality)]
         if len(known) < 2 or len({cost for _, cost, _ in known}) < 2:
             continue
         best = front([(cost, quality) for _, cost, quality in known], made.headline.higher_is_better)
@@ -218,12 +223,17 @@ def learning_panels(made: Comparison) -> Iterator[Panel]:
     trained = {name: curve for name, curve in made.curves.items() if curve.steps}
     if not trained:
         return
-    losses = [loss for curve in trained.values() for loss in (*curve.smooth, *curve.validation)]
-    low, high = min(losses), float(np.quantile(losses, 0.99)) if len(losses) > 50 else max(losses)
-    room = 0.08 * (high - low) or 0.5
-    limits = (low - room, high + room)
+    limits = loss_limits(list(trained.values()))
     for name, curve in trained.items():
         yield Panel(f"learning-{name}", name, curve.in_words(), _told(curve), _learning(places(made)[name], curve, limits))
+
+
+def loss_limits(curves: Sequence[Curve]) -> Spot:
+    """Ends that show nearly all losses; single ones that are far too high may lie above."""
+    losses = [loss for curve in curves for loss in (*curve.smooth, *curve.validation) if isfinite(loss)] or [0.0]
+    low, high = min(losses), float(np.quantile(losses, 0.99)) if len(losses) > 50 else max(losses)
+    room = 0.08 * (high - low) or 0.5
+    return low - room, high + room
 
 
 def _told(curve: Curve) -> str:
@@ -264,14 +274,14 @@ def _key(frame: Frame, colour: int, validated: bool) -> None:
 def forgetting_panels(made: Comparison) -> Iterator[Panel]:
     """What each tuned system lost, task by task, and the rise of cross-entropy on general text."""
     known = [lost for lost in made.forgetting if lost.tasks]
-    ends = [end for lost in known for task in lost.tasks for end in (task.loss.low, task.loss.high, 0.0)]
+    ends = ends_of((task.loss for lost in known for task in lost.tasks), 0.0)
     for lost in known:
         rows = [(words.task_name(t.task) + ("" if t.counted else " (kin)"), t.loss) for t in lost.tasks]
         if lost.overall:
             rows.append(("overall", lost.overall))
         told = "; ".join(f"{name} {words.signed(-loss.value)}" for name, loss in rows)
         note = "score lost; left of the line is a gain"
-        frame = _lost(made, lost.system, rows, (min(ends), max(ends)))
+        frame = _lost(made, lost.system, rows, ends)
         yield Panel(f"forgetting-{lost.system}", lost.system, note, told, frame)
     yield from _text_panels(made)
 
@@ -280,9 +290,8 @@ def _text_panels(made: Comparison) -> Iterator[Panel]:
     for task in dict.fromkeys(text.task for lost in made.forgetting for text in lost.texts):
         rows = [(text.system, text.rise) for lost in made.forgetting for text in lost.texts if text.task == task]
         told = "; ".join(f"{name} {words.signed(rise.value)}" for name, rise in rows)
-        ends = [end for _, rise in rows for end in (rise.low, rise.high, 0.0)]
         title = f"General text: {words.task_name(task)}"
-        frame = _lost(made, None, rows, (min(ends), max(ends)))
+        frame = _lost(made, None, rows, ends_of((rise for _, rise in rows), 0.0))
         yield Panel(f"forgetting-text-{task}", title, "rise of cross-entropy, nats a token", told, frame)
 
 
