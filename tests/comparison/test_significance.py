@@ -12,10 +12,15 @@ from tunesmith.comparison.significance import (
     interval,
     paired_p,
     sign_flip,
+    sign_flips,
     smallest_difference,
     swap_test,
 )
 from tunesmith.comparison.totals import Column
+from tunesmith.metrics.bleu import bleu
+from tunesmith.metrics.correlation import matthews
+from tunesmith.metrics.cross_entropy import cross_entropy, perplexity
+from tunesmith.metrics.f1 import macro_f1
 
 RANDOM = np.random.default_rng(11)
 
@@ -64,6 +69,7 @@ def test_random_sign_flip_is_near_scipy_and_a_t_test():
         permutation_type="samples",
         n_resamples=10_000,
         vectorized=True,
+        rng=np.random.default_rng(5),
     )
     assert sign_flip(ours - theirs) == pytest.approx(oracle.pvalue, abs=0.02)
     assert sign_flip(ours - theirs) == pytest.approx(stats.ttest_rel(ours, theirs).pvalue, abs=0.02)
@@ -86,8 +92,40 @@ def test_a_ratio_is_tested_by_swapping_and_sees_a_large_difference():
     ours = np.stack([RANDOM.uniform(5, 6, 40), RANDOM.uniform(9, 11, 40)], axis=1)
     theirs = np.stack([RANDOM.uniform(1, 2, 40), RANDOM.uniform(9, 11, 40)], axis=1)
     assert Column(ours, ratio).values is None
-    assert paired_p(Column(ours, ratio), Column(theirs, ratio), 200) == 1 / 201
-    assert paired_p(Column(ours, ratio), Column(ours.copy(), ratio), 200) == 1.0
+    assert paired_p([(Column(ours, ratio), Column(theirs, ratio))], 200) == [1 / 201]
+    assert paired_p([(Column(ours, ratio), Column(ours.copy(), ratio))], 200) == [1.0]
+
+
+def test_many_tests_at_once_are_those_of_each_alone():
+    """Exact ones (few answers differ), random ones and tests of a ratio, each in its place."""
+    one, other, few = (RANDOM.uniform(1, 2, (50, 2)) for _ in range(3))
+    few[:-3] = one[:-3]
+    pairs = [(Column(a, total), Column(b, total)) for a, b in ((one, other), (one, few)) for total in (mean, ratio)]
+    alone = [paired_p([pair], 300)[0] for pair in pairs]
+    assert paired_p(pairs, 300) == alone and len(set(alone)) == 4
+    assert alone[2] == sign_flip(one[:, 0] - few[:, 0]) == 2 * round(alone[2] * 4) / 8
+    rows = RANDOM.normal(0.1, 1, (5, 40))
+    assert sign_flips(list(rows)) == [sign_flip(row) for row in rows]
+
+
+def test_a_ratio_of_sums_is_resampled_and_swapped_as_its_rows_are():
+    """The short way through sums gives what the total of the rows themselves gives."""
+    ours, theirs = Column(RANDOM.uniform(1, 2, (60, 2)), ratio), Column(RANDOM.uniform(1, 2, (60, 2)), ratio)
+    assert ours.of_sums and ours.values is None
+    rows, others = Column(ours.stats, ratio), Column(theirs.stats, ratio)
+    vars(rows)["of_sums"] = vars(others)["of_sums"] = False
+    counts = bootstrap_counts(60, 50, 0)
+    assert ours.resampled(counts) == pytest.approx(rows.resampled(counts), rel=1e-12)
+    assert swap_test(ours, theirs, 300) == swap_test(rows, others, 300)
+
+
+@pytest.mark.parametrize("metric", [bleu, cross_entropy, perplexity, macro_f1, matthews], ids=lambda metric: metric.name)
+def test_what_a_total_depends_on_is_found_out(metric):
+    rows = RANDOM.integers(0, 9, (200, 10)).astype(float)
+    rows = {"bleu": rows, "macro_f1": rows[:, :3], "matthews": rows[:, :4]}.get(metric.name, rows[:, :2] + 1)
+    assert Column(rows, metric.total).of_sums
+    assert not Column(rows, lambda stats_NK: float(np.median(stats_NK[:, 0]))).of_sums
+    assert not Column(rows, mean).of_sums and Column(rows, mean).values is not None
 
 
 def test_total_of_a_resample_is_the_total_of_its_rows():

@@ -5,17 +5,19 @@ The hues are those of Okabe and Ito (2008), darkened or lightened for each groun
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from tunesmith.comparison.table import Comparison
 
 LIGHT = ("#6a7280", "#c98500", "#0072b2", "#d0480a", "#00835f", "#b0568a", "#2a97cf", "#7a5230")
 DARK = ("#a3abb8", "#f2b93b", "#58b2f2", "#ff8b52", "#35cc9b", "#ec9fcb", "#8ed4fb", "#cfa37f")
-MARKS = ("o", "s", "D", "^", "v", "P", "X", "p")
+
+Colour = Literal["ink", "muted", "grid", "paper"] | int
 
 
 @dataclass(frozen=True)
 class Theme:
-    """The colours of a plot; `systems` are by place, the baseline's first."""
+    """What the colours of a plot are on one ground; `systems` are by place, the baseline's first."""
 
     ink: str
     muted: str
@@ -23,19 +25,14 @@ class Theme:
     paper: str
     systems: tuple[str, ...]
 
+    def __getitem__(self, colour: Colour) -> str:
+        shade: str = self.systems[colour] if isinstance(colour, int) else getattr(self, colour)
+        return shade
+
 
 ON_LIGHT = Theme("#1b1f27", "#5d6573", "#e1e4ea", "#ffffff", LIGHT)
 ON_DARK = Theme("#e8eaf0", "#9aa3b2", "#2c323d", "#14171d", DARK)
-
-# In a page the colours are the page's own: each stand-in below is replaced by a CSS variable.
-IN_PAGE = Theme("#010101", "#020202", "#030303", "#040404", tuple(f"#0505{place:02x}" for place in range(len(LIGHT))))
-VARIABLES = {
-    IN_PAGE.ink: "var(--ink)",
-    IN_PAGE.muted: "var(--muted)",
-    IN_PAGE.grid: "var(--line)",
-    IN_PAGE.paper: "var(--card)",
-    **{stand_in: f"var(--s{place})" for place, stand_in in enumerate(IN_PAGE.systems)},
-}
+IN_PAGE = Theme("var(--ink)", "var(--muted)", "var(--line)", "var(--card)", tuple(f"var(--s{n})" for n in range(len(LIGHT))))
 
 
 def places(made: Comparison) -> Mapping[str, int]:

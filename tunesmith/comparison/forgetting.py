@@ -6,12 +6,13 @@ Dimension key: N answers, Q draws.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.comparison.significance import Interval, bootstrap_counts, interval
-from tunesmith.comparison.system import System, paired
+from tunesmith.comparison.system import System, Told, by_example, paired
 from tunesmith.comparison.totals import Column, column, known_metrics
 from tunesmith.metrics.metric import Metric
 from tunesmith.run import Answer, Run
@@ -75,6 +76,7 @@ def forgetting(
     runs: Sequence[Run], found: Sequence[System], main: str, *, draws: int, seed: int, metrics: Metrics = None
 ) -> tuple[Forgetting, ...]:
     """One `Forgetting` a system, in the order given."""
+    kept = cache(by_example)  # every tuned system is held against the same answers of the untuned model
     made = []
     for run, system in zip(runs, found, strict=True):
         origin = next((i for i, s in enumerate(found) if not s.tuned and not s.shots and s.model == system.model), None)
@@ -83,19 +85,21 @@ def forgetting(
         elif origin is None:
             made.append(Forgetting(system.name, "", reason="the untuned model is not among the runs"))
         else:
-            made.append(_lost((found[origin], system), (runs[origin], run), main, draws=draws, seed=seed, metrics=metrics))
+            made.append(
+                _lost((found[origin], system), (runs[origin], run), main, kept, draws=draws, seed=seed, metrics=metrics)
+            )
     return tuple(made)
 
 
 def _lost(
-    pair: tuple[System, System], runs: tuple[Run, Run], main: str, *, draws: int, seed: int, metrics: Metrics
+    pair: tuple[System, System], runs: tuple[Run, Run], main: str, kept: Told, *, draws: int, seed: int, metrics: Metrics
 ) -> Forgetting:
     (origin, system), (before, after) = pair, runs
     asked = [task for task in before.answered() if task != main and task in after.answered()]
     clusters = {**origin.clusters, **system.clusters}
     tasks, texts, drawn = [], [], defaultdict[str, list[Array]](list)
     for task in asked:
-        old, new = paired([before, after], task)
+        old, new = paired([before, after], task, lambda run, task: kept(run, task) if run is before else by_example(run, task))
         counts_QN = bootstrap_counts(len(old), draws, seed)
         if old[0].how.startswith("weigh") and all(a.logprob is not None and a.tokens for a in (*old, *new)):
             texts.append(_text(system.name, task, old, new, counts_QN))

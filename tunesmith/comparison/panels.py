@@ -1,40 +1,34 @@
 """What each small plot shows: quality with intervals, quality against cost, learning curves, forgetting."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import floor, hypot, inf, log10
-from typing import Any
+from math import floor, hypot, inf, isfinite, log10
 
 import numpy as np
 
 from tunesmith.comparison import words
-from tunesmith.comparison.colours import MARKS, Theme, places
+from tunesmith.comparison.colours import Colour, places
+from tunesmith.comparison.drawing import LETTER, Frame, Line, Spot, Text, round_ticks
 from tunesmith.comparison.overfitting import Curve
+from tunesmith.comparison.significance import Interval
 from tunesmith.comparison.table import Comparison, Measure
 
-Axes = Any
-Draw = Callable[[Axes, Theme], None]
-Spot = tuple[float, float]
 Box = tuple[float, float, float, float]
+
+WIDTH = 316.8  # points of one panel
+HEIGHT = 180.0
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One small plot.
-
-    told: what it shows, in words, for those who cannot see it.
-    rows: how many lines of names it has; they make it higher.
-    after: what is drawn once the axes have their place, and pixels can be reckoned with.
-    """
+    """One small plot; `told` is what it shows, in words, for those who cannot see it."""
 
     name: str
     title: str
     note: str
     told: str
-    draw: Draw
-    rows: int = 6
-    after: Draw | None = None
+    frame: Frame
 
 
 def groups(made: Comparison) -> dict[str, list[Panel]]:
@@ -54,42 +48,43 @@ def quality_panels(made: Comparison) -> Iterator[Panel]:
         scores = [made.scores[system.name][measure.name] for system in made.systems]
         told = "; ".join(f"{s.name} {words.score(v.value)}" for s, v in zip(made.systems, scores, strict=True))
         note = "95 % intervals" + ("" if measure.higher_is_better else "; lower is better")
-        draw = _forest(made, measure)
-        yield Panel(f"quality-{measure.name}", words.label(measure.name), note, told, draw, len(made.systems))
+        yield Panel(f"quality-{measure.name}", words.label(measure.name), note, told, _forest(made, measure))
 
 
-def _forest(made: Comparison, measure: Measure) -> Draw:
-    def draw(axes: Axes, theme: Theme) -> None:
-        at = places(made)
-        base = made.scores[made.baseline][measure.name].value
-        axes.axvline(base, color=theme.muted, linewidth=1, linestyle=(0, (3, 3)))
-        for row, system in enumerate(made.systems):
-            told, colour = made.scores[system.name][measure.name], theme.systems[at[system.name]]
-            axes.plot([told.low, told.high], [row, row], color=colour, linewidth=3, solid_capstyle="round")
-            axes.plot(told.value, row, MARKS[at[system.name]], color=colour, markersize=8, markeredgecolor=theme.paper)
-            axes.annotate(
-                words.score(told.value),
-                (1, row),
-                xycoords=("axes fraction", "data"),
-                xytext=(6, 0),
-                textcoords="offset points",
-                va="center",
-                color=theme.ink,
-                annotation_clip=False,
-            )
-        ends = {end for score in made.scores.values() for end in (score[measure.name].low, score[measure.name].high)}
-        if ends == {base}:  # nothing to choose a scale by
-            axes.set_xlim(min(base, 0) - 0.05, max(base, 1) + 0.05)
-        _named_rows(axes, [system.name for system in made.systems])
-
-    return draw
+def _forest(made: Comparison, measure: Measure) -> Frame:
+    at = places(made)
+    scores = {system.name: made.scores[system.name][measure.name] for system in made.systems}
+    base = scores[made.baseline].value
+    low, high = ends_of(scores.values())
+    if low == high:  # nothing to choose a scale by
+        low, high = min(low, 0) - 0.05, max(high, 1) + 0.05
+    frame = _rows(list(scores), (low, high), right=46)
+    frame.line([(base, -0.5), (base, len(scores) - 0.5)], "muted", 1, dash=3)
+    for row, (name, score) in enumerate(scores.items()):
+        _interval(frame, row, score, at[name], at[name], 3, 8)
+        spot = (frame.end + 6, frame.at(low, row)[1])
+        frame.marks.append(Text(spot, words.score(score.value), "ink"))
+    return frame
 
 
-def _named_rows(axes: Axes, names: Sequence[str]) -> None:
-    axes.set_yticks(range(len(names)), [words.short(name) for name in names])
-    axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.grid(axis="y", visible=False)
-    axes.locator_params(axis="x", nbins=5)
+def ends_of(intervals: Iterable[Interval], *more: float) -> Spot:
+    """The least and the largest finite number in some intervals; around nought where there is none."""
+    ends = [end for told in intervals for end in (told.low, told.value, told.high) if isfinite(end)]
+    return (min([*ends, *more]), max([*ends, *more])) if ends or more else (-0.5, 0.5)
+
+
+def _rows(names: Sequence[str], ends: Spot, right: float = 8.0) -> Frame:
+    """A frame with a line for each name, the first on top; a row of names needs a third of an inch."""
+    span = ends[1] - ends[0]
+    low, high = ends[0] - 0.05 * span, ends[1] + 0.05 * span
+    size = (WIDTH, 36 + 22.3 * len(names))
+    ticks = [(float(row), words.short(name)) for row, name in enumerate(names)]
+    return Frame(size, (low, high), (len(names) - 0.5, -0.5), round_ticks(low, high), ticks, right, row_names=True)
+
+
+def _interval(frame: Frame, row: int, told: Interval, colour: Colour, shape: int, width: float, mark: float) -> None:
+    frame.line([(told.low, row), (told.high, row)], colour, width, round=True)
+    frame.mark((told.value, row), shape, mark, colour)
 
 
 COSTS: tuple[tuple[str, str, Callable[[float | None], str]], ...] = (
@@ -105,14 +100,13 @@ def cost_panels(made: Comparison) -> Iterator[Panel]:
     """Quality against each cost that at least two systems state, with the systems that no other beats on both."""
     for name, title, written in COSTS:
         points = [(s.name, getattr(s.cost, name), made.scores[s.name][made.headline.name].value) for s in made.systems]
-        known = [(system, float(cost), quality) for system, cost, quality in points if cost is not None]
+        known = [(system, float(cost), quality) for system, cost, quality in points if cost is not None and isfinite(quality)]
         if len(known) < 2 or len({cost for _, cost, _ in known}) < 2:
             continue
         best = front([(cost, quality) for _, cost, quality in known], made.headline.higher_is_better)
         told = "not beaten on both: " + ", ".join(known[place][0] for place in best)
         note = f"against {words.label(made.headline.name)}"
-        draw, after = _scatter(made, known, best, written), _names(known, best)
-        yield Panel(f"cost-{name}", title, note, told, draw, after=after)
+        yield Panel(f"cost-{name}", title, note, told, _scatter(made, known, best, written))
 
 
 def front(points: Sequence[tuple[float, float]], higher_is_better: bool = True) -> list[int]:
@@ -129,39 +123,26 @@ def front(points: Sequence[tuple[float, float]], higher_is_better: bool = True) 
 
 def _scatter(
     made: Comparison, known: Sequence[tuple[str, float, float]], best: Sequence[int], written: Callable[[float | None], str]
-) -> Draw:
-    def draw(axes: Axes, theme: Theme) -> None:
-        at = places(made)
-        across, ticks = _scale([cost for _, cost, _ in known])
-        spots = [(across(cost), quality) for _, cost, quality in known]
-        axes.step(
-            *zip(*[spots[place] for place in best], strict=True), where="post", color=theme.muted, linewidth=1.2, zorder=1
-        )
-        for place, (system, _, _) in enumerate(known):
-            colour = theme.systems[at[system]]
-            face = colour if place in best else theme.paper
-            axes.plot(*spots[place], MARKS[at[system]], markersize=9, color=face, markeredgecolor=colour, markeredgewidth=2)
-        _with_room(axes, spots)
-        axes.set_xticks([across(tick) for tick in ticks], [written(tick) for tick in ticks])
-        axes.locator_params(axis="y", nbins=5)
-
-    return draw
+) -> Frame:
+    at = places(made)
+    across, ticks = _scale([cost for _, cost, _ in known])
+    spots = [(across(cost), quality) for _, cost, quality in known]
+    x, y = (_with_room([spot[side] for spot in spots]) for side in (0, 1))
+    frame = Frame((WIDTH, HEIGHT), x, y, [(across(tick), written(tick)) for tick in ticks], round_ticks(*y))
+    line = [spots[place] for place in best]
+    steps = [line[0], *(corner for (_, y), (right, up) in pairwise(line) for corner in ((right, y), (right, up)))]
+    frame.line(steps, "muted", 1.2)
+    for place, (system, _, _) in enumerate(known):
+        frame.mark(spots[place], at[system], 9, at[system] if place in best else "paper", at[system], 2)
+    _name_points(frame, [system for system, _, _ in known], spots, line)
+    return frame
 
 
-def _names(known: Sequence[tuple[str, float, float]], best: Sequence[int]) -> Draw:
-    def draw(axes: Axes, theme: Theme) -> None:
-        across, _ = _scale([cost for _, cost, _ in known])
-        spots = [(across(cost), quality) for _, cost, quality in known]
-        _name_points(axes, [system for system, _, _ in known], spots, [spots[place] for place in best], theme)
-
-    return draw
-
-
-def _with_room(axes: Axes, spots: Sequence[tuple[float, float]]) -> None:
-    """Room around the points for their names."""
-    for limits, values in ((axes.set_xlim, [x for x, _ in spots]), (axes.set_ylim, [y for _, y in spots])):
-        span = (max(values) - min(values)) or abs(max(values)) or 1.0
-        limits(min(values) - 0.16 * span, max(values) + 0.16 * span)
+def _with_room(values: Sequence[float]) -> Spot:
+    """Ends that leave room around the points for their names."""
+    low, high = min(values), max(values)
+    span = (high - low) or abs(high) or 1.0
+    return low - 0.16 * span, high + 0.16 * span
 
 
 def _scale(costs: Sequence[float]) -> tuple[Callable[[float], float], list[float]]:
@@ -184,40 +165,37 @@ def _round_step(rough: float) -> float:
     return min((factor * power for factor in (1, 2, 5, 10)), key=lambda step: abs(step - rough))
 
 
-def _name_points(axes: Axes, names: Sequence[str], spots: Sequence[Spot], line: Sequence[Spot], theme: Theme) -> None:
+def _name_points(frame: Frame, names: Sequence[str], values: Sequence[Spot], line: Sequence[Spot]) -> None:
     """Write each name beside its point where it covers no other name, no point and no part of the front, within the axes."""
     shown = [words.short(name) for name in names]
-    pixels = axes.transData.transform(np.array(spots))
-    unit = axes.figure.dpi / 72
-    inside = axes.get_window_extent()
-    taken = [(x - 6 * unit, y - 6 * unit, x + 6 * unit, y + 6 * unit) for x, y in pixels]
-    taken += _steps(axes.transData.transform(np.array(line)), 1.5 * unit)
-    offsets = [("left", 9, 0), ("right", -9, 0), ("center", 0, 13), ("center", 0, -13)]
+    spots = [frame.at(*value) for value in values]
+    taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in spots]
+    taken += _steps([frame.at(*value) for value in line], 1.5)
+    offsets = [("start", 9, 0), ("end", -9, 0), ("middle", 0, -13), ("middle", 0, 13)]
     offsets += [
-        (side, x, y) for y in (11, -11, 20, -20) for side, x in (("left", 5), ("right", -5), ("left", -12), ("right", 12))
+        (side, x, y) for y in (-11, 11, -20, 20) for side, x in (("start", 5), ("end", -5), ("start", -12), ("end", 12))
     ]
-    for place in sorted(range(len(names)), key=lambda place: -pixels[place][0]):
-        x, y = pixels[place]
-        wide, high = (6.4 * len(shown[place]) + 4) * unit, 12 * unit
-        best, least = offsets[0], inf
-        for side, right, up in offsets:
-            left = x + right * unit - {"left": 0, "center": wide / 2, "right": wide}[side]
-            box = (left, y + up * unit - high / 2, left + wide, y + up * unit + high / 2)
-            outside = max(0, inside.x0 - box[0]) + max(0, box[2] - inside.x1)
-            outside += max(0, inside.y0 - box[1]) + max(0, box[3] - inside.y1)
-            astray = any(_away(box, other) < _away(box, pixels[place]) - 1 for other in np.delete(pixels, place, axis=0))
-            covered = (
-                (2000 * unit if astray else 0)
-                + outside * high
-                + sum(_overlap(box, other) for number, other in enumerate(taken) if number != place)
-            )
+    for place in sorted(range(len(names)), key=lambda place: -spots[place][0]):
+        x, y = spots[place]
+        others = [spot for number, spot in enumerate(spots) if number != place]
+        wide, high = LETTER * 11 * len(shown[place]) + 4, 12
+        least = inf
+        for side, right, down in offsets:
+            left = x + right - {"start": 0, "middle": wide / 2, "end": wide}[side]
+            box = (left, y + down - high / 2, left + wide, y + down + high / 2)
+            outside = max(0, frame.left - box[0]) + max(0, box[2] - frame.end)
+            outside += max(0, frame.top - box[1]) + max(0, box[3] - frame.bottom)
+            covered = outside * high + sum(_overlap(box, other) for number, other in enumerate(taken) if number != place)
             if covered < least:
-                best, least, chosen = (side, right, up), covered, box
+                own = _away(box, spots[place]) - 1
+                covered += 2000 if any(_away(box, other) < own for other in others) else 0
+            if covered < least:
+                best, least, chosen = (side, right, down), covered, box
+            if not least:
+                break
         taken.append(chosen)
-        side, right, up = best
-        axes.annotate(
-            shown[place], spots[place], xytext=(right, up), textcoords="offset points", ha=side, va="center", color=theme.ink
-        )
+        side, right, down = best
+        frame.marks.append(Text((x + right, y + down), shown[place], "ink", anchor=side))
 
 
 def _away(box: Box, spot: Spot) -> float:
@@ -245,11 +223,17 @@ def learning_panels(made: Comparison) -> Iterator[Panel]:
     trained = {name: curve for name, curve in made.curves.items() if curve.steps}
     if not trained:
         return
-    losses = [loss for curve in trained.values() for loss in (*curve.smooth, *curve.validation)]
-    low, high = min(losses), float(np.quantile(losses, 0.99)) if len(losses) > 50 else max(losses)
-    limits = (low - 0.08 * (high - low), high + 0.08 * (high - low))
+    limits = loss_limits(list(trained.values()))
     for name, curve in trained.items():
-        yield Panel(f"learning-{name}", name, curve.in_words(), _told(curve), _learning(made, name, curve, limits))
+        yield Panel(f"learning-{name}", name, curve.in_words(), _told(curve), _learning(places(made)[name], curve, limits))
+
+
+def loss_limits(curves: Sequence[Curve]) -> Spot:
+    """Ends that show nearly all losses; single ones that are far too high may lie above."""
+    losses = [loss for curve in curves for loss in (*curve.smooth, *curve.validation) if isfinite(loss)] or [0.0]
+    low, high = min(losses), float(np.quantile(losses, 0.99)) if len(losses) > 50 else max(losses)
+    room = 0.08 * (high - low) or 0.5
+    return low - room, high + room
 
 
 def _told(curve: Curve) -> str:
@@ -258,50 +242,47 @@ def _told(curve: Curve) -> str:
     return f"lowest validation loss {words.score(curve.best)} at step {curve.best_step}; {curve.in_words()}"
 
 
-def _learning(made: Comparison, name: str, curve: Curve, limits: tuple[float, float]) -> Draw:
-    def draw(axes: Axes, theme: Theme) -> None:
-        colour = theme.systems[places(made)[name]]
-        axes.plot(curve.steps, curve.training, color=colour, linewidth=0.6, alpha=0.3)
-        axes.plot(curve.steps, curve.smooth, color=colour, linewidth=2)
-        if curve.validated:
-            axes.plot(curve.validated, curve.validation, "o-", color=theme.ink, linewidth=1.4, markersize=4)
-        if curve.since is not None:
-            axes.axvspan(curve.since, curve.steps[-1], color=theme.muted, alpha=0.14, linewidth=0)
-        if curve.best is not None and curve.best_step is not None:
-            axes.plot(
-                curve.best_step, curve.best, "o", markersize=10, color="none", markeredgecolor=theme.ink, markeredgewidth=1.6
-            )
-        axes.set_ylim(*limits)
-        axes.set_xlim(0, curve.steps[-1] * 1.02)
-        axes.set_xlabel("step", color=theme.muted)
-        axes.set_ylabel("loss, nats a token", color=theme.muted)
-        axes.locator_params(nbins=5)
-        _name_lines(axes, curve, colour, theme, limits)
-
-    return draw
+def _learning(colour: int, curve: Curve, limits: Spot) -> Frame:
+    last = curve.steps[-1] * 1.02
+    ticks = round_ticks(0, last), round_ticks(*limits)
+    frame = Frame((WIDTH, HEIGHT), (0, last), limits, *ticks, x_name="step", y_name="loss, nats a token")
+    if curve.since is not None:
+        frame.shade((curve.since, curve.steps[-1]), "muted", 0.14)
+    frame.line(list(zip(curve.steps, curve.training, strict=True)), colour, 0.6, alpha=0.3)
+    frame.line(list(zip(curve.steps, curve.smooth, strict=True)), colour, 2)
+    validated = list(zip(curve.validated, curve.validation, strict=True))
+    frame.line(validated, "ink", 1.4)
+    for value in validated:
+        frame.mark(value, 0, 4, "ink", None)
+    if curve.best is not None and curve.best_step is not None:
+        frame.mark((curve.best_step, curve.best), 0, 10, None, "ink", 1.6)
+    _key(frame, colour, bool(validated))
+    return frame
 
 
-def _name_lines(axes: Axes, curve: Curve, colour: str, theme: Theme, limits: tuple[float, float]) -> None:
-    """A key in the corner that loss curves leave empty."""
-    lines = [("training", colour, "-")] + ([("validation", theme.ink, "o-")] if curve.validated else [])
-    for row, (text, shade, style) in enumerate(lines):
-        y = 0.93 - 0.105 * row
-        axes.plot([0.60, 0.67], [y, y], style, color=shade, linewidth=2, markersize=4, transform=axes.transAxes)
-        axes.text(0.70, y, text, color=theme.ink, va="center", transform=axes.transAxes)
+def _key(frame: Frame, colour: int, validated: bool) -> None:
+    """Which line is which, in the corner that loss curves leave empty."""
+    lines: dict[str, Colour] = {"training": colour, "validation": "ink"} if validated else {"training": colour}
+    for row, (text, shade) in enumerate(lines.items()):
+        spots = [
+            (frame.left + part * (frame.end - frame.left), frame.top + (0.07 + 0.105 * row) * (frame.bottom - frame.top))
+            for part in (0.60, 0.67, 0.70)
+        ]
+        frame.marks += [Line((spots[0], spots[1]), shade, 2), Text(spots[2], text, "ink")]
 
 
 def forgetting_panels(made: Comparison) -> Iterator[Panel]:
     """What each tuned system lost, task by task, and the rise of cross-entropy on general text."""
     known = [lost for lost in made.forgetting if lost.tasks]
-    ends = [end for lost in known for task in lost.tasks for end in (task.loss.low, task.loss.high, 0.0)]
+    ends = ends_of((task.loss for lost in known for task in lost.tasks), 0.0)
     for lost in known:
         rows = [(words.task_name(t.task) + ("" if t.counted else " (kin)"), t.loss) for t in lost.tasks]
         if lost.overall:
             rows.append(("overall", lost.overall))
         told = "; ".join(f"{name} {words.signed(-loss.value)}" for name, loss in rows)
         note = "score lost; left of the line is a gain"
-        draw = _lost(made, lost.system, rows, (min(ends), max(ends)))
-        yield Panel(f"forgetting-{lost.system}", lost.system, note, told, draw, len(rows))
+        frame = _lost(made, lost.system, rows, ends)
+        yield Panel(f"forgetting-{lost.system}", lost.system, note, told, frame)
     yield from _text_panels(made)
 
 
@@ -309,24 +290,16 @@ def _text_panels(made: Comparison) -> Iterator[Panel]:
     for task in dict.fromkeys(text.task for lost in made.forgetting for text in lost.texts):
         rows = [(text.system, text.rise) for lost in made.forgetting for text in lost.texts if text.task == task]
         told = "; ".join(f"{name} {words.signed(rise.value)}" for name, rise in rows)
-        ends = [end for _, rise in rows for end in (rise.low, rise.high, 0.0)]
         title = f"General text: {words.task_name(task)}"
-        draw = _lost(made, None, rows, (min(ends), max(ends)))
-        yield Panel(f"forgetting-text-{task}", title, "rise of cross-entropy, nats a token", told, draw, len(rows))
+        frame = _lost(made, None, rows, ends_of((rise for _, rise in rows), 0.0))
+        yield Panel(f"forgetting-text-{task}", title, "rise of cross-entropy, nats a token", told, frame)
 
 
-def _lost(made: Comparison, system: str | None, rows: Sequence[tuple[str, Any]], ends: tuple[float, float]) -> Draw:
-    def draw(axes: Axes, theme: Theme) -> None:
-        at = places(made)
-        axes.axvline(0, color=theme.muted, linewidth=1)
-        for row, (name, loss) in enumerate(rows):
-            place = at[system or name]
-            overall = name == "overall"
-            colour = theme.ink if overall else theme.systems[place]
-            axes.plot([loss.low, loss.high], [row, row], color=colour, linewidth=4 if overall else 2.5, solid_capstyle="round")
-            axes.plot(loss.value, row, MARKS[place], color=colour, markersize=7.5, markeredgecolor=theme.paper)
-        span = (ends[1] - ends[0]) or 1.0
-        axes.set_xlim(ends[0] - 0.06 * span, ends[1] + 0.06 * span)
-        _named_rows(axes, [name for name, _ in rows])
-
-    return draw
+def _lost(made: Comparison, system: str | None, rows: Sequence[tuple[str, Interval]], ends: Spot) -> Frame:
+    at = places(made)
+    frame = _rows([name for name, _ in rows], ends if ends[0] < ends[1] else (-0.5, 0.5))
+    frame.line([(0, -0.5), (0, len(rows) - 0.5)], "muted", 1)
+    for row, (name, loss) in enumerate(rows):
+        place, overall = at[system or name], name == "overall"
+        _interval(frame, row, loss, "ink" if overall else place, place, 4 if overall else 2.5, 7.5)
+    return frame

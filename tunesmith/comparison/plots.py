@@ -1,25 +1,19 @@
 """Panels as pictures: SVG within the page, that takes its colours from it, and SVG and PNG files to put elsewhere."""
 
-import io
-import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tunesmith.comparison import words
-from tunesmith.comparison.colours import IN_PAGE, ON_DARK, ON_LIGHT, VARIABLES, Theme
-from tunesmith.comparison.panels import Panel, groups
-from tunesmith.comparison.table import Comparison
+from tunesmith.comparison.colours import IN_PAGE, ON_DARK, ON_LIGHT, Theme
+from tunesmith.comparison.drawing import Block, Sheet, Text, pixels, svg
+from tunesmith.comparison.panels import Panel
 from tunesmith.run import write_text
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-WIDTH = 4.4  # inches of one panel; 72 units an inch in the page
 COLUMNS = 3
-DPI = 150
+DPI = 120
+EDGE, HEAD, GAP = 12.0, 44.0, 14.0  # around a figure; for its title; between panels
+TITLE = 36.0  # height of a panel's title and note
 TITLES = {
     "quality": "Quality, with 95 % intervals",
     "cost": "Quality against cost; filled marks and the line are the Pareto front",
@@ -30,125 +24,39 @@ TITLES = {
 
 def inline(panel: Panel) -> str:
     """One panel as an SVG element whose colours are CSS variables and whose text is text."""
-    with _style(IN_PAGE):
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(WIDTH, _height([panel])), layout="constrained")
-        axes = figure.add_subplot()
-        panel.draw(axes, IN_PAGE)
-        _settle(figure, [(panel, axes)], IN_PAGE)
-        axes.patch.set_alpha(0)
-        file = io.StringIO()
-        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return _for_page(file.getvalue(), panel.name)
+    return svg(panel.frame.marks, panel.frame.size, IN_PAGE, "var(--font)", ' aria-hidden="true" focusable="false"')
 
 
-def write_plots(made: Comparison, folder: Path) -> list[Path]:
+def write_plots(pictures: Mapping[str, Sequence[Panel]], folder: Path) -> list[Path]:
     """Write each subject as `SUBJECT.svg`, `SUBJECT.png` and `SUBJECT-dark.png`, and return the paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for subject, panels in groups(made).items():
-        for ending, theme in (("", ON_LIGHT), ("-dark", ON_DARK)):
-            with _style(theme):
-                figure = _grid(subject, panels, theme)
-                written.append(folder / f"{subject}{ending}.png")
-                figure.savefig(written[-1], dpi=DPI)
-                if not ending:
-                    written.append(folder / f"{subject}.svg")
-                    file = io.StringIO()
-                    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
-                    write_text(written[-1], file.getvalue())
-    return written
+    written, drawn = [], []
+    for subject, panels in pictures.items():
+        sheet = _sheet(subject, panels)
+        drawn += [(sheet, theme, folder / f"{subject}{ending}.png") for ending, theme in (("", ON_LIGHT), ("-dark", ON_DARK))]
+        written.append(folder / f"{subject}.svg")
+        marks = [mark for block in sheet.blocks for mark in block.moved()]
+        ground = f' style="background:{ON_LIGHT.paper}"'
+        write_text(written[-1], svg(marks, sheet.size, ON_LIGHT, "'DejaVu Sans',sans-serif", ground) + "\n")
+    with ThreadPoolExecutor(2) as pool:  # most of the time goes by in Pillow, which lets others work meanwhile
+        return [*written, *pool.map(lambda job: _write_png(*job), drawn)]
 
 
-def _grid(subject: str, panels: Sequence[Panel], theme: Theme) -> "Figure":
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
+def _write_png(sheet: Sheet, theme: Theme, path: Path) -> Path:
+    pixels(sheet, theme, DPI).save(path, compress_level=1, dpi=(DPI, DPI))
+    return path
 
+
+def _sheet(subject: str, panels: Sequence[Panel]) -> Sheet:
+    """The panels side by side under one title."""
     columns = min(COLUMNS, len(panels)) if len(panels) != 4 else 2
-    rows = -(-len(panels) // columns)
-    figure = Figure(
-        figsize=(WIDTH * columns, (_height(panels) + 0.55) * rows + 0.5),
-        layout=ConstrainedLayoutEngine(w_pad=0.18, h_pad=0.16),
-        facecolor=theme.paper,
-    )
-    figure.suptitle(TITLES[subject], x=0.02, ha="left", fontsize=15, fontweight="bold", color=theme.ink)
-    drawn = []
+    wide, high = (max(panel.frame.size[side] for panel in panels) for side in (0, 1))
+    size = (2 * EDGE + columns * (wide + GAP) - GAP, HEAD + EDGE + -(-len(panels) // columns) * (high + TITLE + GAP) - GAP)
+    blocks = [Block((EDGE, 0), (size[0] - EDGE, HEAD), [Text((0, EDGE + 10), TITLES[subject], "ink", 15, bold=True)])]
     for number, panel in enumerate(panels):
-        axes = figure.add_subplot(rows, columns, number + 1)
-        axes.set_title(f"{words.short(panel.title, 40)}\n", loc="left", fontsize=12, fontweight="bold", color=theme.ink)
-        axes.text(0, 1.04, panel.note, transform=axes.transAxes, fontsize=9.5, color=theme.muted)
-        panel.draw(axes, theme)
-        drawn.append((panel, axes))
-    _settle(figure, drawn, theme)
-    return figure
-
-
-def _settle(figure: "Figure", drawn: Sequence[tuple[Panel, "Axes"]], theme: Theme) -> None:
-    """Lay the figure out once, keep it so, and draw what needs to know where the axes are."""
-    engine = figure.get_layout_engine()
-    assert engine is not None
-    engine.execute(figure)
-    figure.set_layout_engine("none")
-    for panel, axes in drawn:
-        if panel.after:
-            panel.after(axes, theme)
-
-
-def _height(panels: Sequence[Panel]) -> float:
-    """Inches: a row of names needs a third of one."""
-    return max(2.5 if panel.rows == 6 else 0.5 + 0.31 * panel.rows for panel in panels)
-
-
-@contextmanager
-def _style(theme: Theme) -> Iterator[None]:
-    """Quiet axes in the theme's colours. Imported here: matplotlib takes longer to load than a table to compute."""
-    import matplotlib as mpl
-
-    settings = {
-        "svg.fonttype": "none",
-        "text.parse_math": False,  # a dollar in a name is a dollar
-        "svg.hashsalt": "tunesmith",
-        "font.family": "sans-serif",
-        "font.size": 11,
-        "text.color": theme.ink,
-        "axes.edgecolor": theme.grid,
-        "axes.facecolor": theme.paper,
-        "axes.labelsize": 10,
-        "axes.linewidth": 1,
-        "axes.axisbelow": True,
-        "axes.grid": True,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.spines.left": False,
-        "axes.unicode_minus": True,
-        "grid.color": theme.grid,
-        "grid.linewidth": 0.8,
-        "xtick.color": theme.grid,
-        "ytick.color": theme.grid,
-        "xtick.labelcolor": theme.muted,
-        "ytick.labelcolor": theme.ink,
-        "xtick.labelsize": 10,
-        "ytick.major.size": 0,
-        "xtick.major.size": 3,
-    }
-    with mpl.rc_context(settings):
-        yield
-
-
-def _for_page(svg: str, name: str) -> str:
-    """Cut to the element, fit to its frame, and make every id the panel's own, since ids are the whole page's."""
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
-    svg = svg.replace("<svg", '<svg aria-hidden="true" focusable="false"', 1)
-    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
-    own = re.sub(r"[^a-z0-9]+", "-", name.lower())
-    svg = re.sub(r'\bid="([^"]+)"', rf'id="{own}-\1"', svg)
-    svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{own}-\1)", svg)
-    svg = re.sub(r'href="#([^"]+)"', rf'href="#{own}-\1"', svg)
-    svg = re.sub(r"font: ([^;\"]*?) ?'?(?:DejaVu Sans|sans-serif)[^;\"]*", r"font: \1 var(--font)", svg)
-    svg = re.sub(r"font-family: [^;\"]*", "font-family: var(--font)", svg)
-    for stand_in, variable in VARIABLES.items():
-        svg = svg.replace(stand_in, variable)
-    return svg.strip()
+        down, right = divmod(number, columns)
+        title = [Text((0, 7), words.short(panel.title, 40), "ink", 12, bold=True), Text((0, 23), panel.note, "muted", 9.5)]
+        marks = [*title, *Block((0, TITLE), panel.frame.size, panel.frame.marks).moved()]
+        corner = (EDGE + right * (wide + GAP), HEAD + down * (high + TITLE + GAP))
+        blocks.append(Block(corner, (wide, TITLE + panel.frame.size[1]), marks))
+    return Sheet(size, blocks)

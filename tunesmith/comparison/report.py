@@ -1,7 +1,7 @@
 """A comparison as a page that stands alone, as Markdown, as JSON and as plots, written into one folder."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from tunesmith import __version__
 from tunesmith.comparison import forgetting, notes, overfitting, rows, words
 from tunesmith.comparison.colours import DARK, LIGHT, places
 from tunesmith.comparison.markdown import markdown
+from tunesmith.comparison.panels import Panel, groups
 from tunesmith.comparison.table import Comparison
 from tunesmith.comparison.terminal import terminal_table
 from tunesmith.comparison.verdict import asides, verdict
@@ -27,7 +28,7 @@ SECTIONS = (
     ("answers", "Answers"),
     ("method", "Method"),
 )
-MARKS = (  # the shapes of `colours.MARKS`, in a box from -6 to 6
+MARKS = (  # the shapes of `drawing.SHAPES`, in a box from -6 to 6
     '<circle r="5"/>',
     '<rect x="-4.5" y="-4.5" width="9" height="9"/>',
     '<path d="M0-6 6 0 0 6-6 0z"/>',
@@ -44,11 +45,12 @@ def write_report(made: Comparison, folder: Path) -> Path:
     from tunesmith.comparison.plots import write_plots
 
     folder.mkdir(parents=True, exist_ok=True)
-    plots = write_plots(made, folder / "plots")
+    panels = groups(made)
+    plots = write_plots(panels, folder / "plots")
     write_text(folder / "report.json", json.dumps(plain(made), ensure_ascii=False, indent=1, allow_nan=False) + "\n")
     write_text(folder / "report.md", markdown(made, [path.relative_to(folder) for path in plots]))
     path = folder / "report.html"
-    write_text(path, page(made))
+    write_text(path, page(made, panels))
     return path
 
 
@@ -68,16 +70,15 @@ def _finite(value: object) -> object:
     return value
 
 
-def page(made: Comparison) -> str:
-    """The page as HTML: no file or address is fetched by it."""
+def page(made: Comparison, panels: Mapping[str, Sequence[Panel]] | None = None) -> str:
+    """The page as HTML: no file or address is fetched by it. `panels` are its plots, where they have been drawn already."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
-    from tunesmith.comparison.panels import groups
     from tunesmith.comparison.plots import inline
 
     environment = Environment(loader=PackageLoader("tunesmith.comparison", "."), autoescape=True, undefined=StrictUndefined)
-    pictures = {name: [(panel, Markup(inline(panel))) for panel in panels] for name, panels in groups(made).items()}
+    pictures = {name: [(panel, Markup(inline(panel))) for panel in panels] for name, panels in (panels or groups(made)).items()}
     at = places(made)
     have = {"table", "quality", "forgetting", "answers", "method", *pictures, *(["settings"] if made.settings else [])}
     return environment.get_template("page.html.jinja").render(

@@ -3,8 +3,9 @@
 Dimension key: N answers, Q draws, C columns (systems).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -17,7 +18,7 @@ Array = NDArray[np.float64]
 PERMUTATIONS = 10_000
 POWER = 0.8
 ALPHA = 0.05
-CHUNK = 1_000  # permutations held in memory at once
+CHUNK = 1 << 20  # random numbers held in memory at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +30,22 @@ class Interval:
     high: float
 
 
+@lru_cache(maxsize=2)
 def bootstrap_counts(answers: int, draws: int, seed: int) -> Array:
-    """How often each of N answers is drawn in each of Q resamples with replacement: [Q, N], rows sum to N."""
-    counts = np.random.default_rng(seed).multinomial(answers, np.full(answers, 1 / answers), size=draws)
-    return counts.astype(np.float64)
+    """How often each of N answers is drawn in each of Q resamples with replacement: [Q, N] to read, rows sum to N."""
+    random = np.random.default_rng(seed)
+    counts_QN = np.empty((draws, answers))
+    for rows_RN in _in_chunks(counts_QN):
+        drawn_RN = random.integers(0, answers, rows_RN.shape, dtype=np.int32) + answers * np.arange(len(rows_RN))[:, None]
+        rows_RN[:] = np.bincount(drawn_RN.ravel(), minlength=rows_RN.size).reshape(rows_RN.shape)
+    counts_QN.flags.writeable = False
+    return counts_QN
+
+
+def _in_chunks(table_QN: Array) -> Iterator[Array]:
+    """A few rows at a time, so that what is done with them stays in the cache."""
+    rows = max(1, CHUNK // max(table_QN.shape[1], 1))
+    return (table_QN[start : start + rows] for start in range(0, len(table_QN), rows))
 
 
 def interval(value: float, resampled_Q: Array) -> Interval:
@@ -50,18 +63,41 @@ def sign_flip(differences_N: Array, permutations: int = PERMUTATIONS, seed: int 
     Exact where all sign patterns of the non-zero differences number at most `permutations`, else by that many random patterns,
     counting the observed one. No difference at all gives 1.
     """
-    moved = differences_N[differences_N != 0]
-    observed = abs(moved.sum())
-    edge = observed - 1e-9 * np.abs(moved).sum()  # patterns equal to the observed one count whatever the order of adding
-    if 2 ** min(len(moved), 60) <= permutations:
-        patterns = np.arange(2 ** len(moved))[:, None] >> np.arange(len(moved)) & 1
-        return float(np.mean(np.abs((1 - 2 * patterns) @ moved) >= edge))
-    random = np.random.default_rng(seed)
-    beaten = 0
-    for start in range(0, permutations, CHUNK):
-        signs = random.integers(0, 2, (min(CHUNK, permutations - start), len(moved)), dtype=np.int8) * 2.0 - 1.0
-        beaten += int((np.abs(signs @ moved) >= edge).sum())
-    return (beaten + 1) / (permutations + 1)
+    return sign_flips([differences_N], permutations, seed)[0]
+
+
+def sign_flips(differences: Sequence[Array], permutations: int = PERMUTATIONS, seed: int = 0) -> list[float]:
+    """`sign_flip` of several rows of differences of the same answers, under the same random patterns."""
+    p_values = [_exact_sign_flip(row_N[row_N != 0], permutations) for row_N in differences]
+    left = [place for place, p in enumerate(p_values) if p is None]
+    if left:
+        rows_NC = np.stack([differences[place] for place in left], axis=1)
+        sums_C, edges_C = rows_NC.sum(axis=0), _edge(rows_NC)
+        beaten_C = np.zeros(len(left), np.int64)
+        random, answers = np.random.default_rng(seed), len(rows_NC)
+        chunk = max(1, CHUNK // answers)
+        for start in range(0, permutations, chunk):
+            patterns = min(chunk, permutations - start)
+            bits = np.frombuffer(random.bytes(-(-patterns * answers // 8)), np.uint8)
+            turned_RN = np.unpackbits(bits, count=patterns * answers).reshape(patterns, answers).astype(np.float64)
+            beaten_C += (np.abs(sums_C - 2 * (turned_RN @ rows_NC)) >= edges_C).sum(axis=0)
+        for place, beaten in zip(left, beaten_C.tolist(), strict=True):
+            p_values[place] = (beaten + 1) / (permutations + 1)
+    return [p for p in p_values if p is not None]
+
+
+def _exact_sign_flip(moved_M: Array, permutations: int) -> float | None:
+    """By every sign pattern, or None where there are too many."""
+    if 2 ** min(len(moved_M), 60) > permutations:
+        return None
+    patterns = np.arange(2 ** len(moved_M))[:, None] >> np.arange(len(moved_M)) & 1
+    return float(np.mean(np.abs((1 - 2 * patterns) @ moved_M) >= _edge(moved_M)))
+
+
+def _edge(differences: Array) -> Array:
+    """What a sum must reach: patterns equal to the observed one count, whatever the order of adding."""
+    edge: Array = np.abs(differences.sum(axis=0)) - 1e-9 * np.abs(differences).sum(axis=0)
+    return edge
 
 
 def swap_test(ours: Column, theirs: Column, permutations: int, seed: int = 0) -> float:
@@ -70,20 +106,29 @@ def swap_test(ours: Column, theirs: Column, permutations: int, seed: int = 0) ->
         return 1.0
     observed = abs(ours.value - theirs.value)
     random = np.random.default_rng(seed)
-    beaten = 0
-    for _ in range(permutations):
-        swap_N1 = random.random((len(ours.stats), 1)) < 0.5
-        here = ours.total(np.where(swap_N1, theirs.stats, ours.stats))
-        there = ours.total(np.where(swap_N1, ours.stats, theirs.stats))
-        beaten += abs(here - there) >= observed - 1e-12
+    swaps = (random.random(len(ours.stats)) < 0.5 for _ in range(permutations))
+    if ours.of_sums and theirs.of_sums:
+        moved_QK = np.array([swap_N @ (theirs.stats - ours.stats) for swap_N in swaps])
+        here_Q = ours.totals_of_sums(ours.stats.sum(axis=0) + moved_QK)
+        there_Q = ours.totals_of_sums(theirs.stats.sum(axis=0) - moved_QK)
+        moves_Q = here_Q - there_Q
+    else:
+        both = ours.stats, theirs.stats
+        moves_Q = np.array(
+            [ours.total(np.where(s[:, None], *both[::-1])) - ours.total(np.where(s[:, None], *both)) for s in swaps]
+        )
+    beaten = int((np.abs(moves_Q) >= observed - 1e-12).sum())
     return (beaten + 1) / (permutations + 1)
 
 
-def paired_p(ours: Column, theirs: Column, draws: int, seed: int = 0) -> float:
+def paired_p(pairs: Sequence[tuple[Column, Column]], draws: int, seed: int = 0) -> list[float]:
     """The randomisation test that fits: of signs where the metric is a mean, of sides (with `draws` patterns) elsewhere."""
-    if ours.values is not None and theirs.values is not None:
-        return sign_flip(ours.values - theirs.values, seed=seed)
-    return swap_test(ours, theirs, draws, seed)
+    moved = [ours.values - theirs.values for ours, theirs in pairs if ours.values is not None and theirs.values is not None]
+    of_means = iter(sign_flips(moved, seed=seed))
+    return [
+        swap_test(ours, theirs, draws, seed) if ours.values is None or theirs.values is None else next(of_means)
+        for ours, theirs in pairs
+    ]
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -1,6 +1,6 @@
 """One run as a comparison sees it: its name, what it cost, and its answers paired with everybody else's."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -90,13 +90,28 @@ def _system(name: str, run: Run, world: Mapping[str, Any]) -> System:
     )
 
 
-def paired(runs: Sequence[Run], task: str) -> list[list[Answer]]:
+Told = Callable[[Run, str], Mapping[str, Answer]]
+
+
+def by_example(run: Run, task: str) -> Mapping[str, Answer]:
+    """The answers of a run to a task by their examples' ids."""
+    answers = run.answers(task)
+    found = {answer.example: answer for answer in answers}
+    if not answers:
+        raise UserError(f"`{run.folder}` has an empty file of answers to `{task}`", "answer the task again")
+    if len(found) < len(answers):
+        twice = next(a.example for place, a in enumerate(answers) if a.example in {b.example for b in answers[:place]})
+        raise UserError(f"`{run.folder}` answered example `{twice}` of `{task}` twice", "answer the task again")
+    return found
+
+
+def paired(runs: Sequence[Run], task: str, read: Told = by_example) -> list[list[Answer]]:
     """The answers of every run to a task, in the order of the first run, paired by example.
 
     Raises:
         UserError: where runs answered different examples, naming the run and the missing ids.
     """
-    told = [_by_example(run, task) for run in runs]
+    told = [read(run, task) for run in runs]
     for run, answers in zip(runs, told, strict=True):
         for other, theirs in zip(runs, told, strict=True):
             missing = [name for name in theirs if name not in answers]
@@ -114,14 +129,3 @@ def paired(runs: Sequence[Run], task: str) -> list[list[Answer]]:
                 "the runs were judged on different versions of the data: answer again with one of them",
             )
     return [[answers[name] for name in told[0]] for answers in told]
-
-
-def _by_example(run: Run, task: str) -> dict[str, Answer]:
-    answers = run.answers(task)
-    found = {answer.example: answer for answer in answers}
-    if not answers:
-        raise UserError(f"`{run.folder}` has an empty file of answers to `{task}`", "answer the task again")
-    if len(found) < len(answers):
-        twice = next(a.example for place, a in enumerate(answers) if a.example in {b.example for b in answers[:place]})
-        raise UserError(f"`{run.folder}` answered example `{twice}` of `{task}` twice", "answer the task again")
-    return found

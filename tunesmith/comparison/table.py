@@ -208,7 +208,7 @@ def _differences(
     pairs = [(place, base, measure.name) for measure in measures for place in others]
     pairs += [(b, a, measures[0].name) for a, b in combinations(others, 2)]
     draws = len(next(iter(drawn.values())))
-    p_values = [paired_p(columns[a, name], columns[b, name], draws, seed) for a, b, name in pairs]
+    p_values = paired_p([(columns[a, name], columns[b, name]) for a, b, name in pairs], draws, seed)
     made = []
     for (a, b, name), p, corrected in zip(pairs, p_values, holm(p_values), strict=True):
         ours, theirs = columns[a, name], columns[b, name]

@@ -35,26 +35,54 @@ class Column:
     def values(self) -> Array | None:
         """The worth of each answer [N], where the total is their mean; None where it is not (corpus BLEU, correlations).
 
-        Found by trying: the total must equal the mean of one-row totals on all rows and on random parts of them.
+        Found by trying: the total must equal the mean of a statistic, or of one-row totals, on all rows and on random parts.
         """
-        rows, random = self.stats, np.random.default_rng(0)
-        with np.errstate(all="ignore"):
-            values_N = self.row_values
-            parts = [np.arange(len(rows))] + [random.integers(0, len(rows), size) for size in (2, 3, 7, len(rows))]
-            same = all(np.isclose(self.total(rows[part]), values_N[part].mean(), rtol=1e-9, atol=1e-12) for part in parts)
-        return values_N if same else None
+        for values_N in self.stats.T:
+            if self._is_mean_of(values_N):
+                return np.ascontiguousarray(values_N)
+        return self._alone if self._is_mean_of(self._alone) else None
 
     @cached_property
     def row_values(self) -> Array:
         """The total of each answer alone: shown beside it, whether or not the metric is a mean."""
-        return np.array([self.total(self.stats[place : place + 1]) for place in range(len(self.stats))])
+        return self._alone if self.values is None else self.values
+
+    @cached_property
+    def of_sums(self) -> bool:
+        """Whether the total depends on nothing but the sums of the statistics (BLEU, a ratio); found by trying, too."""
+        return self._agrees(lambda part: self.total(self.stats[part].sum(axis=0, keepdims=True)))
 
     def resampled(self, counts_QN: Array) -> Array:
         """The total of every resample, [Q]."""
         if self.values is not None:
             return counts_QN @ self.values / len(self.values)
+        if self.of_sums:
+            return self.totals_of_sums(counts_QN @ self.stats)
         places = np.arange(len(self.stats))
         return np.array([self.total(self.stats[np.repeat(places, row)]) for row in counts_QN.astype(np.int64)])
+
+    def totals_of_sums(self, sums_QK: Array) -> Array:
+        """[Q] totals of rows whose statistics add up to these."""
+        return np.array([self.total(sums_QK[place : place + 1]) for place in range(len(sums_QK))])
+
+    @cached_property
+    def _alone(self) -> Array:
+        return np.array([self.total(self.stats[place : place + 1]) for place in range(len(self.stats))])
+
+    @cached_property
+    def _tried(self) -> Sequence[tuple[NDArray[np.int64], float]]:
+        """All rows, and random ones drawn with replacement, with the total of each."""
+        rows, random = self.stats, np.random.default_rng(0)
+        parts = [np.arange(len(rows))] + [random.integers(0, len(rows), size) for size in (2, 3, 7, len(rows))]
+        with np.errstate(all="ignore"):
+            return [(part, self.total(rows[part])) for part in parts]
+
+    def _is_mean_of(self, values_N: Array) -> bool:
+        return self._agrees(lambda part: float(values_N[part].mean()))
+
+    def _agrees(self, guess: Callable[[NDArray[np.int64]], float]) -> bool:
+        with np.errstate(all="ignore"):
+            return all(np.isclose(total, guess(part), rtol=1e-9, atol=1e-12) for part, total in self._tried)
 
 
 @cache

@@ -38,7 +38,7 @@ class Pearson(Metric):
         return self.unreadable if said is None else said, meant
 
     def total(self, stats_NK: Stats) -> float:
-        return correlate(stats_NK[:, 0], stats_NK[:, 1]) if len(stats_NK) else float("nan")
+        return correlate(stats_NK[:, 0], stats_NK[:, 1]) if len(stats_NK) > 1 else _of_few(stats_NK)
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Spearman(Pearson):
     """Correlation of ranks, equal numbers sharing their mean rank; statistics as Pearson's."""
 
     def total(self, stats_NK: Stats) -> float:
-        return correlate(ranks(stats_NK[:, 0]), ranks(stats_NK[:, 1])) if len(stats_NK) else float("nan")
+        return correlate(ranks(stats_NK[:, 0]), ranks(stats_NK[:, 1])) if len(stats_NK) > 1 else _of_few(stats_NK)
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,10 @@ def _centre(numbers_N: NDArray[np.float64]) -> NDArray[np.float64]:
     centred_N = scaled_N - scaled_N.mean()
     result_N: NDArray[np.float64] = centred_N / np.abs(centred_N).max()
     return result_N
+
+
+def _of_few(stats_NK: Stats) -> float:
+    return 0.0 if len(stats_NK) else float("nan")
 
 
 def _within(value: float) -> float:

@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from itertools import accumulate
+from itertools import accumulate, chain
 
 import numpy as np
 
@@ -31,7 +31,7 @@ from tunesmith.errors import UserError, did_you_mean
 from tunesmith.metrics.alignment import common_length, common_places, places
 from tunesmith.metrics.metric import Metric, Stats
 from tunesmith.metrics.ngrams import Counts, clipped_matches, count_matches, count_ngrams
-from tunesmith.metrics.rouge_many import LETTERS, common_lengths, matched_ngrams, spell
+from tunesmith.metrics.rouge_many import LETTERS, align
 from tunesmith.run import Answer
 
 KINDS = (*"123456789", "L", "Lsum")
@@ -73,12 +73,13 @@ class Rouge(Metric):
         return max((self.compare(answer.said, meant) for meant in example.acceptable), key=lambda scores: scores[2])
 
     def measure_all(self, answers: Sequence[Answer], examples: Sequence[Example]) -> list[tuple[float, ...]]:
-        counts = [len(example.acceptable) for example in examples]
-        said = [answer.said for answer, count in zip(answers, counts, strict=True) for _ in range(count)]
-        meant = [text for example in examples for text in example.acceptable]
+        acceptable = [example.acceptable for example in examples]
+        counts = list(map(len, acceptable))
+        meant = tuple(chain.from_iterable(acceptable))
+        if len(meant) == len(answers):
+            return self.compare_all(tuple([answer.said for answer in answers]), meant)
+        said = tuple([answer.said for answer, count in zip(answers, counts, strict=True) for _ in range(count)])
         scores = self.compare_all(said, meant)
-        if len(said) == len(answers):
-            return scores
         ends = accumulate(counts)
         return [max(scores[end - count : end], key=lambda scores: scores[2]) for end, count in zip(ends, counts, strict=True)]
 
@@ -89,28 +90,28 @@ class Rouge(Metric):
         """Precision, recall and F of one text against one reference."""
         return rouge_scores(said, meant, self.kind, stem=self.stem, beta=self.beta, split=self.split_summaries)
 
-    def compare_all(self, said: Sequence[str], meant: Sequence[str]) -> list[tuple[float, ...]]:
+    def compare_all(self, said: tuple[str, ...], meant: tuple[str, ...]) -> list[tuple[float, ...]]:
         """Precision, recall and F of each text against its reference."""
-        pairs = len(said)
-        spelt = spell((*said, *meant), _stem if self.stem else None)
+        aligned = align(said, meant, _stem if self.stem else None)
+        sizes, done = (aligned.said_P, aligned.meant_P), aligned.done_P
         if self.kind in ("L", "Lsum"):
-            (found, done), sizes = common_lengths(spelt), spelt.sizes
+            found = aligned.common_lengths()
             if self.kind == "Lsum":  # a text of one line has nothing to unite
                 done = done & np.array([self._is_one_line(*texts) for texts in zip(said, meant, strict=True)], bool)
         else:
-            found, sizes = matched_ngrams(spelt, int(self.kind))
-            done = np.ones(pairs, bool)
-        precision, recall = found / np.maximum(sizes[:pairs], 1), found / np.maximum(sizes[pairs:], 1)
+            found = aligned.matched_ngrams(int(self.kind))
+            sizes = (aligned.said_P - (int(self.kind) - 1), aligned.meant_P - (int(self.kind) - 1))
+        precision, recall = (found / np.maximum(size, 1) for size in sizes)
         beside = precision + recall if self.beta == 1 else recall + self.beta**2 * precision
         above = 2 * precision * recall if self.beta == 1 else (1 + self.beta**2) * precision * recall
-        f = np.divide(above, beside, out=np.zeros(pairs), where=precision + recall > 0)
+        f = np.divide(above, beside, out=np.zeros(len(said)), where=precision + recall > 0)
         scores: list[tuple[float, ...]] = list(zip(precision.tolist(), recall.tolist(), f.tolist(), strict=True))
         for place in np.flatnonzero(~done).tolist():
             scores[place] = self.compare(said[place], meant[place])
         return scores
 
-    def _is_one_line(self, *texts: str) -> bool:
-        return not self.split_summaries and not any("\n" in text for text in texts)
+    def _is_one_line(self, said: str, meant: str) -> bool:
+        return not self.split_summaries and "\n" not in said and "\n" not in meant
 
 
 def rouge_scores(said: str, meant: str, kind: str, *, stem: bool = False, beta: float = 1.0, split: bool = False) -> Scores:

@@ -1,139 +1,214 @@
-"""ROUGE of many pairs of texts at once: the same numbers as of one pair at a time, by sorting integers.
+"""ROUGE of many pairs of texts at once: the same numbers as of one pair at a time.
 
-All texts are split in one go and each distinct word becomes a number. Matches of n-grams are runs of equal keys in one sorted
-array of both sides; the longest common subsequences of all pairs advance together, a word of each at a time (`alignment.py`
-has the same step for one pair).
+All texts are split in one pass over their bytes, and each distinct word becomes a number. For every word of a pair's longer
+text, one integer has a bit for each place of the shorter text where the same word stands. Those integers are all that is
+needed: shifted onto each other they say where n-grams stand, a clipped match takes the lowest free bit, and the longest common
+subsequences of all pairs advance together, a word of each at a time (`alignment.py` has the same step for one pair).
 
-Dimension key: T texts, P pairs, W words of all texts, C words of a row, V distinct words.
+Dimension key: T texts, P pairs, Q pairs that advance together, W words of all texts, C words of a row, K integers of a row.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Numbers = NDArray[np.int64]
+Bits = NDArray[np.uint64]
 
-LETTERS = bytes(byte if chr(byte) in "abcdefghijklmnopqrstuvwxyz0123456789" else 32 for byte in range(256))
 _BREAK = 1  # a byte that stands between two texts
-_LETTERS_AND_BREAK = LETTERS[:_BREAK] + bytes([_BREAK]) + LETTERS[_BREAK + 1 :]
-_BITS = 64  # words of a pair's shorter text that fit an integer
-_ROWS = 4096  # pairs that advance together: their masks stay in the cache
+LETTERS = bytes(code if chr(code) in "abcdefghijklmnopqrstuvwxyz0123456789" else 32 for code in range(256))
+_SPREAD = bytes(_BREAK if code == _BREAK else LETTERS[ord(chr(code).lower())] if code < 128 else 32 for code in range(256))
+ABROAD = {"\u0130": "i ", "\u212a": "k"}  # all that is not ASCII and has a-z in its lower case
+_WORD = 64  # bits of an integer
+_LONGEST = 4 * _WORD  # words of a pair's shorter text, beyond which the pair is left to be scored alone
+_ROWS = 2048  # pairs that advance together: their bits stay in the cache
+_MIX = 0x9E3779B97F4A7C15  # 2^64 by the golden ratio (Knuth's multiplicative hashing)
 
 
 @dataclass(frozen=True, slots=True)
 class Spelt:
-    """The words of T texts as numbers below V, text after text.
+    """The words of T texts as numbers, text after text.
 
-    ids, text:  [W] the word, and the number of its text.
-    sizes:      [T] words of each text.
-    distinct:   V.
+    ids:      [W] a number for each distinct word.
+    sizes:    [T] words of each text.
+    distinct: how many different words there are; ids lie below.
     """
 
     ids: Numbers
-    text: Numbers
     sizes: Numbers
     distinct: int
 
 
-@lru_cache(maxsize=4)
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Some pairs of like length, and where the words of their longer texts stand in the shorter ones.
+
+    pairs:  [Q] which pairs these are.
+    at_CKQ: bit b of `at_CKQ[c, k, q]` is set where word c of the longer text is word 64k + b of the shorter one.
+    """
+
+    pairs: Numbers
+    at_CKQ: Bits
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Aligned:
+    """P pairs of texts, laid along each other.
+
+    said_P, meant_P: words of the two texts of each pair.
+    done_P:          whether a pair is in one of the `rows`; not where its shorter text has more than 256 words.
+    """
+
+    said_P: Numbers
+    meant_P: Numbers
+    done_P: NDArray[np.bool_]
+    rows: tuple[Rows, ...]
+
+    def matched_ngrams(self, order: int) -> Numbers:
+        """Clipped matches of n-grams of each pair, [P]: each place of the shorter text is taken once, the first free one."""
+        found_P = np.zeros(len(self.said_P), np.int64)
+        for rows in self.rows:
+            at_CKQ = rows.at_CKQ
+            for _ in range(order - 1):
+                at_CKQ = rows.at_CKQ[: max(len(at_CKQ) - 1, 0)] & _moved_down(at_CKQ[1:])
+            free_KQ = np.full(rows.at_CKQ.shape[1:], -1, np.int64).view(np.uint64)
+            for at_KQ in at_CKQ:
+                taken_KQ = at_KQ & free_KQ
+                taken_KQ &= -taken_KQ  # the lowest bit
+                for k in range(1, len(taken_KQ)):
+                    taken_KQ[k][taken_KQ[:k].any(axis=0)] = 0
+                free_KQ ^= taken_KQ
+            found_P[rows.pairs] = np.bitwise_count(~free_KQ).sum(axis=0)
+        return found_P
+
+    def common_lengths(self) -> Numbers:
+        """Length of the longest common subsequence of each pair, [P] (Hyyrö 2004)."""
+        found_P = np.zeros(len(self.said_P), np.int64)
+        for rows in self.rows:
+            flat_KQ = np.full(rows.at_CKQ.shape[1:], -1, np.int64).view(np.uint64)  # a bit is clear where the table steps up
+            for at_KQ in rows.at_CKQ:
+                step_KQ = flat_KQ & at_KQ
+                sum_KQ = flat_KQ + step_KQ
+                for k in range(len(sum_KQ) - 1):  # what is carried on to the next integer
+                    sum_KQ[k + 1] += (step_KQ[k] | (flat_KQ[k] & ~sum_KQ[k])) >> np.uint64(_WORD - 1)
+                flat_KQ = sum_KQ | (flat_KQ - step_KQ)
+            found_P[rows.pairs] = np.bitwise_count(~flat_KQ).sum(axis=0)
+        return found_P
+
+
+@lru_cache(maxsize=2)
+def align(said: tuple[str, ...], meant: tuple[str, ...], stem: Callable[[str], str] | None = None) -> Aligned:
+    """Each text beside its reference, in lower-case words of a-z and 0-9 as `rouge.split_words` has them."""
+    pairs, spelt = len(said), spell((*said, *meant), stem)
+    said_P, meant_P = spelt.sizes[:pairs], spelt.sizes[pairs:]
+    shorter_P = np.minimum(said_P, meant_P)
+    done_P = shorter_P <= _LONGEST
+    return Aligned(said_P, meant_P, done_P, tuple(_rows(spelt, np.flatnonzero(done_P & (shorter_P > 0)))))
+
+
 def spell(texts: tuple[str, ...], stem: Callable[[str], str] | None = None) -> Spelt:
-    """Lower-case words of a-z and 0-9 of each text, as `rouge.split_words` has them; a word whose stem is empty is left out."""
+    """The words of all texts; a word whose stem is empty is left out."""
     between = chr(_BREAK)
     joined = between.join(texts)
     if joined.count(between) != len(texts) - 1:
         joined = between.join(text.replace(between, " ") for text in texts)
-    spread = joined.lower().encode("ascii", "replace").translate(_LETTERS_AND_BREAK)
-    words = spread.replace(bytes([_BREAK]), bytes([32, _BREAK, 32])).split()
-    number = {word: place for place, word in enumerate(dict.fromkeys(words))}
-    ids = np.fromiter(map(number.__getitem__, words), np.int64, len(words))
-    is_break = ids == number.get(bytes([_BREAK]), -1)
-    text = np.cumsum(is_break)
-    kept = ~is_break
-    if stem is not None:
-        ids, whole = _stemmed(ids, list(number), stem)
-        kept &= whole
-    ids, text = ids[kept], text[kept]
-    return Spelt(ids, text, np.bincount(text, minlength=len(texts)), len(number))
-
-
-def _stemmed(ids: Numbers, words: Sequence[bytes], stem: Callable[[str], str]) -> tuple[Numbers, NDArray[np.bool_]]:
-    stems = [stem(word.decode("ascii")) for word in words]
+    if not joined.isascii():
+        for letter, ascii_ in ABROAD.items():
+            joined = joined.replace(letter, ascii_)
+    data = b" " + joined.encode("ascii", "replace").translate(_SPREAD) + b" " * 8
+    is_letter = np.frombuffer(data, np.uint8) > 32
+    edges = np.flatnonzero(is_letter[1:] != is_letter[:-1]) + 1
+    starts, ends = edges[::2], edges[1::2]
+    breaks = np.flatnonzero(np.frombuffer(data, np.uint8) == _BREAK)
+    sizes = np.diff(np.searchsorted(starts, breaks), prepend=0, append=len(starts))[: len(texts)]
+    ids, distinct = _numbered(_keys(data, starts, ends))
+    if stem is None:
+        return Spelt(ids, sizes, distinct)
+    one = np.empty(distinct, np.int64)
+    one[ids] = np.arange(len(ids))  # where each distinct word stands
+    stems = [stem(data[start:end].decode("ascii")) for start, end in zip(starts[one].tolist(), ends[one].tolist(), strict=True)]
     number = {word: place for place, word in enumerate(dict.fromkeys(stems))}
-    return np.array([number[word] for word in stems], np.int64)[ids], np.array([bool(word) for word in stems], bool)[ids]
+    ids = np.array([number[word] for word in stems], np.int64)[ids]
+    if "" in number:
+        kept = ids != number[""]
+        text = np.repeat(np.arange(len(texts)), sizes)[kept]
+        ids, sizes = ids[kept], np.bincount(text, minlength=len(texts))
+    return Spelt(ids, sizes, len(number))
 
 
-def matched_ngrams(spelt: Spelt, order: int) -> tuple[Numbers, Numbers]:
-    """Of T = 2P texts, first those said and then those meant: clipped matches [P] of n-grams, and n-grams of each text [T]."""
-    pairs = len(spelt.sizes) // 2
-    counts = np.maximum(spelt.sizes - order + 1, 0)
-    size = max(len(spelt.ids) - order + 1, 0)
-    gram, distinct = spelt.ids[:size], spelt.distinct
-    for place in range(1, order):
-        if distinct * spelt.distinct >= 2**62 // max(2 * pairs, 1):
-            values, gram = np.unique(gram, return_inverse=True)
-            distinct = len(values)
-        gram = gram * spelt.distinct + spelt.ids[place : place + size]
-        distinct *= spelt.distinct
-    text = spelt.text[:size]
-    inside = text == spelt.text[order - 1 : order - 1 + size]
-    gram, text = gram[inside], text[inside]
-    meant = text >= pairs
-    # One key for pair, gram and side: equal grams of a pair lie together, those meant behind those said.
-    keys = np.sort((((text - pairs * meant) * distinct + gram) << 1) | meant)
-    if not len(keys):
-        return np.zeros(pairs, np.int64), counts
-    starts = np.flatnonzero(np.diff(keys >> 1, prepend=-1))
-    in_meant = np.add.reduceat(keys & 1, starts)
-    in_said = np.diff(starts, append=len(keys)) - in_meant
-    found = np.bincount((keys[starts] >> 1) // distinct, weights=np.minimum(in_said, in_meant), minlength=pairs)
-    return found.astype(np.int64), counts
+def _keys(data: bytes, starts: Numbers, ends: Numbers) -> Bits:
+    """[W] equal where words are: up to eight letters as they stand in memory, a longer word's number above all of those."""
+    lengths = ends - starts
+    masks = np.array([(1 << 8 * length) - 1 for length in range(9)], np.uint64)
+    keys: Bits = np.ndarray((len(data) - 7,), "<u8", data, strides=(1,))[starts] & masks[np.minimum(lengths, 8)]
+    long = np.flatnonzero(lengths > 8)
+    number: dict[bytes, int] = {}
+    spans = zip(starts[long].tolist(), ends[long].tolist(), strict=True)
+    keys[long] = [(1 << 63) + number.setdefault(data[start:end], len(number)) for start, end in spans]
+    return keys
 
 
-def common_lengths(spelt: Spelt) -> tuple[Numbers, NDArray[np.bool_]]:
-    """Of T = 2P texts: length of the longest common subsequence of each pair [P], and whether it was found [P].
+def _numbered(keys: Bits) -> tuple[Numbers, int]:
+    """[W] each key's own number, and how many there are: a hash table whose losers go on to another table."""
+    ids = np.empty(len(keys), np.int64)
+    places, distinct, mix = np.arange(len(keys)), 0, _MIX
+    while len(places):
+        bits = max(len(places).bit_length() - 1, 4)
+        slots = ((keys * np.uint64(mix)) >> np.uint64(_WORD - bits)).astype(np.int64)
+        table = np.zeros(1 << bits, np.uint64)
+        table[slots] = keys
+        won = table[slots] == keys
+        used = np.zeros(1 << bits, np.int64)
+        used[slots[won]] = 1
+        number = np.cumsum(used) - 1 + distinct
+        ids[places[won]] = number[slots[won]]
+        distinct += int(used.sum())
+        places, keys, mix = places[~won], keys[~won], mix * _MIX % (1 << _WORD)
+    return ids, distinct
 
-    Pairs whose shorter text has more than 64 words are left to the caller.
-    """
-    pairs = len(spelt.sizes) // 2
+
+def _rows(spelt: Spelt, pairs: Numbers) -> Iterator[Rows]:
+    """The pairs a few at a time, those of like length together."""
+    said, meant = pairs, pairs + len(spelt.sizes) // 2
+    swap = spelt.sizes[said] > spelt.sizes[meant]
+    shorter, longer = np.where(swap, meant, said), np.where(swap, said, meant)
+    order = np.lexsort((spelt.sizes[longer], spelt.sizes[shorter] > _WORD))
     starts = np.cumsum(spelt.sizes) - spelt.sizes
-    swap = spelt.sizes[:pairs] < spelt.sizes[pairs:]
-    numbers = np.arange(pairs)
-    short, long = np.where(swap, numbers, numbers + pairs), np.where(swap, numbers + pairs, numbers)
-    lengths = np.zeros(pairs, np.int64)
-    fits = spelt.sizes[short] <= _BITS
-    order = np.flatnonzero(fits)[np.argsort(spelt.sizes[long][fits], kind="stable")]  # of like length side by side
+    ids = spelt.ids.astype(np.uint16 if spelt.distinct < (1 << 16) - 1 else np.uint32)  # the fewer bytes, the faster compared
     for start in range(0, len(order), _ROWS):
         chosen = order[start : start + _ROWS]
-        lengths[chosen] = _advance(
-            _rows(spelt, starts, short[chosen], -1), _rows(spelt, starts, long[chosen], -2), spelt.sizes[short[chosen]]
+        short_QC, long_QC = (
+            _padded(ids, starts[texts[chosen]], spelt.sizes[texts[chosen]], spelt.distinct + place)
+            for place, texts in enumerate((shorter, longer))
         )
-    return lengths, fits
+        yield Rows(pairs[chosen], _places(short_QC, long_QC))
 
 
-def _rows(spelt: Spelt, starts: Numbers, texts: Numbers, padding: int) -> NDArray[np.int32]:
-    """[P, C] words of some texts, padded at the right."""
-    sizes = spelt.sizes[texts]
-    columns = np.arange(max(int(sizes.max(initial=0)), 1))
+def _padded(ids: NDArray[Any], starts: Numbers, sizes: Numbers, padding: int) -> NDArray[Any]:
+    """[Q, C] words of some texts, padded at the right to a multiple of 8."""
+    columns = np.arange(-(-int(sizes.max()) // 8) * 8)
     inside = columns < sizes[:, None]
-    rows = np.full(inside.shape, padding, np.int32)
-    rows[inside] = spelt.ids[(starts[texts][:, None] + columns)[inside]]
+    rows = np.full(inside.shape, padding, ids.dtype)
+    rows[inside] = ids[(starts[:, None] + columns)[inside]]
     return rows
 
 
-def _advance(short_PC: NDArray[np.int32], long_PC: NDArray[np.int32], sizes: Numbers) -> Numbers:
-    """[P] lengths of the longest common subsequences: one word of every long text at a time (Hyyrö 2004)."""
-    width = -(-short_PC.shape[1] // 8) * 8
-    padded = np.full((len(short_PC), width), -1, np.int32)
-    padded[:, : short_PC.shape[1]] = short_PC
-    whole = np.zeros((len(short_PC), 8), np.uint8)
-    flat = np.full(len(short_PC), -1, np.int64).view(np.uint64)  # a bit is clear where the table steps up
-    for word_P in long_PC.T:
-        whole[:, : width // 8] = np.packbits(padded == word_P[:, None], axis=1, bitorder="little")
-        step = flat & whole.view("<u8")[:, 0]
-        flat = (flat + step) | (flat - step)
-    unused = np.uint64(_BITS) - sizes.astype(np.uint64)
-    kept = np.where(sizes > 0, (~flat << unused) >> unused, np.uint64(0))
-    return np.bitwise_count(kept).astype(np.int64)
+def _places(short_QC: NDArray[Any], long_QC: NDArray[Any]) -> Bits:
+    """[C, K, Q] where each word of the longer texts stands in the shorter ones."""
+    pairs, places = short_QC.shape
+    length = int(long_QC.shape[1])
+    at = np.zeros((length, pairs, -(-places // _WORD) * 8), np.uint8)
+    for column, word_Q in enumerate(long_QC.T):
+        at[column, :, : places // 8] = np.packbits(short_QC == word_Q[:, None], axis=1, bitorder="little")
+    return np.ascontiguousarray(np.moveaxis(at.view("<u8"), 2, 1))
+
+
+def _moved_down(at_CKQ: Bits) -> Bits:
+    """Every bit one place lower."""
+    moved = at_CKQ >> np.uint64(1)
+    moved[:, :-1] |= at_CKQ[:, 1:] << np.uint64(_WORD - 1)
+    return moved
