@@ -107,8 +107,9 @@ def ours(kind: str, given: argparse.Namespace) -> dict[str, Any]:
     began = time.perf_counter()
     losses = [step.loss for step in train(model, adapter, SFT(), stream, plan, state, steps)]
     seconds = time.perf_counter() - began
+    peak = memory.peak()
     held_out = validate(model, SFT(), examples(HELD_OUT, ROWS), plan)[0]
-    return {"seconds": seconds, "peak_bytes": memory.peak(), "losses": losses, "held_out": held_out}
+    return {"seconds": seconds, "peak_bytes": peak, "losses": losses, "held_out": held_out}
 
 
 def same_start(trained: dict[str, torch.nn.Parameter]) -> None:
@@ -158,7 +159,6 @@ def theirs(kind: str, given: argparse.Namespace, best: bool) -> dict[str, Any]:
             model=made,
             args=settings,
             train_dataset=spelt(examples(given.rows)),
-            eval_dataset=spelt(examples(HELD_OUT, ROWS)),
             processing_class=speller.tokenizer,
             peft_config=targets if method == "lora" else None,
         )
@@ -171,7 +171,8 @@ def theirs(kind: str, given: argparse.Namespace, best: bool) -> dict[str, Any]:
         seconds = time.perf_counter() - began
         peak = memory.peak()
         losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]
-        held_out = trainer.evaluate()["eval_loss"]
+    trained = trainer.model.merge_and_unload() if method == "lora" else made
+    held_out = validate(Model(trained, speller, "causal"), SFT(), examples(HELD_OUT, ROWS), Plan())[0]
     return {"seconds": seconds, "peak_bytes": peak, "losses": losses, "held_out": held_out}
 
 

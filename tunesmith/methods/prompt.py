@@ -40,7 +40,7 @@ class PromptTuning(Method):
                     to P), or `random` numbers of the embeddings' size.
     """
 
-    rate_times_width: ClassVar[float] = 40.0
+    rate_times_width: ClassVar[float] = 15.0
     peft_type: ClassVar[str] = "PROMPT_TUNING"
 
     virtual_tokens: Annotated[int, Field(gt=0)] = 16
