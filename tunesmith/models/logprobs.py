@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from tunesmith.models.families import Vocabulary
 
 TILE = {"cpu": 2**23, "cuda": 2**26}  # numbers in a tile of logits
-KEPT = 2**23  # numbers of logits that a trained head may keep instead of computing them again
+KEPT = 2**24  # numbers of logits that a trained head may keep instead of computing them again
 
 
 def target_logprobs(states_ND: Tensor, vocabulary: Vocabulary, target_N: Tensor) -> Tensor:
@@ -120,7 +120,7 @@ class _Trained(torch.autograd.Function):
         scale, cap = ctx.settings
         for_states, for_weight, for_bias = ctx.needs_input_grad[:3]
         dh_ND = torch.empty_like(h_ND) if for_states else None
-        dweight_VD = torch.zeros_like(weight_VD, dtype=torch.float32) if for_weight else None
+        dweight_VD: Tensor | None = None
         dbias_V = torch.zeros_like(weight_VD[:, 0], dtype=torch.float32) if for_bias else None
         for i, at in enumerate(_tiles(h_ND, len(weight_VD))):
             if kept:
@@ -135,7 +135,9 @@ class _Trained(torch.autograd.Function):
             gradient_CV = gradient_CV.to(h_ND.dtype)
             if dh_ND is not None:
                 dh_ND[at] = gradient_CV @ weight_VD.to(h_ND.dtype)
-            if dweight_VD is not None:
+            if for_weight and dweight_VD is None:
+                dweight_VD = (gradient_CV.T @ h_ND[at]).float()
+            elif dweight_VD is not None:
                 # Float32 sums over tiles, whatever the weight's precision.
                 dweight_VD += gradient_CV.T @ h_ND[at]
         return (
