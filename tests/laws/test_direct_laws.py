@@ -8,6 +8,7 @@ from tests.models.networks import NETWORKS, V, network
 from tests.models.speakers import attached, prompts, speaker
 from tunesmith.methods.lora import LoRA
 from tunesmith.methods.prompt import PromptTuning
+from tunesmith.models import lean as lean_module
 from tunesmith.models import speech
 from tunesmith.models.lean import lean, product
 from tunesmith.models.model import Model
@@ -71,6 +72,7 @@ def same(model: Model, names: list[str]) -> None:
 @pytest.mark.parametrize("name", DIRECT)
 def test_the_direct_way_is_the_networks_own(name, together, monkeypatch):
     monkeypatch.setattr(speech, "TOGETHER", together)
+    monkeypatch.setattr(lean_module, "PIECE", together)
     same(made(name), [""] * 12)
 
 

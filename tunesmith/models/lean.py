@@ -113,7 +113,7 @@ def logits(vocabulary: Vocabulary, states_BD: Tensor) -> Tensor:
     if rows <= FEW or vocabulary.bias is not None:
         return product(states_BD, weight_VD, vocabulary.bias)
     said = states_BD.new_empty(rows, len(weight_VD))
-    for piece_BP, weight_PD in zip(said.split(PIECE, 1), weight_VD.split(PIECE), strict=True):
+    for piece_BP, weight_PD in zip(torch.split(said, PIECE, 1), torch.split(weight_VD, PIECE), strict=True):
         piece_BP.copy_(F.linear(states_BD, weight_PD))
     return said
 
