@@ -101,7 +101,7 @@ def product(x: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Tenso
         return F.linear(x, weight_OI, bias_O)
     flat = x.reshape(rows, -1)
     # One column alone would be a product of matrix and vector, which is the slow case.
-    said = torch.mm(weight_OI, (flat if rows > 1 else flat.expand(2, -1)).t())[:, :rows].t().contiguous()
+    said = torch.mm(weight_OI, (flat if rows > 1 else torch.cat((flat, flat))).t())[:, :rows].t().contiguous()
     return (said if bias_O is None else said.add_(bias_O)).view(*x.shape[:-1], -1)
 
 
