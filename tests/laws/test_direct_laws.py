@@ -8,9 +8,9 @@ from tests.models.networks import NETWORKS, V, network
 from tests.models.speakers import attached, prompts, speaker
 from tunesmith.methods.lora import LoRA
 from tunesmith.methods.prompt import PromptTuning
-from tunesmith.models import lean as lean_module
+from tunesmith.models import direct as direct_module
 from tunesmith.models import speech
-from tunesmith.models.lean import lean, product
+from tunesmith.models.direct import direct, product
 from tunesmith.models.model import Model
 from tunesmith.models.speech import Speech
 
@@ -46,9 +46,9 @@ def play(model: Model, directly: bool, names: list[str]) -> list[torch.Tensor]:
     """Logits of a play in which rows enter, speak, leave and enter again."""
     rows = Speech(model, 3)
     if directly:
-        assert rows.lean is not None, "nothing would be proved"
+        assert rows.direct is not None, "nothing would be proved"
     else:
-        rows.lean = None
+        rows.direct = None
     asked = prompts([17, 5, 5, 12, 30, 2, 8, 4, 9, 11, 3, 1])
     dice = torch.Generator().manual_seed(2)
     said = [rows.enter(asked[:10], names[:10])]
@@ -72,7 +72,7 @@ def same(model: Model, names: list[str]) -> None:
 @pytest.mark.parametrize("name", DIRECT)
 def test_the_direct_way_is_the_networks_own(name, together, monkeypatch):
     monkeypatch.setattr(speech, "TOGETHER", together)
-    monkeypatch.setattr(lean_module, "PIECE", together)
+    monkeypatch.setattr(direct_module, "PIECE", together)
     same(made(name), [""] * 12)
 
 
@@ -96,7 +96,7 @@ def test_a_hook_at_an_mlp_is_honoured(name):
 
 
 def test_networks_that_are_not_proved_take_their_own_way():
-    assert {name for name in NETWORKS if lean(network(name))} == {
+    assert {name for name in NETWORKS if direct(network(name))} == {
         "llama",
         "llama-tied",
         "qwen2",
@@ -104,22 +104,22 @@ def test_networks_that_are_not_proved_take_their_own_way():
         "t5-gated",
         "t5-gated-tied",
     }
-    assert lean(network("llama", rope_parameters={"rope_type": "dynamic", "rope_theta": 100.0, "factor": 2.0})) is None
-    assert lean(network("llama").to(torch.bfloat16)) is None
-    assert lean(network("qwen2", use_sliding_window=True, sliding_window=4, max_window_layers=1)) is None
+    assert direct(network("llama", rope_parameters={"rope_type": "dynamic", "rope_theta": 100.0, "factor": 2.0})) is None
+    assert direct(network("llama").to(torch.bfloat16)) is None
+    assert direct(network("qwen2", use_sliding_window=True, sliding_window=4, max_window_layers=1)) is None
 
 
 def test_what_was_put_into_a_network_is_not_passed_by():
     hooked = network("llama")
     handle = hooked.model.layers[0].self_attn.register_forward_hook(lambda module, args, said: None)
-    assert lean(hooked) is None
+    assert direct(hooked) is None
     handle.remove()
-    assert lean(hooked) is not None
+    assert direct(hooked) is not None
     hooked.model.norm.forward = lambda x: x
-    assert lean(hooked) is None
+    assert direct(hooked) is None
     of_another_kind = network("t5")
     of_another_kind.decoder.block[0].layer[0].SelfAttention.q = type("Mine", (torch.nn.Linear,), {})(16, 16, bias=False)
-    assert lean(of_another_kind) is None
+    assert direct(of_another_kind) is None
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 4, 5])

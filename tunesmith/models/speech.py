@@ -14,7 +14,7 @@ from torch import Tensor
 from tunesmith.errors import UserError
 from tunesmith.models.cache import PairCache, RowCache
 from tunesmith.models.families import UNBOUNDED, states
-from tunesmith.models.lean import TOGETHER, lean, logits
+from tunesmith.models.direct import TOGETHER, direct, logits
 from tunesmith.models.model import Model
 from tunesmith.models.routing import Routing, calling
 from tunesmith.tokens.batch import Batch, Rows, collate
@@ -48,7 +48,7 @@ class Speech:
             )
         self.joins = not self.paired or config.model_type in UNBOUNDED
         self.numbered = "position_ids" in inspect.signature(model.network.forward).parameters
-        self.lean = lean(model.network)
+        self.direct = direct(model.network)
         self.rows = 0
         self._clear()
 
@@ -73,7 +73,7 @@ class Speech:
 
     def welcomes(self, prompts: Iterable[Sequence[int]]) -> bool:
         """Would reading these now waste nothing: are they so many tokens that a row more or less makes no difference?"""
-        return self.lean is not None and sum(map(len, prompts)) >= TOGETHER // 2
+        return self.direct is not None and sum(map(len, prompts)) >= TOGETHER // 2
 
     @property
     def width(self) -> int:
@@ -83,7 +83,7 @@ class Speech:
     def enter(self, prompts: Sequence[Sequence[int]], adapters: Sequence[str]) -> Tensor:
         """Read prompts as new rows behind those under way; [n, V] float32 logits of what each says first."""
         assert self.joins or not self.rows, "rows of this network enter together"
-        if self.lean and len(set(adapters)) == 1:
+        if self.direct and len(set(adapters)) == 1:
             return self._enter_directly(prompts, adapters)
         batch = self._lay(prompts, adapters)
         fresh: RowCache | PairCache = PairCache() if self.paired else RowCache()
@@ -97,8 +97,8 @@ class Speech:
 
     def step(self, ids_B: Tensor) -> Tensor:
         """Every row has said one more token; [B, V] float32 logits of the next."""
-        if self.lean:
-            states_BD = self.lean.step(ids_B, self.lengths, self.cache, self.routing, self.sources)
+        if self.direct:
+            states_BD = self.direct.step(ids_B, self.lengths, self.cache, self.routing, self.sources)
             self._longer()
             return logits(self.model.vocabulary, states_BD)
         inputs: dict[str, Any] = {}
@@ -150,11 +150,11 @@ class Speech:
 
     def _enter_directly(self, prompts: Sequence[Sequence[int]], adapters: Sequence[str]) -> Tensor:
         """Read a few hundred tokens at a time, so that nothing large is ever held but the cache."""
-        assert self.lean
+        assert self.direct
         said = []
         for part in _parts(prompts, TOGETHER):
             batch = self._lay(part, adapters[: len(part)])
-            states_nD, fresh = self.lean.read(batch, adapters[0])
+            states_nD, fresh = self.direct.read(batch, adapters[0])
             self._take_in(fresh, batch, aligned=True)
             said.append(logits(self.model.vocabulary, states_nD))
         self.adapters += adapters

@@ -4,7 +4,7 @@ The same modules with the same weights in the same order, but for three things. 
 padding, a few hundred tokens at a time, so that activations stay in the processor's cache. Of the last layer of a causal
 network only the states that are asked for are computed. And what is the same in all layers is made once a step.
 
-`Llama` and `T5` serve networks that are proved equal to transformers' own way by a law; `lean` says for which others that
+`Llama` and `T5` serve networks that are proved equal to transformers' own way by a law; `direct` says for which others that
 way has to be taken. Hooks at linear maps, MLPs and the embedding are honoured, which is where adapters stand. As in packed
 training, a delta sees tokens of several sequences in one row, and has to treat each token by itself.
 
@@ -33,7 +33,7 @@ GROUP = 8  # rows whose attention is computed in one call, over no more columns 
 BARRED = -1e9  # added to what may not be looked at; finite, so that a row of nothing but these is no NaN
 
 
-class Lean(Protocol):
+class Direct(Protocol):
     """A network read and stepped directly."""
 
     def read(self, batch: Batch, adapter: str) -> tuple[Tensor, RowCache | PairCache]:
@@ -48,7 +48,7 @@ class Lean(Protocol):
         ...
 
 
-def lean(network: nn.Module) -> Lean | None:
+def direct(network: nn.Module) -> Direct | None:
     """A direct way through this network; None where none is proved."""
     kind = _KINDS.get(f"{type(network).__module__}.{type(network).__name__}")
     config: Any = network.config
