@@ -17,17 +17,19 @@ ROOM = 64  # columns that are free at the right of a fresh buffer
 
 
 class Columns(CacheLayerMixin):  # type: ignore[misc]
-    """One layer's keys and values [B, H, C, E], in a buffer that grows by doubling.
+    """One layer's keys and values [B, H, C, E], in a buffer that grows by halves.
 
     `keys` and `values` are views on the columns in use; `first` and `last` are the bounds of these in the buffer.
+    `room` is how many rows are to be expected: a buffer that grows makes place for them all.
     """
 
     is_compileable = False
     is_croppable = False
     is_sliding = False
 
-    def __init__(self) -> None:
+    def __init__(self, room: int = 1) -> None:
         super().__init__()
+        self.room = room
         self.first = self.last = self.rows = 0
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
@@ -64,13 +66,14 @@ class Columns(CacheLayerMixin):  # type: ignore[misc]
             return
         entering, wide = keys.shape[0], keys.shape[2]
         rows, left = self.rows + entering, max(0, wide - self.width)
-        # What stands left of a row's first token meets a factor of zero in the attention, so it has to be finite: old
-        # numbers will do, and a larger buffer starts with zeros.
         if rows > self.key_buffer.shape[0] or left > self.first:
             self._grow(rows, self.width, left)
+        # What stands left of a row's first token meets a factor of zero in the attention, so it has to be finite.
+        for buffer, entered in ((self.key_buffer, keys), (self.value_buffer, values)):
+            buffer[: self.rows, :, self.first - left : self.first] = 0
+            buffer[self.rows : rows, :, self.first - left : self.last - wide] = 0
+            buffer[self.rows : rows, :, self.last - wide : self.last] = entered
         self.first -= left
-        self.key_buffer[self.rows : rows, :, self.last - wide : self.last] = keys
-        self.value_buffer[self.rows : rows, :, self.last - wide : self.last] = values
         self.rows = rows
         self._look()
 
@@ -89,12 +92,12 @@ class Columns(CacheLayerMixin):  # type: ignore[misc]
 
     def _grow(self, rows: int, width: int, left: int) -> None:
         """A larger buffer with the columns in use at its left, behind `left` free ones."""
-        rows = max(rows, self.key_buffer.shape[0])
-        columns = left + max(2 * width, width + ROOM)
+        rows = max(rows, self.room, self.key_buffer.shape[0])
+        columns = left + width + max(width // 2, ROOM)
         used = slice(left, left + self.width)
         for name in ("key_buffer", "value_buffer"):
             old = getattr(self, name)
-            fresh = old.new_zeros(rows, old.shape[1], columns, old.shape[3])
+            fresh = old.new_empty(rows, old.shape[1], columns, old.shape[3])  # memory that is not touched costs nothing
             fresh[: self.rows, :, used] = old[: self.rows, :, self.first : self.last]
             setattr(self, name, fresh)
         self.first, self.last = used.start, used.stop
@@ -127,7 +130,8 @@ class SourceColumns(Columns):
         if rows > self.key_buffer.shape[0] or wide > self.key_buffer.shape[2]:
             for name in ("key_buffer", "value_buffer"):
                 old = getattr(self, name)
-                larger = old.new_zeros(max(rows, old.shape[0]), old.shape[1], max(wide, old.shape[2]), old.shape[3])
+                many = max(rows, self.room, old.shape[0])
+                larger = old.new_zeros(many, old.shape[1], max(wide, old.shape[2]), old.shape[3])
                 larger[: self.rows, :, : self.last] = old[: self.rows, :, : self.last]
                 setattr(self, name, larger)
         self.key_buffer[self.rows : rows, :, :wide] = fresh.keys
@@ -147,14 +151,14 @@ class SourceColumns(Columns):
 class RowCache(Cache):  # type: ignore[misc]
     """A layer of `Columns` for each layer of the network, made when the network first asks for it."""
 
-    def __init__(self, kind: type[Columns] = Columns) -> None:
-        self.kind = kind
+    def __init__(self, kind: type[Columns] = Columns, room: int = 1) -> None:
+        self.kind, self.room = kind, room
         super().__init__(layer_class_to_replicate=kind)
 
     def enter(self, fresh: "RowCache", index_nC: Tensor | None = None) -> None:
         """Append the rows of a cache that was filled apart."""
         while len(self.layers) < len(fresh.layers):
-            self.layers.append(self.kind())
+            self.layers.append(self.kind(self.room))
         for layer, entering in zip(self.layers, fresh.layers, strict=True):
             layer.enter(entering, index_nC)
 
@@ -172,8 +176,8 @@ class PairCache(EncoderDecoderCache):  # type: ignore[misc]
     self_attention_cache: RowCache
     cross_attention_cache: RowCache
 
-    def __init__(self) -> None:
-        super().__init__(RowCache(), RowCache(SourceColumns))
+    def __init__(self, room: int = 1) -> None:
+        super().__init__(RowCache(room=room), RowCache(SourceColumns, room))
 
     def enter(self, fresh: "PairCache", index_nC: Tensor | None = None) -> None:
         self.self_attention_cache.enter(fresh.self_attention_cache, index_nC)

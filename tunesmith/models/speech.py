@@ -5,7 +5,7 @@ size, V vocabulary.
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 from tunesmith.errors import UserError
 from tunesmith.models.cache import PairCache, RowCache
 from tunesmith.models.families import UNBOUNDED, states
+from tunesmith.models.direct import TOGETHER, direct, logits
 from tunesmith.models.model import Model
 from tunesmith.models.routing import Routing, calling
 from tunesmith.tokens.batch import Batch, Rows, collate
@@ -25,17 +26,18 @@ ATTENTION = {"full_attention", "sliding_attention", "chunked_attention"}
 class Speech:
     """One network's rows between two tokens. Call it without gradients and in eval mode.
 
+    room:  most rows that will be under way at once; the cache grows where there are more.
     joins: whether rows may enter while others are under way. Networks that count the decoder's positions for the whole
            batch (BART) take in rows only when none is under way.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, room: int = 1) -> None:
         if model.family == "masked":
             raise UserError(
                 "a masked model fills gaps; it cannot speak",
                 "ask it to `choose`, give it a head to classify with, or take a causal or an encoder-decoder model",
             )
-        self.model = model
+        self.model, self.room = model, room
         self.paired = model.family == "seq2seq"
         config: Any = model.network.config
         strange = set(getattr(config, "layer_types", None) or ()) - ATTENTION
@@ -46,11 +48,12 @@ class Speech:
             )
         self.joins = not self.paired or config.model_type in UNBOUNDED
         self.numbered = "position_ids" in inspect.signature(model.network.forward).parameters
+        self.direct = direct(model.network)
         self.rows = 0
         self._clear()
 
     def _clear(self) -> None:
-        self.cache: RowCache | PairCache = PairCache() if self.paired else RowCache()
+        self.cache: RowCache | PairCache = PairCache(self.room) if self.paired else RowCache(room=self.room)
         self.lengths: list[int] = []
         self.sources: list[int] = []
         self.adapters: list[str] = []
@@ -68,6 +71,10 @@ class Speech:
         """What the decoder reads first."""
         return self.model.renderer.start
 
+    def welcomes(self, prompts: Iterable[Sequence[int]]) -> bool:
+        """Would reading these now waste nothing: are they so many tokens that a row more or less makes no difference?"""
+        return self.direct is not None and sum(map(len, prompts)) >= TOGETHER // 2
+
     @property
     def width(self) -> int:
         """Columns of the cache in use."""
@@ -76,6 +83,8 @@ class Speech:
     def enter(self, prompts: Sequence[Sequence[int]], adapters: Sequence[str]) -> Tensor:
         """Read prompts as new rows behind those under way; [n, V] float32 logits of what each says first."""
         assert self.joins or not self.rows, "rows of this network enter together"
+        if self.direct and len(set(adapters)) == 1:
+            return self._enter_directly(prompts, adapters)
         batch = self._lay(prompts, adapters)
         fresh: RowCache | PairCache = PairCache() if self.paired else RowCache()
         routing = Routing(_one(adapters), batch.virtual, batch.source_virtual)
@@ -88,6 +97,10 @@ class Speech:
 
     def step(self, ids_B: Tensor) -> Tensor:
         """Every row has said one more token; [B, V] float32 logits of the next."""
+        if self.direct:
+            states_BD = self.direct.step(ids_B, self.lengths, self.cache, self.routing, self.sources)
+            self._longer()
+            return logits(self.model.vocabulary, states_BD)
         inputs: dict[str, Any] = {}
         length = self.width + 1
         if not self.even:
@@ -105,9 +118,12 @@ class Speech:
                 inputs["position_ids"] = self.lengths_B[:, None]
         with calling(self.routing):
             states_B1D, _ = states(self.model.network, past_key_values=self.cache, use_cache=True, **inputs)
+        self._longer()
+        return self.model.vocabulary.logits(states_B1D[:, -1])
+
+    def _longer(self) -> None:
         self.lengths_B = self.lengths_B + 1
         self.lengths = [length + 1 for length in self.lengths]
-        return self.model.vocabulary.logits(states_B1D[:, -1])
 
     def leave(self, gone: Sequence[int]) -> list[int]:
         """Drop rows; the last ones take their places. The former number of the row at each place now."""
@@ -132,6 +148,19 @@ class Speech:
             self._clear()
         return order
 
+    def _enter_directly(self, prompts: Sequence[Sequence[int]], adapters: Sequence[str]) -> Tensor:
+        """Read a few hundred tokens at a time, so that nothing large is ever held but the cache."""
+        assert self.direct
+        said = []
+        for part in _parts(prompts, TOGETHER):
+            batch = self._lay(part, adapters[: len(part)])
+            states_nD, fresh = self.direct.read(batch, adapters[0])
+            self._take_in(fresh, batch, aligned=True)
+            said.append(logits(self.model.vocabulary, states_nD))
+        self.adapters += adapters
+        self._arrange()
+        return said[0] if len(said) == 1 else torch.cat(said)
+
     def _lay(self, prompts: Sequence[Sequence[int]], adapters: Sequence[str]) -> Batch:
         start = (self.start,)
         sequences = [
@@ -151,11 +180,11 @@ class Speech:
             "decoder_input_ids": batch.input_ids,
         }
 
-    def _take_in(self, fresh: RowCache | PairCache, batch: Batch) -> None:
+    def _take_in(self, fresh: RowCache | PairCache, batch: Batch, aligned: bool = False) -> None:
         lengths = batch.lengths.tolist()
         width = max(lengths)
         index_nC = None
-        if min(lengths) < width:
+        if min(lengths) < width and not aligned:
             columns_C = torch.arange(width, device=self.model.device)
             index_nC = (columns_C - (width - batch.lengths[:, None])).clamp(min=0)
         if isinstance(self.cache, PairCache):
@@ -182,6 +211,19 @@ class Speech:
             hidden = self.model.network.get_input_embeddings().weight.shape[1]
             nothing = torch.zeros((), dtype=self.model.dtype, device=device)
             self.source_BUD = nothing.expand(self.rows, widest, hidden)
+
+
+def _parts(prompts: Sequence[Sequence[int]], most: int) -> list[list[Sequence[int]]]:
+    """Prompts in their order, in parts of up to `most` tokens, or of one prompt."""
+    parts: list[list[Sequence[int]]] = []
+    held = most
+    for prompt in prompts:
+        if held + len(prompt) > most:
+            parts.append([])
+            held = 0
+        parts[-1].append(prompt)
+        held += len(prompt)
+    return parts
 
 
 def _one(adapters: Sequence[str]) -> str | Sequence[str]:

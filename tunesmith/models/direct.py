@@ -1,0 +1,392 @@
+"""Reading prompts and speaking one token more, without what transformers does around a network's arithmetic.
+
+The same modules with the same weights in the same order, but for three things. Prompts are read side by side without
+padding, a few hundred tokens at a time, so that activations stay in the processor's cache. Of the last layer of a causal
+network only the states that are asked for are computed. And what is the same in all layers is made once a step.
+
+`Llama` and `T5` serve networks that are proved equal to transformers' own way by a law; `direct` says for which others that
+way has to be taken. Hooks at linear maps, MLPs and the embedding are honoured, which is where adapters stand. As in packed
+training, a delta sees tokens of several sequences in one row, and has to treat each token by itself.
+
+Dimension key: B rows under way, n rows read, K tokens of all of them, T tokens of one, C columns of the cache, U columns of
+the source, D hidden size, H heads, E size of a head, I inputs and O outputs of a map.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tunesmith.models.cache import PairCache, RowCache
+from tunesmith.models.families import Vocabulary
+from tunesmith.models.routing import Routing, calling, reading_source
+from tunesmith.tokens.batch import Batch
+
+TOGETHER = 1024  # tokens read at once; fewer where one prompt has more
+FEW = 4  # rows up to which a product runs faster with the weight at the left
+ROTARY = {"default", "linear", "llama3"}  # keys that do not depend on the longest row of a batch
+PIECE = 2000  # entries of the vocabulary whose weights stay in the processor's cache for all rows
+GROUP = 8  # rows whose attention is computed in one call, over no more columns than the longest of them has
+BARRED = -1e9  # added to what may not be looked at; finite, so that a row of nothing but these is no NaN
+
+
+class Direct(Protocol):
+    """A network read and stepped directly."""
+
+    def read(self, batch: Batch, adapter: str) -> tuple[Tensor, RowCache | PairCache]:
+        """[n, D] what the head gets for the last token of each row, and the rows' keys and values, right-aligned."""
+        ...
+
+    def step(self, ids_B: Tensor, lengths: list[int], cache: Any, routing: Routing, sources: list[int]) -> Tensor:
+        """[B, D] what the head gets when every row has said one more token.
+
+        lengths, sources: tokens of each row in the cache, and of its source.
+        """
+        ...
+
+
+def direct(network: nn.Module) -> Direct | None:
+    """A direct way through this network; None where none is proved."""
+    kind = _KINDS.get(f"{type(network).__module__}.{type(network).__name__}")
+    config: Any = network.config
+    if kind is None or kind.why_not(config) or not _plain(network):
+        return None
+    return kind(network)
+
+
+def _plain(network: nn.Module) -> bool:
+    """Does the network stand as transformers made it, on the CPU in float32, with hooks only where they are honoured?"""
+    if any(p.device.type != "cpu" or p.dtype != torch.float32 for p in network.parameters()):
+        return False
+    two_stacks: Any = network.config.is_encoder_decoder  # type: ignore[union-attr]
+    # These two instances are wrapped by `families.take_off_head` and `adapter.tell_sides`.
+    own = {network.get_output_embeddings(), network.get_encoder() if two_stacks else None}  # type: ignore[operator]
+    for module in network.modules():
+        if module not in own and "forward" in vars(module):
+            return False
+        hooked = module._forward_hooks or module._forward_pre_hooks
+        if hooked and type(module) not in (nn.Linear, nn.Embedding) and type(module).__name__ not in MLPS:
+            return False
+        if isinstance(module, nn.Linear | nn.Embedding) and type(module) not in (nn.Linear, nn.Embedding):
+            return False
+    return True
+
+
+MLPS = {"LlamaMLP", "MistralMLP", "Qwen2MLP", "Qwen3MLP", "T5DenseActDense", "T5DenseGatedActDense"}
+
+
+def _hooked(module: nn.Module) -> bool:
+    return bool(module._forward_hooks or module._forward_pre_hooks)
+
+
+def _map(linear: Any, x: Tensor) -> Tensor:
+    """[..., I] -> [..., O], through the module's hooks where it has any."""
+    if _hooked(linear):
+        return linear(x)  # type: ignore[no-any-return]
+    return product(x, linear.weight, linear.bias)
+
+
+def _onto(x: Tensor, linear: Any, inputs: Tensor) -> Tensor:
+    """x and what the map says, in memory that is surely its own."""
+    return x + linear(inputs) if _hooked(linear) else product(inputs, linear.weight, linear.bias).add_(x)
+
+
+def product(x: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Tensor:
+    """`F.linear`. With few rows the weight goes to the left: libraries read it then at twice the speed or more."""
+    rows = x.numel() // x.shape[-1]
+    if rows > FEW:
+        return F.linear(x, weight_OI, bias_O)
+    flat = x.reshape(rows, -1)
+    # One column alone would be a product of matrix and vector, which is the slow case.
+    said = torch.mm(weight_OI, (flat if rows > 1 else torch.cat((flat, flat))).t())[:, :rows].t().contiguous()
+    return (said if bias_O is None else said.add_(bias_O)).view(*x.shape[:-1], -1)
+
+
+def logits(vocabulary: Vocabulary, states_BD: Tensor) -> Tensor:
+    """[B, V] float32, as `Vocabulary.logits` has them."""
+    if vocabulary.scale != 1 or vocabulary.cap is not None:
+        return vocabulary.logits(states_BD)
+    rows, weight_VD = len(states_BD), vocabulary.weight
+    if rows <= FEW or vocabulary.bias is not None:
+        return product(states_BD, weight_VD, vocabulary.bias)
+    said = states_BD.new_empty(rows, len(weight_VD))
+    for piece_BP, weight_PD in zip(torch.split(said, PIECE, 1), torch.split(weight_VD, PIECE), strict=True):
+        piece_BP.copy_(F.linear(states_BD, weight_PD))
+    return said
+
+
+def _attend(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, scale: float) -> Tensor:
+    """One query a row: [B, H, 1, E] over [B, G, C, E] -> [B, 1, H * E]; heads that share keys are read as its rows."""
+    rows, heads, _, size = query.shape
+    groups = keys.shape[1]
+    query = query.reshape(rows, groups, heads // groups, size)
+    said = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=scale)
+    return said.reshape(rows, 1, heads * size)
+
+
+@dataclass(frozen=True)
+class Span:
+    """Rows that attend together: which, to which columns, and what is added to their scores ([b, 1 or H, 1, columns])."""
+
+    rows: slice
+    columns: slice
+    added: Tensor | None
+
+    def attend(self, query: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
+        keys, values = keys[self.rows, :, self.columns], values[self.rows, :, self.columns]
+        return _attend(query[self.rows], keys, values, self.added, scale)
+
+
+def _spans(lengths: list[int], device: torch.device, left: bool = False, biases: Tensor | None = None) -> list[Span]:
+    """Neighbours in groups, so that no row is read much further than it is long.
+
+    Args:
+        lengths: columns of each row, right-aligned unless `left`.
+        biases: [1, H, 1, C] added for all rows.
+    """
+    spans, width = [], max(lengths)
+    for start in range(0, len(lengths), GROUP):
+        own = lengths[start : start + GROUP]
+        wide = max(own)
+        columns = slice(0, wide) if left else slice(width - wide, width)
+        added = None if biases is None else biases[..., columns]
+        if min(own) < wide:
+            own_b = torch.tensor(own, device=device)[:, None]
+            places_C = torch.arange(wide, device=device)
+            beyond_bC = places_C >= own_b if left else places_C < wide - own_b
+            barred = (beyond_bC * BARRED)[:, None, None]
+            added = barred if added is None else added + barred
+        spans.append(Span(slice(start, start + len(own)), columns, added))
+    return spans
+
+
+def _over(spans: list[Span], query: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
+    """[B, 1, H * E]"""
+    said = [span.attend(query, keys, values, scale) for span in spans]
+    return said[0] if len(said) == 1 else torch.cat(said)
+
+
+def _heads(x: Tensor, size: int) -> Tensor:
+    """[1, K, H * E] -> [1, H, K, E]"""
+    return x.view(1, x.shape[1], -1, size).transpose(1, 2)
+
+
+def _aligned(pieces: Sequence[Tensor], left: bool = False) -> Tensor:
+    """[n, H, C, E] rows [1, H, T, E] of unlike lengths, at the right (or left) of as many columns as the longest has."""
+    if len(pieces) == 1:
+        return pieces[0].contiguous()
+    wide = max(piece.shape[2] for piece in pieces)
+    laid = pieces[0].new_zeros(len(pieces), pieces[0].shape[1], wide, pieces[0].shape[3])
+    for row, piece in enumerate(pieces):
+        length = piece.shape[2]
+        laid[row, :, slice(0, length) if left else slice(wide - length, wide)] = piece[0]
+    return laid
+
+
+class Llama:
+    """Llama, Mistral and Qwen 2: norm, rotary attention, norm, gated MLP."""
+
+    def __init__(self, network: Any) -> None:
+        self.body = network.model
+        self.layers = list(self.body.layers[: network.config.num_hidden_layers])
+        self.size = self.layers[0].self_attn.head_dim
+
+    @staticmethod
+    def why_not(config: Any) -> str:
+        """What in a config takes the direct way away; "" where nothing does."""
+        if set(getattr(config, "layer_types", None) or ()) - {"full_attention"}:
+            return "layers that do not see all tokens"
+        if config.model_type == "mistral" and config.sliding_window is not None:
+            return "sliding windows"
+        if (config.rope_parameters or {}).get("rope_type", "default") not in ROTARY:
+            return "rotary keys that depend on the longest row"
+        return "" if config._attn_implementation in ("sdpa", "eager") else "attention that is not plain"
+
+    def read(self, batch: Batch, adapter: str) -> tuple[Tensor, RowCache]:
+        lengths = batch.lengths.tolist()
+        virtual_1K = batch.virtual[batch.mask][None]
+        last_n = batch.lengths.cumsum(0) - 1
+        cache = RowCache()
+        with calling(Routing(adapter, virtual_1K)):
+            x = self.body.embed_tokens(batch.input_ids[batch.mask][None])
+            turns = _turns(*self.body.rotary_emb(x, batch.positions[batch.mask][None]))
+            for number, layer in enumerate(self.layers[:-1]):
+                query, keys, values = self._project(layer, x, turns, lengths, cache, number)
+                pairs = zip(query, keys, values, strict=True)
+                heads = [self._causal(layer, *one).transpose(1, 2).reshape(1, -1, self._wide(layer)) for one in pairs]
+                x = self._rest(layer, x, heads[0] if len(heads) == 1 else torch.cat(heads, 1))
+            layer = self.layers[-1]
+            *_, keys, values = self._project(layer, x, turns, lengths, cache, len(self.layers) - 1, asked=False)
+        with calling(Routing(adapter, virtual_1K[:, last_n])):
+            x, turns = x[:, last_n], (turns[0][:, last_n], turns[1][:, last_n])
+            asking = _rotate(_heads(_map(layer.self_attn.q_proj, layer.input_layernorm(x)), self.size), turns)
+            said = [
+                _attend(asking[:, :, row : row + 1], keys[row], values[row], None, layer.self_attn.scaling)
+                for row in range(len(lengths))
+            ]
+            states: Tensor = self.body.norm(self._rest(layer, x, torch.cat(said, 1)))
+            return states[0], cache
+
+    def step(self, ids_B: Tensor, lengths: list[int], cache: RowCache, routing: Routing, sources: list[int]) -> Tensor:
+        with calling(routing):
+            x = self.body.embed_tokens(ids_B[:, None])
+            cos, sin = _turns(*self.body.rotary_emb(x, torch.tensor(lengths, device=x.device)[:, None]))
+            turns = cos[:, None], sin[:, None]
+            spans = _spans([length + 1 for length in lengths], x.device)
+            for layer, columns in zip(self.layers, cache.layers, strict=True):
+                attention, rows = layer.self_attn, (len(ids_B), -1, 1, self.size)
+                normed = layer.input_layernorm(x)
+                query = _rotate(_map(attention.q_proj, normed).view(rows), turns)
+                keys, values = columns.update(
+                    _rotate(_map(attention.k_proj, normed).view(rows), turns), _map(attention.v_proj, normed).view(rows)
+                )
+                x = self._rest(layer, x, _over(spans, query, keys, values, attention.scaling))
+            states: Tensor = self.body.norm(x)
+            return states[:, 0]
+
+    def _wide(self, layer: Any) -> int:
+        return int(layer.self_attn.o_proj.in_features)
+
+    def _project(
+        self, layer: Any, x: Tensor, turns: Any, lengths: list[int], cache: RowCache, number: int, asked: bool = True
+    ) -> tuple[Sequence[Tensor], Sequence[Tensor], Sequence[Tensor]]:
+        """Queries (where asked for), keys and values of each row [1, H, T, E]; the last two go into the cache too."""
+        attention, normed = layer.self_attn, layer.input_layernorm(x)
+        query: Sequence[Tensor] = ()
+        if asked:
+            query = torch.split(_rotate(_heads(_map(attention.q_proj, normed), self.size), turns), lengths, 2)
+        keys = torch.split(_rotate(_heads(_map(attention.k_proj, normed), self.size), turns), lengths, 2)
+        values = torch.split(_heads(_map(attention.v_proj, normed), self.size), lengths, 2)
+        cache.update(_aligned(keys), _aligned(values), number)
+        return query, keys, values
+
+    def _causal(self, layer: Any, query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        shared = query.shape[1] != keys.shape[1]
+        return F.scaled_dot_product_attention(
+            query, keys, values, is_causal=True, scale=layer.self_attn.scaling, enable_gqa=shared
+        )
+
+    def _rest(self, layer: Any, x: Tensor, heads: Tensor) -> Tensor:
+        """What follows the heads of a layer."""
+        x = _onto(x, layer.self_attn.o_proj, heads)
+        mlp, normed = layer.mlp, layer.post_attention_layernorm(x)
+        if _hooked(mlp):
+            return x + mlp(normed)  # type: ignore[no-any-return]
+        said = mlp.act_fn(_map(mlp.gate_proj, normed)).mul_(_map(mlp.up_proj, normed))
+        return _onto(x, mlp.down_proj, said)
+
+
+def _turns(cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosines, and sines with the sign that they have in `_rotate`."""
+    half = sin.shape[-1] // 2
+    return cos, torch.cat((-sin[..., :half], sin[..., half:]), -1)
+
+
+def _rotate(x: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
+    """Rotary position embedding (Su et al., 2021) of [..., E], the halves of a head being the pairs."""
+    first, second = x.chunk(2, -1)
+    return torch.addcmul(x * turns[0], torch.cat((second, first), -1), turns[1])
+
+
+class T5:
+    """T5: relative biases, no scale; an encoder whose states every layer of the decoder reads."""
+
+    def __init__(self, network: Any) -> None:
+        self.network, self.config = network, network.config
+        self.encoder, self.decoder = network.encoder, network.decoder
+        self.size = self.config.d_kv
+        self.biases: Tensor | None = None  # [1, H, 1, N] of the newest token to the N last, itself included
+
+    @staticmethod
+    def why_not(config: Any) -> str:
+        """What in a config takes the direct way away; "" where nothing does."""
+        return "" if config._attn_implementation in ("sdpa", "eager") else "attention that is not plain"
+
+    def read(self, batch: Batch, adapter: str) -> tuple[Tensor, PairCache]:
+        assert batch.source_ids is not None and batch.source_virtual is not None and batch.source_lengths is not None
+        lengths = batch.source_lengths.tolist()
+        cache = PairCache()
+        with calling(Routing(adapter, None, batch.source_virtual[batch.source_mask][None])):
+            with reading_source():
+                states_1KD = self._encode(batch.source_ids[batch.source_mask][None], lengths)
+            for number, block in enumerate(self.decoder.block):
+                cross = block.layer[1].EncDecAttention
+                sides = [torch.split(_heads(_map(part, states_1KD), self.size), lengths, 2) for part in (cross.k, cross.v)]
+                cache.cross_attention_cache.update(*(_aligned(side, left=True) for side in sides), number)
+        return self.step(batch.input_ids[:, 0], [0] * len(lengths), cache, Routing(adapter), lengths), cache
+
+    def step(self, ids_B: Tensor, lengths: list[int], cache: PairCache, routing: Routing, sources: list[int]) -> Tensor:
+        own, cross = cache.self_attention_cache, cache.cross_attention_cache
+        rows = (len(ids_B), -1, 1, self.size)
+        with calling(routing):
+            x = self.decoder.embed_tokens(ids_B[:, None])
+            spans = _spans([length + 1 for length in lengths], x.device, biases=self._biases(max(lengths) + 1))
+            across = _spans(sources, x.device, left=True)
+            for number, block in enumerate(self.decoder.block):
+                layer, attention = block.layer[0], block.layer[0].SelfAttention
+                normed = layer.layer_norm(x)
+                keys, values = own.update(_map(attention.k, normed).view(rows), _map(attention.v, normed).view(rows), number)
+                said = _over(spans, _map(attention.q, normed).view(rows), keys, values, 1.0)
+                x = _onto(x, attention.o, said)
+                layer, attention, columns = block.layer[1], block.layer[1].EncDecAttention, cross.layers[number]
+                query = _map(attention.q, layer.layer_norm(x)).view(rows)
+                x = _onto(x, attention.o, _over(across, query, columns.keys, columns.values, 1.0))
+                x = self._feed(block.layer[2], x)
+            return self._scaled(self.decoder.final_layer_norm(x)[:, 0])
+
+    def _encode(self, ids_1K: Tensor, lengths: list[int]) -> Tensor:
+        x = self.encoder.embed_tokens(ids_1K)
+        bias = {length: self._square(length) for length in set(lengths)}
+        for block in self.encoder.block:
+            layer, attention = block.layer[0], block.layer[0].SelfAttention
+            normed = layer.layer_norm(x)
+            maps = (attention.q, attention.k, attention.v)
+            rows = zip(*(torch.split(_heads(_map(part, normed), self.size), lengths, 2) for part in maps), strict=True)
+            heads = [
+                F.scaled_dot_product_attention(query, keys, values, bias[length], scale=1.0).transpose(1, 2).flatten(2)
+                for (query, keys, values), length in zip(rows, lengths, strict=True)
+            ]
+            x = _onto(x, attention.o, heads[0] if len(heads) == 1 else torch.cat(heads, 1))
+            x = self._feed(block.layer[1], x)
+        return self.encoder.final_layer_norm(x)  # type: ignore[no-any-return]
+
+    def _feed(self, layer: Any, x: Tensor) -> Tensor:
+        mlp, normed = layer.DenseReluDense, layer.layer_norm(x)
+        if _hooked(mlp):
+            return x + mlp(normed)  # type: ignore[no-any-return]
+        if self.config.is_gated_act:
+            said = mlp.act(_map(mlp.wi_0, normed)).mul_(_map(mlp.wi_1, normed))
+        else:
+            said = mlp.act(_map(mlp.wi, normed))
+        return _onto(x, mlp.wo, said)
+
+    def _square(self, length: int) -> Tensor:
+        """[1, H, T, T] biases of the encoder: a window over those of all distances, one place further left a row."""
+        attention = self.encoder.block[0].layer[0].SelfAttention
+        distances_1H1N = attention.compute_bias(1, 2 * length - 1, past_seen_tokens=length - 1)
+        return distances_1H1N[:, :, 0].unfold(2, length, 1).flip(2).contiguous()  # type: ignore[no-any-return]
+
+    def _biases(self, width: int) -> Tensor:
+        """[1, H, 1, C] biases of the newest token to each column of the decoder's own."""
+        if self.biases is None or self.biases.shape[-1] < width:
+            attention = self.decoder.block[0].layer[0].SelfAttention
+            self.biases = attention.compute_bias(1, 2 * width, past_seen_tokens=2 * width - 1)
+        biases: Tensor = self.biases
+        return biases[..., -width:]
+
+    def _scaled(self, states_BD: Tensor) -> Tensor:
+        """Tied heads of T5 read states scaled by the width."""
+        scaled = getattr(self.config, "scale_decoder_outputs", self.config.tie_word_embeddings)
+        return states_BD * self.config.d_model**-0.5 if scaled else states_BD
+
+
+_MODELING = "transformers.models.{0}.modeling_{0}.{1}".format
+_KINDS: dict[str, type[Llama] | type[T5]] = {
+    _MODELING("llama", "LlamaForCausalLM"): Llama,
+    _MODELING("mistral", "MistralForCausalLM"): Llama,
+    _MODELING("qwen2", "Qwen2ForCausalLM"): Llama,
+    _MODELING("t5", "T5ForConditionalGeneration"): T5,
+}
