@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from tunesmith.models.cache import PairCache, RowCache
 from tunesmith.models.families import Vocabulary
+from tunesmith.models.lean import is_lean, signed
 from tunesmith.models.routing import Routing, calling, reading_source
 from tunesmith.tokens.batch import Batch
 
@@ -62,10 +63,10 @@ def _plain(network: nn.Module) -> bool:
     if any(p.device.type != "cpu" or p.dtype != torch.float32 for p in network.parameters()):
         return False
     two_stacks: Any = network.config.is_encoder_decoder  # type: ignore[union-attr]
-    # These two instances are wrapped by `families.take_off_head` and `adapter.tell_sides`.
+    # These two instances are wrapped by `families.take_off_head` and `adapter.tell_sides`; lean forms say the same.
     own = {network.get_output_embeddings(), network.get_encoder() if two_stacks else None}  # type: ignore[operator]
     for module in network.modules():
-        if module not in own and "forward" in vars(module):
+        if module not in own and "forward" in vars(module) and not is_lean(module):
             return False
         hooked = module._forward_hooks or module._forward_pre_hooks
         if hooked and type(module) not in (nn.Linear, nn.Embedding) and type(module).__name__ not in MLPS:
@@ -212,7 +213,7 @@ class Llama:
         cache = RowCache()
         with calling(Routing(adapter, virtual_1K)):
             x = self.body.embed_tokens(batch.input_ids[batch.mask][None])
-            turns = _turns(*self.body.rotary_emb(x, batch.positions[batch.mask][None]))
+            turns = signed(*self.body.rotary_emb(x, batch.positions[batch.mask][None]))
             for number, layer in enumerate(self.layers[:-1]):
                 query, keys, values = self._project(layer, x, turns, lengths, cache, number)
                 pairs = zip(query, keys, values, strict=True)
@@ -233,7 +234,7 @@ class Llama:
     def step(self, ids_B: Tensor, lengths: list[int], cache: RowCache, routing: Routing, sources: list[int]) -> Tensor:
         with calling(routing):
             x = self.body.embed_tokens(ids_B[:, None])
-            cos, sin = _turns(*self.body.rotary_emb(x, torch.tensor(lengths, device=x.device)[:, None]))
+            cos, sin = signed(*self.body.rotary_emb(x, torch.tensor(lengths, device=x.device)[:, None]))
             turns = cos[:, None], sin[:, None]
             spans = _spans([length + 1 for length in lengths], x.device)
             for layer, columns in zip(self.layers, cache.layers, strict=True):
@@ -277,12 +278,6 @@ class Llama:
             return x + mlp(normed)  # type: ignore[no-any-return]
         said = mlp.act_fn(_map(mlp.gate_proj, normed)).mul_(_map(mlp.up_proj, normed))
         return _onto(x, mlp.down_proj, said)
-
-
-def _turns(cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosines, and sines with the sign that they have in `_rotate`."""
-    half = sin.shape[-1] // 2
-    return cos, torch.cat((-sin[..., :half], sin[..., half:]), -1)
 
 
 def _rotate(x: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:

@@ -10,6 +10,7 @@ keys and values and by nobody else.
 Dimension key: B rows, T tokens a row, Q of them asked for, D hidden size, F width of the MLP, H heads, K numbers a head.
 """
 
+from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
@@ -42,6 +43,16 @@ def slim(network: nn.Module) -> bool:
         return False
     _slim_last(layers[-1])
     return True
+
+
+def is_lean(module: nn.Module) -> bool:
+    """Is the module's forward one of those below?"""
+    return hasattr(vars(module).get("forward"), "lean")
+
+
+def _put(module: Any, forward: Callable[..., Any]) -> None:
+    forward.lean = True  # type: ignore[attr-defined]
+    module.forward = forward
 
 
 def _attends_by_sdpa(attention: Any) -> bool:
@@ -88,7 +99,7 @@ def _slim_norm(module: Any) -> None:
             return computed(hidden_states)  # type: ignore[no-any-return]
         return _Norm.apply(hidden_states, module.weight, module.variance_epsilon)  # type: ignore[no-any-return, no-untyped-call]
 
-    module.forward = forward
+    _put(module, forward)
 
 
 class _Gate(torch.autograd.Function):
@@ -117,7 +128,7 @@ def _slim_gated(module: Any) -> None:
             return computed(x)  # type: ignore[no-any-return]
         return module.down_proj(_Gate.apply(module.gate_proj(x), module.up_proj(x)))  # type: ignore[no-any-return, no-untyped-call]
 
-    module.forward = forward
+    _put(module, forward)
 
 
 class _Rotate(torch.autograd.Function):
@@ -144,6 +155,12 @@ class _Rotate(torch.autograd.Function):
         return (heads * cosine[:, :, None]).addcmul_(turned, sine[:, :, None], value=-1).flatten(2), None, None
 
 
+def signed(cosine: Tensor, sine: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosines and sines [..., K] of rotary positions, the first half of the sines with its sign turned."""
+    half = sine.shape[-1] // 2
+    return cosine, torch.cat((-sine[..., :half], sine[..., half:]), dim=-1)
+
+
 def attend(
     module: Any, asking_BQD: Tensor, x_BTD: Tensor, turns: tuple[Tensor, Tensor], mask: Tensor | None, asked_BQ: Tensor | None
 ) -> Tensor:
@@ -152,9 +169,7 @@ def attend(
     turns: cosines and sines [B or 1, T, K] of the positions. mask: [B, 1, T, T] of booleans or of numbers to be added, or None
     where a token sees all before it.
     """
-    cosine, sine = turns
-    half = sine.shape[-1] // 2
-    sine = torch.cat((-sine[..., :half], sine[..., half:]), dim=-1)
+    cosine, sine = signed(*turns)
     key = _Rotate.apply(module.k_proj(x_BTD), cosine, sine)  # type: ignore[no-untyped-call]
     value = module.v_proj(x_BTD)
     causal = mask is None
@@ -193,7 +208,7 @@ def _slim_attention(module: Any) -> None:
             return computed(*given, **kwargs)  # type: ignore[no-any-return]
         return attend(module, hidden_states, hidden_states, position_embeddings, attention_mask, None), None
 
-    module.forward = forward
+    _put(module, forward)
 
 
 def _slim_last(layer: Any) -> None:
@@ -219,4 +234,4 @@ def _slim_last(layer: Any) -> None:
         said: Tensor = stream_BQD + layer.mlp(layer.post_attention_layernorm(stream_BQD))
         return said
 
-    layer.forward = forward
+    _put(layer, forward)

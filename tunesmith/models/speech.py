@@ -13,8 +13,8 @@ from torch import Tensor
 
 from tunesmith.errors import UserError
 from tunesmith.models.cache import PairCache, RowCache
-from tunesmith.models.families import UNBOUNDED, states
 from tunesmith.models.direct import TOGETHER, direct, logits
+from tunesmith.models.families import UNBOUNDED, states
 from tunesmith.models.model import Model
 from tunesmith.models.routing import Routing, calling
 from tunesmith.tokens.batch import Batch, Rows, collate
