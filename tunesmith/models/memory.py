@@ -39,6 +39,8 @@ class Memory:
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
             return
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)  # what `keep_pages` kept is of no use to what comes now
         with suppress(OSError):  # the peak since the process began is then the best that is known
             CLEAR.write_text("5")
 
