@@ -31,8 +31,10 @@ fix: install  ## mend what can be mended by itself
 golden: install  ## rewrite the golden curves, on purpose; review them as a diff
 	$(BIN)/python -m pytest tests/golden --rewrite-golden
 
-bench: install  ## speed against peers, a few minutes; writes benchmarks/results/*.json
-	for script in benchmarks/*_speed.py; do $(BIN)/python $$script; done
+bench: install  ## speed against peers, an hour; writes benchmarks/results/*.json and the table of docs/benchmarks.md
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	for script in benchmarks/*_speed.py benchmarks/*_training.py; do $(BIN)/python $$script; done
+	$(BIN)/python benchmarks/table.py --write
 
 clean:
 	rm -rf .venv build *.egg-info
