@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.models.networks import V, model, network
-from tests.models.rows import laid, packed
+from tests.models.rows import laid, packed, sequences
 from tunesmith.methods.full import Full
 from tunesmith.methods.lora import LoRA
 from tunesmith.methods.prompt import PromptTuning
@@ -73,6 +73,26 @@ def test_gradients_are_the_same(name, method, lay):
     few, all_ = (torch.autograd.grad(made(batch, everywhere=whole).logprobs().sum(), parameters) for whole in (False, True))
     for one, other in zip(few, all_, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["t5", "t5-gated"])
+@pytest.mark.parametrize("again", [False, True])
+def test_attention_with_a_learned_bias_learns_as_transformers_does(name, again):
+    made, own = model(name), network(name).train()
+    adapter = made.attach("a", Full())
+    made.train()
+    made.checkpointing(again)
+    batch = laid(sequences("seq2seq"))
+    parameters = adapter.trained()
+    lean = torch.autograd.grad(made(batch).logprobs().sum(), list(parameters.values()))
+    logits = own(
+        input_ids=batch.source_ids.clamp(min=0),
+        attention_mask=batch.source_mask,
+        decoder_input_ids=batch.input_ids.clamp(min=0),
+    ).logits[batch.target_rows, batch.target_columns]
+    logits.log_softmax(-1).gather(1, batch.target_ids[:, None]).sum().backward()
+    for (path, _), gradient in zip(parameters.items(), lean, strict=True):
+        torch.testing.assert_close(gradient, own.get_parameter(path).grad, rtol=1e-4, atol=2e-4)
 
 
 def test_layers_computed_again_ask_the_same():

@@ -38,6 +38,8 @@ def slim(network: nn.Module) -> bool:
             _slim_gated(module)
         elif name in ROTARY and _attends_by_sdpa(module):
             _slim_attention(module)
+        elif name == "T5Attention" and _by_sdpa(module):
+            _slim_biased(module)
     layers: Any = getattr(getattr(network, "model", None), "layers", None)
     if layers is None or type(layers[-1]).__name__ not in LAYER or not _attends_by_sdpa(layers[-1].self_attn):
         return False
@@ -55,8 +57,12 @@ def _put(module: Any, forward: Callable[..., Any]) -> None:
     module.forward = forward
 
 
+def _by_sdpa(attention: Any) -> bool:
+    return bool(attention.config._attn_implementation == "sdpa")
+
+
 def _attends_by_sdpa(attention: Any) -> bool:
-    return bool(attention.config._attn_implementation == "sdpa" and not attention.attention_dropout)
+    return _by_sdpa(attention) and not attention.attention_dropout
 
 
 def _exact(x: Tensor, *weights: Tensor) -> bool:
@@ -207,6 +213,69 @@ def _slim_attention(module: Any) -> None:
             given = (hidden_states, position_embeddings, attention_mask, past_key_values)
             return computed(*given, **kwargs)  # type: ignore[no-any-return]
         return attend(module, hidden_states, hidden_states, position_embeddings, attention_mask, None), None
+
+    _put(module, forward)
+
+
+class _Biased(torch.autograd.Function):
+    """softmax(q k' + bias) v without a scale, where the bias is learned: of the scores, only the softmax is kept.
+
+    q: [B, H, Q, K]; k, v: [B, H, T, K]; bias: [1, H, Q, T]; seen: booleans that fit [B, H, Q, T], or None.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor, seen: Tensor | None) -> Tensor:
+        scores = (q @ k.transpose(2, 3)).add_(bias)
+        if seen is not None:
+            scores.masked_fill_(~seen, torch.finfo(scores.dtype).min)
+        weights = scores.softmax(-1)
+        ctx.save_for_backward(q, k, v, weights)
+        return weights @ v
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, back: Tensor) -> tuple[Tensor | None, ...]:
+        q, k, v, weights = ctx.saved_tensors
+        slope = torch._softmax_backward_data(back @ v.transpose(2, 3), weights, -1, weights.dtype)
+        dbias = slope.sum(0, keepdim=True) if ctx.needs_input_grad[3] else None
+        return slope @ k, slope.transpose(2, 3) @ q, weights.transpose(2, 3) @ back, dbias, None
+
+
+def _slim_biased(module: Any) -> None:
+    """T5's attention to its own stack. Where the bias is frozen, transformers' way is as good."""
+    computed = module.forward
+
+    @wraps(computed)
+    def forward(
+        hidden_states: Tensor,
+        mask: Tensor | None = None,
+        key_value_states: Tensor | None = None,
+        position_bias: Tensor | None = None,
+        past_key_values: Any = None,
+        **kwargs: Any,
+    ) -> tuple[Tensor, Tensor, None]:
+        first = position_bias is None and module.has_relative_attention_bias
+        learned = module.relative_attention_bias.weight if first else position_bias
+        if (
+            learned is None
+            or not (learned.requires_grad and torch.is_grad_enabled() and _exact(hidden_states, module.q.weight))
+            or (mask is not None and mask.dtype != torch.bool)
+            or key_value_states is not None
+            or past_key_values is not None
+            or (module.training and module.dropout)
+        ):
+            return computed(hidden_states, mask, key_value_states, position_bias, past_key_values, **kwargs)  # type: ignore[no-any-return]
+        length = hidden_states.shape[1]
+        if mask is None and module.is_causal:
+            mask = torch.ones(length, length, dtype=torch.bool, device=hidden_states.device).tril()
+        if first:
+            position_bias = module.compute_bias(length, length, device=hidden_states.device)
+        maps = (module.q, module.k, module.v)
+        q, k, v = (
+            part(hidden_states).view(*hidden_states.shape[:2], -1, module.key_value_proj_dim).transpose(1, 2) for part in maps
+        )
+        said = _Biased.apply(q, k, v, position_bias, mask)  # type: ignore[no-untyped-call]
+        return module.o(said.transpose(1, 2).flatten(2)), position_bias, None  # type: ignore[return-value]
 
     _put(module, forward)
 
