@@ -19,6 +19,8 @@ BEGIN, END = "<!-- table -->\n", "<!-- end of table -->\n"
 def lines(found: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     """(benchmark, pair, our seconds, peer, its seconds, times faster, rounds)."""
     for name, pair in found["pairs"].items():
+        if "times_faster" not in pair:  # ours alone, at another size
+            continue
         rounds = len(pair["seconds"][OURS])
         ours = f"{pair['median'][OURS]:.3g} s"
         peers = pair["times_faster"] or {"": None}
