@@ -134,3 +134,12 @@ def test_half_precision_keeps_its_own_forward():
     made.network.to(torch.bfloat16)
     ids = torch.tensor([[5, 6, 7, 8]])
     assert torch.equal(made.network.model(ids)[0], plain.model(ids)[0])
+
+
+def test_other_precisions_are_read_whole():
+    made, batch = model("llama"), laid(long_prompts())
+    assert made(batch).places_BT is not None
+    with torch.autocast("cpu", torch.bfloat16):
+        assert made(batch).places_BT is None
+    made.network.to(torch.bfloat16)
+    assert made(batch).places_BT is None

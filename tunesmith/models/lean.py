@@ -65,7 +65,7 @@ def _attends_by_sdpa(attention: Any) -> bool:
     return _by_sdpa(attention) and not attention.attention_dropout
 
 
-def _exact(x: Tensor, *weights: Tensor) -> bool:
+def exact(x: Tensor, *weights: Tensor) -> bool:
     """Nothing but float32, which the functions below are written for."""
     only = all(t.dtype == torch.float32 for t in (x, *weights))
     return only and not torch.is_autocast_enabled(x.device.type)
@@ -101,7 +101,7 @@ def _slim_norm(module: Any) -> None:
 
     @wraps(computed)
     def forward(hidden_states: Tensor) -> Tensor:
-        if not _exact(hidden_states, module.weight):
+        if not exact(hidden_states, module.weight):
             return computed(hidden_states)  # type: ignore[no-any-return]
         return _Norm.apply(hidden_states, module.weight, module.variance_epsilon)  # type: ignore[no-any-return, no-untyped-call]
 
@@ -130,7 +130,7 @@ def _slim_gated(module: Any) -> None:
 
     @wraps(computed)
     def forward(x: Tensor) -> Tensor:
-        if not _exact(x, module.gate_proj.weight):
+        if not exact(x, module.gate_proj.weight):
             return computed(x)  # type: ignore[no-any-return]
         return module.down_proj(_Gate.apply(module.gate_proj(x), module.up_proj(x)))  # type: ignore[no-any-return, no-untyped-call]
 
@@ -209,7 +209,7 @@ def _slim_attention(module: Any) -> None:
         past_key_values: Any = None,
         **kwargs: Any,
     ) -> tuple[Tensor, None]:
-        if past_key_values is not None or not _exact(hidden_states, module.q_proj.weight):
+        if past_key_values is not None or not exact(hidden_states, module.q_proj.weight):
             given = (hidden_states, position_embeddings, attention_mask, past_key_values)
             return computed(*given, **kwargs)  # type: ignore[no-any-return]
         return attend(module, hidden_states, hidden_states, position_embeddings, attention_mask, None), None
@@ -258,7 +258,7 @@ def _slim_biased(module: Any) -> None:
         learned = module.relative_attention_bias.weight if first else position_bias
         if (
             learned is None
-            or not (learned.requires_grad and torch.is_grad_enabled() and _exact(hidden_states, module.q.weight))
+            or not (learned.requires_grad and torch.is_grad_enabled() and exact(hidden_states, module.q.weight))
             or (mask is not None and mask.dtype != torch.bool)
             or key_value_states is not None
             or past_key_values is not None

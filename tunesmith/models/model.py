@@ -16,7 +16,7 @@ from tunesmith.errors import UserError, did_you_mean
 from tunesmith.methods.method import Method
 from tunesmith.models import families
 from tunesmith.models.adapter import Adapter, hook, tell_sides
-from tunesmith.models.lean import slim
+from tunesmith.models.lean import exact, slim
 from tunesmith.models.logprobs import target_logprobs
 from tunesmith.models.memory import keep_pages
 from tunesmith.models.routing import Routing, calling, checkpointed
@@ -132,7 +132,7 @@ class Model(nn.Module):
 
     def forward(self, batch: Batch, everywhere: bool = False) -> "Reading":
         """Read a batch; `everywhere`: the states of all tokens are wanted, not only of those that speak of a target or end."""
-        asked = batch.asked() if self._asks and not everywhere else None
+        asked = batch.asked() if self._asks and not everywhere and exact(self.vocabulary.weight) else None
         with calling(self.routing(batch, asked[0] if asked else None)):
             states = families.CALLS[self.family](self.network, batch)
         return Reading(self, batch, states, asked[1] if asked else None, self.vocabulary)
