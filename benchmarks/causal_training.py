@@ -11,35 +11,26 @@ of every step are compared. The arithmetic is counted from the shapes: no gradie
 """
 
 import argparse
-import csv
-import json
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 import transformers
-from record import OURS, SHARED, arguments, keep, paired
+from apart import EXAMPLES, RATE, Figures, examples, held_out, main, pair, renderer, trained, tuned
+from record import OURS
 from training_speed import columns
 
-from tunesmith.data.example import Example, Message
-from tunesmith.data.mixture import ByLength, Mixture
+from tunesmith.data.example import Example
 from tunesmith.methods.full import Full
 from tunesmith.methods.lora import LoRA
 from tunesmith.models.memory import Memory
 from tunesmith.models.model import Model
 from tunesmith.objectives.objective import Placed
 from tunesmith.objectives.sft import SFT
-from tunesmith.tokens.renderer import Renderer
 from tunesmith.tokens.sequence import Tokens
-from tunesmith.training.loop import train, validate
-from tunesmith.training.plan import Plan
-from tunesmith.training.state import State
 
-ROWS, HELD_OUT, EXAMPLES, RATE = 200, 40, 8, 1e-4
+ROWS = 200
 BEST, PLAIN = "TRL at its best", "TRL as it comes"
 SIDES = (OURS, PLAIN, BEST)
 KINDS = {"lora": ("lora", 32_000), "full": ("full", 32_000), "wide": ("lora", 150_000)}
@@ -67,18 +58,6 @@ def network(vocabulary: int) -> Any:
     return transformers.AutoModelForCausalLM.from_config(shape(vocabulary)).train()
 
 
-def examples(count: int, start: int = 0) -> list[Example]:
-    path = SHARED / "data/dialogsum/dialogsum_validation.csv"
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))[start : start + count]
-    return [Example((Message("user", f"{row['dialogue']}\nSummary:"),), row["summary"], id=row["id"]) for row in rows]
-
-
-def renderer(config: Any) -> Renderer:
-    tokenizer = transformers.AutoTokenizer.from_pretrained(SHARED / "models/tokenizers/dialogsum-8k")
-    return Renderer.of(tokenizer, "causal", config)
-
-
 def arithmetic(rows: list[Tokens], kind: str, vocabulary: int) -> float:
     """Multiplications and additions of one epoch: forward, gradients of states, and of the weights that are trained."""
     method, _ = KINDS[kind]
@@ -94,22 +73,12 @@ def ours(kind: str, given: argparse.Namespace) -> dict[str, Any]:
     method, vocabulary = KINDS[kind]
     made = network(vocabulary)
     memory = Memory(torch.device("cpu"))
-    model = Model(made, renderer(made.config), "causal")
+    model = Model(made, renderer(made.config, "causal"), "causal")
     adapter = model.attach("a", LoRA(rank=RANK, alpha=2 * RANK, on=("query", "value")) if method == "lora" else Full())
     if method == "lora":
         same_start(adapter.trained())
-    rows = examples(given.rows)
-    steps = -(-len(rows) // EXAMPLES)
-    plan = Plan(steps=steps, examples=EXAMPLES, learning_rate=RATE, warmup=0.0, schedule="linear", floor=0.0, clip=1.0)
-    state = State.new(adapter.trained(), plan)
-    stream: Any = rows.__getitem__ if given.equal else ByLength(Mixture([rows], [1.0]), EXAMPLES)
-    memory.start()
-    began = time.perf_counter()
-    losses = [step.loss for step in train(model, adapter, SFT(), stream, plan, state, steps)]
-    seconds = time.perf_counter() - began
-    peak = memory.peak()
-    held_out = validate(model, SFT(), examples(HELD_OUT, ROWS), plan)[0]
-    return {"seconds": seconds, "peak_bytes": peak, "losses": losses, "held_out": held_out}
+    figures = tuned(model, adapter, memory, given)
+    return {**figures, "held_out": held_out(model, ROWS)}
 
 
 def same_start(trained: dict[str, torch.nn.Parameter]) -> None:
@@ -127,7 +96,7 @@ def theirs(kind: str, given: argparse.Namespace, best: bool) -> dict[str, Any]:
 
     method, vocabulary = KINDS[kind]
     made = network(vocabulary)
-    speller = renderer(made.config)
+    speller = renderer(made.config, "causal")
 
     def spelt(rows: list[Example]) -> Any:
         return Dataset.from_list([columns(SFT().render(Placed(row), speller)[0]) for row in rows])
@@ -162,27 +131,15 @@ def theirs(kind: str, given: argparse.Namespace, best: bool) -> dict[str, Any]:
             processing_class=speller.tokenizer,
             peft_config=targets if method == "lora" else None,
         )
-        trainer.remove_callback(transformers.PrinterCallback)
         if method == "lora":
             same_start({name: p for name, p in trainer.model.named_parameters() if p.requires_grad})
-        memory.start()
-        began = time.perf_counter()
-        trainer.train()
-        seconds = time.perf_counter() - began
-        peak = memory.peak()
-        losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]
-    trained = trainer.model.merge_and_unload() if method == "lora" else made
-    held_out = validate(Model(trained, speller, "causal"), SFT(), examples(HELD_OUT, ROWS), Plan())[0]
-    return {"seconds": seconds, "peak_bytes": peak, "losses": losses, "held_out": held_out}
+        figures = trained(trainer, memory)
+    network_of_it = trainer.model.merge_and_unload() if method == "lora" else made
+    return {**figures, "held_out": held_out(Model(network_of_it, speller, "causal"), ROWS)}
 
 
-def side(name: str, kind: str, given: argparse.Namespace) -> dict[str, Any]:
-    """One side's figures, from a process of its own."""
-    command = [sys.executable, __file__, "--side", name, "--kind", kind, "--rows", str(given.rows)]
-    command += ["--equal"] if given.equal else []
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-    made: dict[str, Any] = json.loads(done.stdout.decode().splitlines()[-1])
-    return made
+def one(kind: str, given: argparse.Namespace) -> Figures:
+    return ours(kind, given) if given.side == OURS else theirs(kind, given, given.side == BEST)
 
 
 def peak_rate() -> float:
@@ -197,60 +154,19 @@ def peak_rate() -> float:
     return 2 * 2048**3 / min(times) / 1e9
 
 
-def pair(kind: str, given: argparse.Namespace) -> dict[str, Any]:
-    rows = [SFT().render(Placed(row), renderer(shape(KINDS[kind][1])))[0] for row in examples(given.rows)]
-    tokens = sum(row.size + 1 for row in rows)
-    given.equal = True
-    equal = {name: side(name, kind, given) for name in (OURS, BEST)}
-    gap = max(abs(a - b) for a, b in zip(equal[OURS]["losses"], equal[BEST]["losses"], strict=True))
-    given.equal = False
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in SIDES}
-    rate = 0.0
-
-    def seconds(name: str) -> float:
-        nonlocal rate
-        rate = max(rate, peak_rate())
-        found[name].append(side(name, kind, given))
-        return float(found[name][-1]["seconds"])
-
-    timed = paired({name: lambda n=name: seconds(n) for name in SIDES}, given.rounds)
+def compared(kind: str, given: argparse.Namespace) -> dict[str, Any]:
+    speller = renderer(shape(KINDS[kind][1]), "causal")
+    rows = [SFT().render(Placed(row), speller)[0] for row in examples(given.rows)]
+    rates: list[float] = []
+    found = pair(kind, given, SIDES, sum(row.size + 1 for row in rows), before=lambda: rates.append(peak_rate()))
     work = arithmetic(rows, kind, KINDS[kind][1]) / 1e9
     return {
-        **timed,
-        "tokens": tokens,
-        "tokens_per_second": {who: round(tokens / taken) for who, taken in timed["median"].items()},
-        "peak_gigabytes": {name: round(max(one["peak_bytes"] for one in taken) / 1e9, 3) for name, taken in found.items()},
-        "held_out_loss": {name: round(taken[-1]["held_out"], 4) for name, taken in found.items()},
-        "largest_gap_of_losses_on_equal_batches": gap,
+        **found,
         "gigaflop": round(work),
-        "machine_gigaflops": round(rate, 1),
-        "share_of_machine": {who: round(work / taken / rate, 3) for who, taken in timed["median"].items()},
+        "machine_gigaflops": round(max(rates), 1),
+        "share_of_machine": {who: round(work / taken / max(rates), 3) for who, taken in found["median"].items()},
     }
 
 
-def chosen(given: argparse.Namespace) -> Iterator[str]:
-    yield from (kind for kind in KINDS if not given.only or kind in given.only)
-
-
-def main() -> None:
-    parser = arguments(__doc__, rounds=3)
-    parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
-    parser.add_argument("--kind", choices=KINDS, help=argparse.SUPPRESS)
-    parser.add_argument("--equal", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--rows", type=int, default=ROWS)
-    given = parser.parse_args()
-    transformers.logging.set_verbosity_error()
-    if given.side:
-        made = ours(given.kind, given) if given.side == OURS else theirs(given.kind, given, given.side == BEST)
-        print(json.dumps(made))
-        return
-    if not (SHARED / "data/dialogsum").is_dir():
-        raise SystemExit(f"there is no DialogSum in `{SHARED}`; name its place with TUNESMITH_SHARED")
-    if given.brief:
-        given.rows, given.rounds = 2 * EXAMPLES, 1
-    pairs = {kind: pair(kind, given) for kind in chosen(given)}
-    keep("causal_training", given, {"rows": given.rows, "examples": EXAMPLES, "rank": RANK}, pairs)
-
-
 if __name__ == "__main__":
-    main()
+    main("causal_training", __doc__, ROWS, SIDES, KINDS, one, compared, {"rank": RANK})

@@ -11,29 +11,20 @@ are fed the same batches in one order, and the losses of every step are compared
 """
 
 import argparse
-import json
-import subprocess
-import sys
 import tempfile
-import time
 from typing import Any
 
 import torch
 import transformers
-from causal_training import EXAMPLES, HELD_OUT, RATE, examples
-from record import OURS, SHARED, arguments, keep, paired
+from apart import EXAMPLES, RATE, Figures, examples, held_out, main, pair, renderer, trained, tuned
+from record import OURS
 from training_speed import columns
 
-from tunesmith.data.mixture import ByLength, Mixture
 from tunesmith.methods.full import Full
 from tunesmith.models.memory import Memory
 from tunesmith.models.model import Model
 from tunesmith.objectives.objective import Placed
 from tunesmith.objectives.sft import SFT
-from tunesmith.tokens.renderer import Renderer
-from tunesmith.training.loop import train, validate
-from tunesmith.training.plan import Plan
-from tunesmith.training.state import State
 
 ROWS = 48
 PLAIN, BEST = "Seq2SeqTrainer as it comes", "Seq2SeqTrainer at its best"
@@ -80,33 +71,18 @@ def network(kind: str) -> Any:
     return transformers.AutoModelForSeq2SeqLM.from_config(config).train()
 
 
-def renderer(config: Any) -> Renderer:
-    tokenizer = transformers.AutoTokenizer.from_pretrained(SHARED / "models/tokenizers/dialogsum-8k")
-    return Renderer.of(tokenizer, "seq2seq", config)
-
-
 def ours(kind: str, given: argparse.Namespace) -> dict[str, Any]:
     made = network(kind)
     memory = Memory(torch.device("cpu"))
-    model = Model(made, renderer(made.config), "seq2seq")
+    model = Model(made, renderer(made.config, "seq2seq"), "seq2seq")
     adapter = model.attach("a", Full())
-    rows = examples(given.rows)
-    steps = -(-len(rows) // EXAMPLES)
-    plan = Plan(steps=steps, examples=EXAMPLES, learning_rate=RATE, warmup=0.0, schedule="linear", floor=0.0, clip=1.0)
-    state = State.new(adapter.trained(), plan)
-    stream: Any = rows.__getitem__ if given.equal else ByLength(Mixture([rows], [1.0]), EXAMPLES)
-    memory.start()
-    began = time.perf_counter()
-    losses = [step.loss for step in train(model, adapter, SFT(), stream, plan, state, steps)]
-    seconds = time.perf_counter() - began
-    peak = memory.peak()
-    held_out = validate(model, SFT(), examples(HELD_OUT, ROWS), plan)[0]
-    return {"seconds": seconds, "peak_bytes": peak, "losses": losses, "held_out": held_out}
+    figures = tuned(model, adapter, memory, given)
+    return {**figures, "held_out": held_out(model, ROWS)}
 
 
 def theirs(kind: str, given: argparse.Namespace, best: bool) -> dict[str, Any]:
     made = network(kind)
-    speller = renderer(made.config)
+    speller = renderer(made.config, "seq2seq")
 
     memory = Memory(torch.device("cpu"))
     order = "sequential" if given.equal else "group_by_length" if best else "random"
@@ -130,70 +106,19 @@ def theirs(kind: str, given: argparse.Namespace, best: bool) -> dict[str, Any]:
             train_dataset=[columns(SFT().render(Placed(row), speller)[0]) for row in examples(given.rows)],
             data_collator=transformers.DataCollatorForSeq2Seq(speller.tokenizer, model=made),
         )
-        trainer.remove_callback(transformers.PrinterCallback)
-        memory.start()
-        began = time.perf_counter()
-        trainer.train()
-        seconds = time.perf_counter() - began
-        peak = memory.peak()
-        losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]
-    held_out = validate(Model(made, speller, "seq2seq"), SFT(), examples(HELD_OUT, ROWS), Plan())[0]
-    return {"seconds": seconds, "peak_bytes": peak, "losses": losses, "held_out": held_out}
+        figures = trained(trainer, memory)
+    return {**figures, "held_out": held_out(Model(made, speller, "seq2seq"), ROWS)}
 
 
-def side(name: str, kind: str, given: argparse.Namespace) -> dict[str, Any]:
-    """One side's figures, from a process of its own."""
-    command = [sys.executable, __file__, "--side", name, "--kind", kind, "--rows", str(given.rows)]
-    command += ["--equal"] if given.equal else []
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-    made: dict[str, Any] = json.loads(done.stdout.decode().splitlines()[-1])
-    return made
+def one(kind: str, given: argparse.Namespace) -> Figures:
+    return ours(kind, given) if given.side == OURS else theirs(kind, given, given.side == BEST)
 
 
-def pair(kind: str, given: argparse.Namespace) -> dict[str, Any]:
-    speller = renderer(transformers.AutoConfig.for_model(kind, **SHAPES[kind]))
+def compared(kind: str, given: argparse.Namespace) -> dict[str, Any]:
+    speller = renderer(transformers.AutoConfig.for_model(kind, **SHAPES[kind]), "seq2seq")
     rows = [SFT().render(Placed(row), speller)[0] for row in examples(given.rows)]
-    tokens = sum(len(row.source) + len(row.targets) for row in rows)
-    given.equal = True
-    equal = {name: side(name, kind, given) for name in (OURS, BEST)}
-    gap = max(abs(a - b) for a, b in zip(equal[OURS]["losses"], equal[BEST]["losses"], strict=True))
-    given.equal = False
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in SIDES}
-
-    def seconds(name: str) -> float:
-        found[name].append(side(name, kind, given))
-        return float(found[name][-1]["seconds"])
-
-    timed = paired({name: lambda n=name: seconds(n) for name in SIDES}, given.rounds)
-    return {
-        **timed,
-        "tokens": tokens,
-        "tokens_per_second": {who: round(tokens / taken) for who, taken in timed["median"].items()},
-        "peak_gigabytes": {name: round(max(one["peak_bytes"] for one in taken) / 1e9, 3) for name, taken in found.items()},
-        "held_out_loss": {name: round(taken[-1]["held_out"], 4) for name, taken in found.items()},
-        "largest_gap_of_losses_on_equal_batches": gap,
-    }
-
-
-def main() -> None:
-    parser = arguments(__doc__, rounds=3)
-    parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
-    parser.add_argument("--kind", choices=SHAPES, help=argparse.SUPPRESS)
-    parser.add_argument("--equal", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--rows", type=int, default=ROWS)
-    given = parser.parse_args()
-    transformers.logging.set_verbosity_error()
-    if given.side:
-        made = ours(given.kind, given) if given.side == OURS else theirs(given.kind, given, given.side == BEST)
-        print(json.dumps(made))
-        return
-    if not (SHARED / "data/dialogsum").is_dir():
-        raise SystemExit(f"there is no DialogSum in `{SHARED}`; name its place with TUNESMITH_SHARED")
-    if given.brief:
-        given.rows, given.rounds = 2 * EXAMPLES, 1
-    pairs = {kind: pair(kind, given) for kind in SHAPES if not given.only or kind in given.only}
-    keep("encoder_decoder_training", given, {"rows": given.rows, "examples": EXAMPLES, "method": "full"}, pairs)
+    return pair(kind, given, SIDES, sum(len(row.source) + len(row.targets) for row in rows))
 
 
 if __name__ == "__main__":
-    main()
+    main("encoder_decoder_training", __doc__, ROWS, SIDES, SHAPES, one, compared, {"method": "full"})
