@@ -2,15 +2,13 @@
 
 import pytest
 import torch
-from torch.nn import functional as F
 
 from tests.models.networks import NETWORKS, V, network
 from tests.models.speakers import attached, prompts, speaker
 from tunesmith.methods.lora import LoRA
 from tunesmith.methods.prompt import PromptTuning
-from tunesmith.models import direct as direct_module
 from tunesmith.models import speech
-from tunesmith.models.direct import direct, product
+from tunesmith.models.direct import direct
 from tunesmith.models.model import Model
 from tunesmith.models.speech import Speech
 
@@ -72,7 +70,6 @@ def same(model: Model, names: list[str]) -> None:
 @pytest.mark.parametrize("name", DIRECT)
 def test_the_direct_way_is_the_networks_own(name, together, monkeypatch):
     monkeypatch.setattr(speech, "TOGETHER", together)
-    monkeypatch.setattr(direct_module, "PIECE", together)
     same(made(name), [""] * 12)
 
 
@@ -120,12 +117,3 @@ def test_what_was_put_into_a_network_is_not_passed_by():
     of_another_kind = network("t5")
     of_another_kind.decoder.block[0].layer[0].SelfAttention.q = type("Mine", (torch.nn.Linear,), {})(16, 16, bias=False)
     assert direct(of_another_kind) is None
-
-
-@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5])
-@pytest.mark.parametrize("bias", [True, False])
-def test_a_product_of_few_rows_is_a_linear_map(rows, bias):
-    torch.manual_seed(0)
-    x, weight, bias_O = torch.randn(rows, 1, 6), torch.randn(9, 6), torch.randn(9) if bias else None
-    assert torch.allclose(product(x, weight, bias_O), F.linear(x, weight, bias_O), atol=1e-6)
-    assert product(x, weight, bias_O).is_contiguous()

@@ -21,15 +21,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tunesmith.models.cache import PairCache, RowCache
-from tunesmith.models.families import Vocabulary
-from tunesmith.models.lean import is_lean, signed
+from tunesmith.models.flat import signed
+from tunesmith.models.lean import is_lean
+from tunesmith.models.products import product
 from tunesmith.models.routing import Routing, calling, reading_source
 from tunesmith.tokens.batch import Batch
 
 TOGETHER = 1024  # tokens read at once; fewer where one prompt has more
-FEW = 4  # rows up to which a product runs faster with the weight at the left
 ROTARY = {"default", "linear", "llama3"}  # keys that do not depend on the longest row of a batch
-PIECE = 2000  # entries of the vocabulary whose weights stay in the processor's cache for all rows
 GROUP = 8  # rows whose attention is computed in one call, over no more columns than the longest of them has
 BARRED = -1e9  # added to what may not be looked at; finite, so that a row of nothing but these is no NaN
 
@@ -93,30 +92,6 @@ def _map(linear: Any, x: Tensor) -> Tensor:
 def _onto(x: Tensor, linear: Any, inputs: Tensor) -> Tensor:
     """x and what the map says, in memory that is surely its own."""
     return x + linear(inputs) if _hooked(linear) else product(inputs, linear.weight, linear.bias).add_(x)
-
-
-def product(x: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Tensor:
-    """`F.linear`. With few rows the weight goes to the left: libraries read it then at twice the speed or more."""
-    rows = x.numel() // x.shape[-1]
-    if rows > FEW:
-        return F.linear(x, weight_OI, bias_O)
-    flat = x.reshape(rows, -1)
-    # One column alone would be a product of matrix and vector, which is the slow case.
-    said = torch.mm(weight_OI, (flat if rows > 1 else torch.cat((flat, flat))).t())[:, :rows].t().contiguous()
-    return (said if bias_O is None else said.add_(bias_O)).view(*x.shape[:-1], -1)
-
-
-def logits(vocabulary: Vocabulary, states_BD: Tensor) -> Tensor:
-    """[B, V] float32, as `Vocabulary.logits` has them."""
-    if vocabulary.scale != 1 or vocabulary.cap is not None:
-        return vocabulary.logits(states_BD)
-    rows, weight_VD = len(states_BD), vocabulary.weight
-    if rows <= FEW or vocabulary.bias is not None:
-        return product(states_BD, weight_VD, vocabulary.bias)
-    said = states_BD.new_empty(rows, len(weight_VD))
-    for piece_BP, weight_PD in zip(torch.split(said, PIECE, 1), torch.split(weight_VD, PIECE), strict=True):
-        piece_BP.copy_(F.linear(states_BD, weight_PD))
-    return said
 
 
 def _attend(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, scale: float) -> Tensor:

@@ -3,6 +3,8 @@
 The vocabulary head stays where it is, with its names and ties; its instance catches what it is given and answers with
 nothing, so that states can be selected before any logit is computed.
 
+Where rows are laid end to end (`models/flat.py`), [B, T, D] is [1, A, D].
+
 Dimension key: B rows, T tokens a row, N chosen states, D hidden size, V vocabulary.
 """
 
@@ -14,8 +16,9 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from tunesmith.models.products import product
+from tunesmith.models.routing import current
 from tunesmith.tokens.batch import Batch
 
 Family = Literal["causal", "seq2seq", "masked"]
@@ -96,7 +99,8 @@ class Vocabulary:
 
     def logits(self, states_ND: Tensor) -> Tensor:
         """[..., D] -> [..., V] float32"""
-        logits_NV = F.linear(states_ND, self.weight, self.bias).float() * self.scale
+        logits_NV = product(states_ND, self.weight, self.bias).float()
+        logits_NV = logits_NV if self.scale == 1 else logits_NV * self.scale
         return logits_NV if self.cap is None else self.cap * torch.tanh(logits_NV / self.cap)
 
 
@@ -158,10 +162,12 @@ def causal(network: nn.Module, batch: Batch) -> Tensor:
 
 def seq2seq(network: nn.Module, batch: Batch) -> Tensor:
     """[B, T, D] states of the decoder, whose padding stands at the right and needs no mask."""
+    routing = current()
+    padded = routing is None or routing.flats is None
     return states(
         network,
         input_ids=batch.source_ids,
-        attention_mask=batch.source_mask.long(),
+        attention_mask=batch.source_mask.long() if padded else None,
         decoder_input_ids=batch.input_ids,
         use_cache=False,
     )[0]

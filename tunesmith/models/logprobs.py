@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
 
 from tunesmith.models.families import Vocabulary
+from tunesmith.models.products import product
 
 TILE = {"cpu": 2**23, "cuda": 2**26}  # numbers in a tile of logits
 KEPT = 2**24  # numbers of logits that a trained head may keep instead of computing them again
@@ -40,7 +40,7 @@ def target_logprobs(states_ND: Tensor, vocabulary: Vocabulary, target_N: Tensor)
 def _logits(h_CD: Tensor, weight_VD: Tensor, bias_V: Tensor | None, scale: float, cap: float | None) -> Tensor:
     """[C, V] float32, fresh. The states' precision is that of the product, as under autocast."""
     bias_V = None if bias_V is None else bias_V.to(h_CD.dtype)
-    logits_CV = F.linear(h_CD, weight_VD.to(h_CD.dtype), bias_V).float()
+    logits_CV = product(h_CD, weight_VD.to(h_CD.dtype), bias_V).float()
     if scale != 1.0:
         logits_CV = logits_CV.mul_(scale)
     return logits_CV if cap is None else logits_CV.div_(cap).tanh_().mul_(cap)
@@ -82,7 +82,7 @@ class _Frozen(torch.autograd.Function):
             logits_CV = _logits(h_ND[at], weight_VD, bias_V, scale, cap)
             logprobs_N[at], gradient_CV = _judged(logits_CV, target_N[at], scale, cap, learnt)
             if slope_ND is not None and gradient_CV is not None:
-                slope_ND[at] = gradient_CV.to(h_ND.dtype) @ weight_VD.to(h_ND.dtype)
+                slope_ND[at] = product(gradient_CV.to(h_ND.dtype), weight_VD.to(h_ND.dtype).t())
         if slope_ND is not None:
             ctx.save_for_backward(slope_ND)
         return logprobs_N
@@ -134,7 +134,7 @@ class _Trained(torch.autograd.Function):
                 dbias_V += gradient_CV.sum(0)
             gradient_CV = gradient_CV.to(h_ND.dtype)
             if dh_ND is not None:
-                dh_ND[at] = gradient_CV @ weight_VD.to(h_ND.dtype)
+                dh_ND[at] = product(gradient_CV, weight_VD.to(h_ND.dtype).t())
             if for_weight and dweight_VD is None:
                 dweight_VD = (gradient_CV.T @ h_ND[at]).float()
             elif dweight_VD is not None:

@@ -16,6 +16,7 @@ from tunesmith.errors import UserError, did_you_mean
 from tunesmith.methods.method import Method
 from tunesmith.models import families
 from tunesmith.models.adapter import Adapter, hook, tell_sides
+from tunesmith.models.flat import flatten, stand
 from tunesmith.models.lean import exact, slim
 from tunesmith.models.logprobs import target_logprobs
 from tunesmith.models.memory import keep_pages
@@ -51,7 +52,8 @@ class Model(nn.Module):
         self.vocabulary = families.vocabulary(network)
         families.take_off_head(self.vocabulary.head)
         tell_sides(network)
-        self._asks = slim(network) and family == "causal"
+        slim(network)
+        self._flat = stand(network)
         self.head = nn.Linear(self.width, outputs, device=self.device, dtype=torch.float32) if outputs else None
         if self.head is not None:
             nn.init.normal_(self.head.weight, std=0.02)
@@ -122,20 +124,23 @@ class Model(nn.Module):
         """Token ids of plain words, without special tokens."""
         return self.renderer.text(text)
 
-    def routing(self, batch: Batch, asked_BQ: Tensor | None = None) -> Routing:
-        """Which rows of a batch go through which adapter, where virtual tokens stand, whose last states are asked for."""
+    def routing(self, batch: Batch) -> Routing:
+        """Which rows of a batch go through which adapter, and where virtual tokens stand."""
         adapters = self.active if batch.adapters is None else batch.adapters
         for name in {adapters} if isinstance(adapters, str) else set(adapters):
             if name:
                 self.adapter(name)
-        return Routing(adapters, batch.virtual, batch.source_virtual, asked_BQ)
+        return Routing(adapters, batch.virtual, batch.source_virtual)
 
     def forward(self, batch: Batch, everywhere: bool = False) -> "Reading":
         """Read a batch; `everywhere`: the states of all tokens are wanted, not only of those that speak of a target or end."""
-        asked = batch.asked() if self._asks and not everywhere and exact(self.vocabulary.weight) else None
-        with calling(self.routing(batch, asked[0] if asked else None)):
+        routing, places_BT = self.routing(batch), None
+        weight = self.vocabulary.weight
+        if self._flat and routing.everywhere is not None and weight.device.type == "cpu" and exact(weight):
+            routing.flats, places_BT = flatten(batch, self.family == "causal" and not everywhere)
+        with calling(routing):
             states = families.CALLS[self.family](self.network, batch)
-        return Reading(self, batch, states, asked[1] if asked else None, self.vocabulary)
+        return Reading(self, batch, states, places_BT, self.vocabulary)
 
     def remember(self) -> None:
         """Keep a frozen copy of the weights that the active adapter sets free, so that `reference` can read them.
@@ -188,13 +193,13 @@ class Reading:
 
     model: Model
     batch: Batch
-    said: Tensor  # [B, T, D], or [B, Q, D] where only Q tokens of each row were asked for
-    places_BT: Tensor | None  # where a token stands among these Q
+    said: Tensor  # [B, T, D], or [1, A, D] of A tokens laid end to end
+    places_BT: Tensor | None  # where a token stands among these A
     vocabulary: families.Vocabulary
 
     def states(self, rows: Tensor, columns: Tensor) -> Tensor:
         """[..., D] last states of some tokens."""
-        return self.said[rows, columns if self.places_BT is None else self.places_BT[rows, columns]]
+        return self.said[rows, columns] if self.places_BT is None else self.said[0, self.places_BT[rows, columns]]
 
     def logprobs(self) -> Tensor:
         """[N] float32 log p(target | all before it), in nats; weights are not applied."""

@@ -3,17 +3,38 @@
 Routing is a value of the call: a hook reads the routing of the forward pass that it runs in, and a layer that is
 computed again during the backward pass sees the routing of its first time.
 
-Dimension key: B rows, T tokens a row, U source tokens a row.
+Dimension key: B rows, T tokens a row, U source tokens a row, S sequences, N tokens of all of them, A tokens asked for.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
+
+
+@dataclass(frozen=True)
+class Flat:
+    """One stack's tokens, laid end to end.
+
+    at:      [N] where each stands in the padded rows, counted through [B * T].
+    lengths: tokens of each of the S sequences.
+    asked:   [A] which of the N are asked for, in order; None: all.
+    counts:  how many of them belong to each sequence.
+    """
+
+    at: Tensor
+    lengths: tuple[int, ...]
+    asked: Tensor | None = None
+    counts: tuple[int, ...] = ()
+
+    def take(self, x_BTD: Tensor) -> Tensor:
+        """[1, N, D] the tokens of padded rows."""
+        return x_BTD.flatten(0, 1)[self.at][None]
 
 
 class Routing:
@@ -23,7 +44,7 @@ class Routing:
         adapters: name of each row's adapter ("" for none), or one name for all rows.
         virtual: [B, T] index of a virtual token, or -1, of the only stack or the decoder; None where there is none.
         source_virtual: [B, U] the same of the encoder.
-        asked: [B, Q] the tokens whose last states are asked for, where a network can leave the others out; None: all.
+        flats: the tokens of each side without padding, where layers read rows laid end to end (`models/flat.py`); else None.
     """
 
     def __init__(
@@ -31,12 +52,12 @@ class Routing:
         adapters: str | Sequence[str],
         virtual: Tensor | None = None,
         source_virtual: Tensor | None = None,
-        asked: Tensor | None = None,
+        flats: dict[str, Flat] | None = None,
     ) -> None:
         names = {adapters} if isinstance(adapters, str) else set(adapters)
         self.everywhere = names.pop() if len(names) == 1 else None
         self.count = 0 if isinstance(adapters, str) else len(adapters)
-        self.asked = asked
+        self.flats = flats
         self.virtual = {"target": virtual, "source": source_virtual}
         self._places: dict[str, list[int]] = {}
         self._rows: dict[tuple[str, torch.device], Tensor] = {}

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tunesmith.errors import UserError
 from tunesmith.models.cache import PairCache, RowCache
-from tunesmith.models.direct import TOGETHER, direct, logits
+from tunesmith.models.direct import TOGETHER, direct
 from tunesmith.models.families import UNBOUNDED, states
 from tunesmith.models.model import Model
 from tunesmith.models.routing import Routing, calling
@@ -100,7 +100,7 @@ class Speech:
         if self.direct:
             states_BD = self.direct.step(ids_B, self.lengths, self.cache, self.routing, self.sources)
             self._longer()
-            return logits(self.model.vocabulary, states_BD)
+            return self.model.vocabulary.logits(states_BD)
         inputs: dict[str, Any] = {}
         length = self.width + 1
         if not self.even:
@@ -156,7 +156,7 @@ class Speech:
             batch = self._lay(part, adapters[: len(part)])
             states_nD, fresh = self.direct.read(batch, adapters[0])
             self._take_in(fresh, batch, aligned=True)
-            said.append(logits(self.model.vocabulary, states_nD))
+            said.append(self.model.vocabulary.logits(states_nD))
         self.adapters += adapters
         self._arrange()
         return said[0] if len(said) == 1 else torch.cat(said)

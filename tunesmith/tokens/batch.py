@@ -103,19 +103,6 @@ class Batch:
         """Sum the values of each sequence's targets: [N] -> [S]. Weights are not applied."""
         return values_N.new_zeros(self.sequences).index_add(0, self.target_seq, values_N)
 
-    def asked(self) -> tuple[Tensor, Tensor] | None:
-        """([B, Q] columns of the tokens that speak of a target or end a sequence, [B, T] the place of each among these).
-
-        Rows with fewer than Q are filled up with other columns. None where they are half of a row or more.
-        """
-        asked_BT = torch.zeros_like(self.input_ids, dtype=torch.bool)
-        asked_BT[self.target_rows, self.target_columns] = True
-        asked_BT[self.last_rows, self.last_columns] = True
-        most = int(asked_BT.sum(1).max())
-        if 2 * most > self.input_ids.shape[1]:
-            return None
-        return asked_BT.long().argsort(dim=1, descending=True, stable=True)[:, :most], asked_BT.cumsum(1) - 1
-
     def plain(self) -> "Batch":
         """The same batch for the network without any adapter: no deltas, no virtual tokens; the same N and S in order."""
         if int(self.virtual.max()) < 0 and (self.source_virtual is None or int(self.source_virtual.max()) < 0):

@@ -1,0 +1,33 @@
+"""Products are linear maps, whichever library computes them."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from tunesmith.models.products import product
+
+WIDE = 4096
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 40])
+@pytest.mark.parametrize("outputs", [9, WIDE, WIDE + 7])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_product_is_a_linear_map(rows, outputs, bias):
+    torch.manual_seed(0)
+    x, weight, bias_O = torch.randn(rows, 1, 6), torch.randn(outputs, 6), torch.randn(outputs) if bias else None
+    said = product(x, weight, bias_O)
+    torch.testing.assert_close(said, F.linear(x, weight, bias_O), atol=1e-6, rtol=1e-5)
+    assert said.is_contiguous()
+
+
+def test_where_a_gradient_is_wanted_there_is_one():
+    x, weight = torch.randn(5, 6, requires_grad=True), torch.randn(WIDE, 6)
+    (gradient,) = torch.autograd.grad(product(x, weight).sum(), x)
+    torch.testing.assert_close(gradient, weight.sum(0).expand(5, -1), rtol=1e-4, atol=1e-4)
+
+
+def test_other_precisions_keep_theirs():
+    x, weight = torch.randn(5, 6, dtype=torch.float64), torch.randn(WIDE, 6, dtype=torch.float64)
+    assert product(x, weight).dtype == torch.float64
+    with torch.autocast("cpu", torch.bfloat16):
+        assert product(x.float(), weight.float()).dtype == torch.bfloat16
