@@ -112,7 +112,7 @@ def align(said: tuple[str, ...], meant: tuple[str, ...], stem: Callable[[str], s
         shorter = sizes[:, some].min(axis=0)
         found = _rows(spelt, np.flatnonzero((shorter > 0) & (shorter <= _LONGEST)))
         rows += [Rows(start + part.pairs, part.at_CKQ) for part in found]
-    return Aligned(*sizes, sizes.min(axis=0) <= _LONGEST, tuple(rows))
+    return Aligned(sizes[0], sizes[1], sizes.min(axis=0) <= _LONGEST, tuple(rows))
 
 
 def spell(texts: tuple[str, ...], stem: Callable[[str], str] | None = None) -> Spelt:
