@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunesmith.data.example import Example
+from tunesmith.metrics import rouge_many
 from tunesmith.metrics.rouge import KINDS, Rouge, rouge_scores, split_words
 from tunesmith.metrics.rouge_many import _numbered, align, spell
 from tunesmith.run import Answer
@@ -45,6 +46,19 @@ def test_words_of_any_length_are_told_apart():
     assert spelt.distinct == len(words) == len(set(spelt.ids.tolist()))
     assert (spelt.ids[: len(words)] == spelt.ids[len(words) :]).all()
     assert spelt.sizes.tolist() == [len(words), *[1] * len(words)]
+
+
+@pytest.mark.parametrize("together", [1, 3, 7, 8])
+@pytest.mark.parametrize("stem", [False, True])
+def test_how_many_are_numbered_together_changes_nothing(monkeypatch, together, stem):
+    monkeypatch.setattr(rouge_many, "_TOGETHER", together)
+    align.cache_clear()
+    draw = random.Random(together)
+    texts = [" ".join(draw.choices(["running", "runs", "cat", "", "x", "."], k=size)) for size in (0, 3, 300, 9, 70, 1, 12, 2)]
+    pairs = list(zip(texts, reversed(texts), strict=True))
+    for kind in ("1", "2", "L"):
+        assert many(kind, pairs, stem=stem) == [rouge_scores(*pair, kind, stem=stem) for pair in pairs]
+    align.cache_clear()
 
 
 @pytest.mark.parametrize("words", [1, 2, 63, 64, 65, 127, 128, 129, 192, 255, 256, 257, 300])

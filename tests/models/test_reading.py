@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.models.networks import FEW, NETWORKS, model, network
 from tests.models.rows import laid, packed, sequences
@@ -100,6 +101,7 @@ def straight(states, head, target, scale, cap, extra):
     ("scale", "cap", "bias"), [(1.0, None, False), (0.3, None, False), (1.0, 1.5, True), (0.5, 2.0, False)]
 )
 def test_tiles_equal_a_whole_log_softmax(monkeypatch, trained, keep, scale, cap, bias):
+    monkeypatch.setattr(logprobs, "LEAST", 16)
     monkeypatch.setitem(logprobs.TILE, "cpu", 16 * 50)  # three tiles
     monkeypatch.setattr(logprobs, "KEPT", 10**6 if keep else 0)
     torch.manual_seed(0)
@@ -112,6 +114,36 @@ def test_tiles_equal_a_whole_log_softmax(monkeypatch, trained, keep, scale, cap,
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
     for mine, own in zip(torch.autograd.grad(ours, wanted, back), torch.autograd.grad(theirs, wanted, back), strict=True):
         torch.testing.assert_close(mine, own, rtol=1e-4, atol=1e-5)
+
+
+class Made(TorchDispatchMode):
+    """Fresh tensors of a shape."""
+
+    def __init__(self, shape):
+        super().__init__()
+        self.shape, self.count = shape, 0
+
+    def __torch_dispatch__(self, call, kinds, given=(), named=None):
+        said = call(*given, **(named or {}))
+        fresh = isinstance(said, torch.Tensor) and all(said is not one for one in given)
+        self.count += fresh and said.shape == self.shape and not call.is_view
+        return said
+
+
+def test_the_gradient_of_a_trained_head_is_made_once_however_many_tiles(monkeypatch):
+    monkeypatch.setattr(logprobs, "LEAST", 16)
+    monkeypatch.setitem(logprobs.TILE, "cpu", 16 * 50)
+    monkeypatch.setattr(logprobs, "KEPT", 0)
+    head, states = torch.nn.Linear(7, 50, bias=False), torch.randn(80, 7, requires_grad=True)
+    said = target_logprobs(states, Vocabulary(head), torch.randint(50, (80,))).sum()
+    with Made(head.weight.shape) as made:
+        torch.autograd.grad(said, [head.weight])
+    assert made.count == 1
+
+
+def test_tiles_keep_enough_rows_in_any_vocabulary():
+    sizes = [len(range(300)[at]) for at in logprobs._tiles(torch.empty(300, 1), 10**6)]
+    assert sizes == [logprobs.LEAST, logprobs.LEAST, 300 - 2 * logprobs.LEAST]
 
 
 def test_no_targets_give_a_connected_zero():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import tunesmith
 from tunesmith.data.example import Example, Message
 from tunesmith.errors import UserError
-from tunesmith.tokens.lengths import fit, lengths, quantile, split
+from tunesmith.tokens.lengths import TRIED, _most, fit, lengths, quantile, split
 from tunesmith.tokens.renderer import Renderer
 from tunesmith.tokens.sequence import IGNORED, causal, masked, seq2seq
 
@@ -143,6 +143,29 @@ def test_split_pieces_are_the_text(text, most):
     pieces = split(text, lambda piece: len(piece) <= most)
     assert "".join(pieces) == text
     assert all(0 < len(piece) <= most for piece in pieces)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(-1, 3000), st.integers(0, 4000))
+def test_the_largest_number_that_holds(high, most):
+    tried = []
+    assert _most(high, lambda number: tried.append(number) or number <= most) == max(0, min(high, most))
+    assert max(tried, default=0) <= max(2 * most, TRIED)
+
+
+def test_a_long_text_is_split_in_a_time_that_grows_with_its_length():
+    def tried(words):
+        letters = 0
+
+        def fits(piece):
+            nonlocal letters
+            letters += len(piece)
+            return len(piece) <= 700
+
+        assert len(split("words " * words, fits)) > words / 200
+        return letters
+
+    assert tried(40_000) < 4.5 * tried(10_000)
 
 
 def test_a_window_too_small_for_a_letter():

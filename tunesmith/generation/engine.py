@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tunesmith.errors import UserError
 from tunesmith.generation.quiet import quiet
-from tunesmith.generation.sampling import Sampling, draws, penalise, pick
+from tunesmith.generation.sampling import Sampling, dice, penalise, pick
 from tunesmith.generation.slots import Ends, Slot, Spoken, Tallies
 from tunesmith.models.model import Model
 from tunesmith.models.speech import Speech
@@ -77,8 +77,7 @@ class _Engine:
         for number, prompt in enumerate(prompts):
             adapter = self.model.active if adapters is None else adapters[number]
             key = (adapter, tuple(prompt))
-            slots.append(Slot(number, prompt, adapter, self._limit(number, prompt, adapter), []))
-            slots[-1].draws = draws(self.sampling, prompt, copies[key])
+            slots.append(Slot(number, prompt, adapter, self._limit(number, prompt, adapter), copies[key]))
             copies[key] += 1
         return deque(sorted(slots, key=lambda slot: -len(slot.prompt)))
 
@@ -107,6 +106,8 @@ class _Engine:
 
     def _enter(self, cohort: list[Slot]) -> None:
         start = time.perf_counter()
+        for slot in cohort:
+            slot.dice = dice(self.sampling, slot.prompt, slot.copy)
         logits_nV = self.speech.enter([slot.prompt for slot in cohort], [slot.adapter for slot in cohort])
         self.tallies.enter(cohort, logits_nV.shape[1], self.sampling, self.speech.start if self.speech.paired else None)
         before = len(self.slots)
@@ -133,7 +134,7 @@ class _Engine:
             logits_BV = penalise(logits_BV, self.tallies.seen_BV[rows], self.sampling.repetition_penalty)
         draws_B = None
         if not self.sampling.greedy:
-            draws_B = torch.tensor([slot.draws[len(slot.ids)] for slot in slots], device=logits_BV.device)
+            draws_B = torch.tensor([slot.dice.random() for slot in slots if slot.dice], device=logits_BV.device)
         ids_B = pick(logits_BV, self.sampling, draws_B)
         # Fused, and many times faster on a CPU than `logsumexp`.
         logprob_B = own_BV.log_softmax(1).gather(1, ids_B[:, None])[:, 0]

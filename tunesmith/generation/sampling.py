@@ -3,7 +3,7 @@
 Every row draws from numbers of its own, made from the seed, the prompt and the number of earlier equal prompts; so an
 answer depends neither on its company nor on the size of the batch.
 
-Dimension key: B rows, T tokens of the longest answer, V vocabulary.
+Dimension key: B rows, V vocabulary.
 """
 
 import random
@@ -62,12 +62,9 @@ class Sampling:
         return self.temperature == 0 or self.top_k == 1
 
 
-def draws(sampling: Sampling, prompt: Sequence[int], copy: int) -> list[float]:
-    """[T] numbers in [0, 1) for the answer to the `copy`-th prompt with these ids."""
-    if sampling.greedy:
-        return []
-    own = random.Random(f"{sampling.seed} {copy} {' '.join(map(str, prompt))}")
-    return [own.random() for _ in range(sampling.tokens)]
+def dice(sampling: Sampling, prompt: Sequence[int], copy: int) -> random.Random:
+    """What gives a number in [0, 1) for each token of the answer to the `copy`-th prompt with these ids."""
+    return random.Random(f"{sampling.seed} {copy} {' '.join(map(str, prompt))}")
 
 
 def penalise(logits_BV: Tensor, seen_BV: Tensor, penalty: float) -> Tensor:

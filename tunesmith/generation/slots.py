@@ -3,6 +3,7 @@
 Dimension key: B rows, V vocabulary.
 """
 
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from tunesmith.generation.sampling import Sampling
 
+NEAR = 64  # ids at an answer's end that are put in words to look for stop texts
 Reason = Literal["stop", "length"]
 
 
@@ -42,14 +44,21 @@ class Spoken:
 
 @dataclass(slots=True)
 class Slot:
-    """A row under way: the prompt's number, what was said, and how it may end."""
+    """A row that waits or is under way: the prompt's number, what was said, and how it may end.
+
+    copy:  number of earlier equal prompts.
+    dice:  what tokens are drawn by, once it is under way.
+    heard: ids in which no stop text that is still to come can begin.
+    """
 
     number: int
     prompt: Sequence[int]
     adapter: str
     limit: int
-    draws: list[float]
+    copy: int = 0
+    dice: random.Random | None = None
     ids: list[int] = field(default_factory=list)
+    heard: int = 0
     entered: float = 0.0
     reason: Reason | None = None
 
@@ -84,9 +93,30 @@ class Ends:
             return "length"
         if slot.ids[-1] in self.tokens:
             return "stop"
-        if self.texts and any(text in self.say(slot.ids) for text in self.texts):
+        if self._heard(slot):
             return "stop"
         return "length" if len(slot.ids) >= slot.limit else None
+
+    def _heard(self, slot: Slot) -> bool:
+        """Whether a stop text stands in the answer.
+
+        Only its end is put in words, so that a token takes no longer the longer the answer is. What lies before may be left out
+        when the end by itself reads as it does in the whole, and is long enough for a text that has begun.
+        """
+        if not self.texts:
+            return False
+        if self._stops(self.say(slot.ids[slot.heard :])):
+            return slot.heard == 0 or self._stops(self.say(slot.ids))
+        since = len(slot.ids) - slot.heard
+        if since > NEAR and since % NEAR == 0:
+            end = self.say(slot.ids[-NEAR:])
+            broken = "\ufffd" in end  # a letter of several ids may be cut
+            if not broken and len(end) >= max(map(len, self.texts)) and self.say(slot.ids).endswith(end):
+                slot.heard = len(slot.ids) - NEAR
+        return False
+
+    def _stops(self, said: str) -> bool:
+        return any(text in said for text in self.texts)
 
     def text(self, ids: Sequence[int]) -> str:
         """The answer in words, up to the first stop text."""

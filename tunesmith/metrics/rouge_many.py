@@ -1,7 +1,7 @@
 """ROUGE of many pairs of texts at once: the same numbers as of one pair at a time.
 
-All texts are split in one pass over their bytes, and each distinct word becomes a number. For every word of a pair's longer
-text, one integer has a bit for each place of the shorter text where the same word stands. Those integers are all that is
+Thousands of texts are split in one pass over their bytes, and each distinct word becomes a number. For every word of a pair's
+longer text, one integer has a bit for each place of the shorter text where the same word stands. Those integers are all that is
 needed: shifted onto each other they say where n-grams stand, a clipped match takes the lowest free bit, and the longest common
 subsequences of all pairs advance together, a word of each at a time (`alignment.py` has the same step for one pair).
 
@@ -25,6 +25,7 @@ _SPREAD = bytes(_BREAK if code == _BREAK else LETTERS[ord(chr(code).lower())] if
 ABROAD = {"\u0130": "i ", "\u212a": "k"}  # all that is not ASCII and has a-z in its lower case
 _WORD = 64  # bits of an integer
 _LONGEST = 4 * _WORD  # words of a pair's shorter text, beyond which the pair is left to be scored alone
+_TOGETHER = 1 << 14  # pairs whose words are numbered together: what that takes is dozens of bytes a letter
 _ROWS = 2048  # pairs that advance together: their bits stay in the cache
 _MIX = 0x9E3779B97F4A7C15  # 2^64 by the golden ratio (Knuth's multiplicative hashing)
 
@@ -103,11 +104,15 @@ class Aligned:
 @lru_cache(maxsize=2)
 def align(said: tuple[str, ...], meant: tuple[str, ...], stem: Callable[[str], str] | None = None) -> Aligned:
     """Each text beside its reference, in lower-case words of a-z and 0-9 as `rouge.split_words` has them."""
-    pairs, spelt = len(said), spell((*said, *meant), stem)
-    said_P, meant_P = spelt.sizes[:pairs], spelt.sizes[pairs:]
-    shorter_P = np.minimum(said_P, meant_P)
-    done_P = shorter_P <= _LONGEST
-    return Aligned(said_P, meant_P, done_P, tuple(_rows(spelt, np.flatnonzero(done_P & (shorter_P > 0)))))
+    sizes, rows = np.zeros((2, len(said)), np.int64), []
+    for start in range(0, len(said), _TOGETHER):
+        some = slice(start, start + _TOGETHER)
+        spelt = spell((*said[some], *meant[some]), stem)
+        sizes[:, some] = spelt.sizes.reshape(2, -1)
+        shorter = sizes[:, some].min(axis=0)
+        found = _rows(spelt, np.flatnonzero((shorter > 0) & (shorter <= _LONGEST)))
+        rows += [Rows(start + part.pairs, part.at_CKQ) for part in found]
+    return Aligned(sizes[0], sizes[1], sizes.min(axis=0) <= _LONGEST, tuple(rows))
 
 
 def spell(texts: tuple[str, ...], stem: Callable[[str], str] | None = None) -> Spelt:

@@ -21,6 +21,7 @@ from tunesmith.models.families import Vocabulary
 from tunesmith.models.products import product
 
 TILE = {"cpu": 2**23, "cuda": 2**26}  # numbers in a tile of logits
+LEAST = 128  # targets of a tile, whatever the vocabulary: a product with fewer rows takes much longer a row
 KEPT = 2**24  # numbers of logits that a trained head may keep instead of computing them again
 
 
@@ -64,7 +65,7 @@ def _judged(logits_CV: Tensor, target_C: Tensor, scale: float, cap: float | None
 
 
 def _tiles(states_ND: Tensor, vocabulary: int) -> list[slice]:
-    rows = max(16, TILE.get(states_ND.device.type, TILE["cpu"]) // vocabulary)
+    rows = max(LEAST, TILE.get(states_ND.device.type, TILE["cpu"]) // vocabulary)
     return [slice(start, start + rows) for start in range(0, len(states_ND), rows)]
 
 
@@ -83,6 +84,7 @@ class _Frozen(torch.autograd.Function):
             logprobs_N[at], gradient_CV = _judged(logits_CV, target_N[at], scale, cap, learnt)
             if slope_ND is not None and gradient_CV is not None:
                 slope_ND[at] = product(gradient_CV.to(h_ND.dtype), weight_VD.to(h_ND.dtype).t())
+            del logits_CV, gradient_CV  # before the next tile is made
         if slope_ND is not None:
             ctx.save_for_backward(slope_ND)
         return logprobs_N
@@ -109,6 +111,7 @@ class _Trained(torch.autograd.Function):
             logprobs_N[at], gradient_CV = _judged(logits_CV, target_N[at], scale, cap, keep)
             if gradient_CV is not None:
                 kept.append(gradient_CV)
+            del logits_CV, gradient_CV
         ctx.save_for_backward(h_ND, weight_VD, bias_V, target_N, *kept)
         ctx.settings = scale, cap
         return logprobs_N
@@ -126,20 +129,23 @@ class _Trained(torch.autograd.Function):
             if kept:
                 gradient_CV = kept[i] * back_N[at, None]
             else:
-                logits_CV = _logits(h_ND[at], weight_VD, bias_V, scale, cap)
-                made_CV = _judged(logits_CV, target_N[at], scale, cap, True)[1]
+                made_CV = _judged(_logits(h_ND[at], weight_VD, bias_V, scale, cap), target_N[at], scale, cap, True)[1]
                 assert made_CV is not None
                 gradient_CV = made_CV.mul_(back_N[at, None])
+                del made_CV
             if dbias_V is not None:
                 dbias_V += gradient_CV.sum(0)
             gradient_CV = gradient_CV.to(h_ND.dtype)
             if dh_ND is not None:
                 dh_ND[at] = product(gradient_CV, weight_VD.to(h_ND.dtype).t())
+            # Float32 sums over tiles, whatever the weight's precision.
             if for_weight and dweight_VD is None:
                 dweight_VD = (gradient_CV.T @ h_ND[at]).float()
+            elif dweight_VD is not None and gradient_CV.dtype == torch.float32:
+                dweight_VD.addmm_(gradient_CV.T, h_ND[at])  # in place: a product of its own is as large as the head
             elif dweight_VD is not None:
-                # Float32 sums over tiles, whatever the weight's precision.
                 dweight_VD += gradient_CV.T @ h_ND[at]
+            del gradient_CV
         return (
             dh_ND,
             None if dweight_VD is None else dweight_VD.to(weight_VD.dtype),

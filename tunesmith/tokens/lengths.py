@@ -19,6 +19,7 @@ from tunesmith.tokens.sequence import IGNORED, Tokens
 TooLong = Literal["refuse", "drop", "cut_prompt", "split"]
 Render = Callable[[Example], Sequence[Tokens]]
 GAP = " ... "  # where the middle of a prompt was cut out
+TRIED = 256  # letters that are tried first when a text is cut
 QUANTILES = (0.5, 0.9, 0.99, 1.0)
 
 talk = logging.getLogger("tunesmith")
@@ -178,20 +179,24 @@ def fit(
 def split(text: str, fits: Callable[[str], bool]) -> list[str]:
     """A text in as few pieces as fit, cut before blanks where there are any; put together they are the text again."""
     pieces: list[str] = []
-    while text and not fits(text):
-        place = _cut_place(text, fits)
-        pieces.append(text[:place])
-        text = text[place:]
-    return [*pieces, text] if text else pieces
+    begin = 0
+    while begin < len(text):
+        end = begin + _piece(text, begin, fits)
+        pieces.append(text[begin:end])
+        begin = end
+    return pieces
 
 
-def _cut_place(text: str, fits: Callable[[str], bool]) -> int:
-    """Where the longest beginning that fits ends: before a blank, where that leaves anything."""
-    most = _most(len(text) - 1, lambda letters: fits(text[:letters]))
+def _piece(text: str, begin: int, fits: Callable[[str], bool]) -> int:
+    """Letters of the longest piece that fits: all that is left or, where there is a blank to end before, up to that."""
+    left = len(text) - begin
+    most = _most(left, lambda letters: fits(text[begin : begin + letters]))
     if most == 0:
         raise UserError("not even one letter fits into the window", "set `plan.window` larger")
-    blank = max((place for place in range(1, most + 1) if text[place].isspace()), default=0)
-    return blank if text[:blank].strip() else most
+    if most == left:
+        return left
+    blank = max((place for place in range(1, most + 1) if text[begin + place].isspace()), default=0)
+    return blank if text[begin : begin + blank].strip() else most
 
 
 def _none(example: Example, fits: Callable[[Example], bool]) -> list[Example]:
@@ -233,8 +238,18 @@ def _split(example: Example, fits: Callable[[Example], bool]) -> list[Example]:
 
 
 def _most(high: int, holds: Callable[[int], bool]) -> int:
-    """The largest number up to `high` for which it holds, taken to hold for all smaller ones; 0 for none."""
-    return bisect_right(range(1, high + 1), 0, key=lambda number: 0 if holds(number) else 1)
+    """The largest number up to `high` for which it holds, taken to hold for all smaller ones; 0 for none.
+
+    Looked for from below: what is tried is at most twice what is found, or `TRIED`, however large `high` is.
+    """
+    if high < 1:
+        return 0
+    low, beyond = 0, min(high, TRIED)
+    while holds(beyond):
+        if beyond == high:
+            return high
+        low, beyond = beyond, min(high, 2 * beyond)
+    return low + bisect_right(range(low + 1, beyond), 0, key=lambda number: 0 if holds(number) else 1)
 
 
 def _shown(tokens: Tokens) -> int:
