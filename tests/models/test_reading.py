@@ -74,6 +74,15 @@ def test_next_logits_are_those_of_the_last_token(name):
         torch.testing.assert_close(read[row], own(**inputs).logits[0, -1], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["llama", "qwen2", "mistral"])
+def test_packed_rows_that_lie_end_to_end_get_no_mask_of_their_square(name):
+    made, masks = model(name), []
+    layer = made.network.model.layers[0].self_attn
+    layer.register_forward_pre_hook(lambda module, given, named: masks.append(named["attention_mask"]), with_kwargs=True)
+    made(packed(sequences("causal"))).logprobs()
+    assert [mask.numel() for mask in masks] == [0]
+
+
 def test_a_head_reads_the_last_token_of_each_sequence_whatever_the_padding():
     made, tokens = model("llama", outputs=3), sequences("causal")
     together = made(laid(tokens)).values()

@@ -157,6 +157,10 @@ def causal(network: nn.Module, batch: Batch) -> Tensor:
     """[B, T, D]. No mask: padding stands at the right, and positions that restart keep shared rows apart."""
     # The default cache would make transformers take restarting positions for one sequence.
     inputs = {"position_ids": batch.positions} if batch.shared else {}
+    routing = current()
+    if batch.shared and routing is not None and routing.flats is not None:
+        # Nobody reads a mask there, and what transformers would make of the positions is [B, 1, T, T].
+        inputs["attention_mask"] = batch.positions.new_empty(len(batch.positions), 1, 0, 0)
     return states(network, input_ids=batch.input_ids, use_cache=False, **inputs)[0]
 
 
