@@ -1,7 +1,7 @@
 """What an objective is: examples become batches, and a batch becomes a loss."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -46,13 +46,13 @@ class Objective(ABC):
     def render(self, placed: Placed, renderer: Renderer) -> Sequence[Tokens]:
         """The sequences of one example; they stay together in a batch. The same place gives the same sequences."""
 
-    def updates(self, examples: Sequence[Placed], model: Model, room: Room) -> Iterator[list[Batch]]:
-        """The batches of each update that these examples are good for; mostly one update.
+    def updates(self, examples: Sequence[Placed], model: Model, room: Room) -> Iterator[Iterable[Batch]]:
+        """The batches of each update that these examples are good for, each laid out when it is asked for; mostly one update.
 
         An objective that must look first (at a reference, at an answer of the model) does so here.
         """
         groups = [self.render(placed, model.renderer) for placed in examples]
-        yield [batch.to(model.device) for batch in pack(groups, room, model.virtual_tokens, model.packs(room))]
+        yield (batch.to(model.device) for batch in pack(groups, room, model.virtual_tokens, model.packs(room)))
 
     @abstractmethod
     def loss(self, model: Model, batch: Batch) -> Loss:
