@@ -226,7 +226,10 @@ def learnable(task: Task, split: str, recipe: Recipe, model: Model) -> Sequence[
     def render(example: Example) -> Sequence[Tokens]:
         return recipe.objective.render(Placed(example), model.renderer)
 
-    return fit(examples, render, window, recipe.plan.too_long, model.virtual_tokens, f"task `{task.name}`")
+    def most(example: Example) -> float:
+        return recipe.objective.most(example, model.renderer)
+
+    return fit(examples, render, window, recipe.plan.too_long, model.virtual_tokens, f"task `{task.name}`", most)
 
 
 def added(adapter: Adapter) -> int:

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import ClassVar
 
 from torch import Tensor
@@ -45,6 +46,10 @@ class Objective(ABC):
     @abstractmethod
     def render(self, placed: Placed, renderer: Renderer) -> Sequence[Tokens]:
         """The sequences of one example; they stay together in a batch. The same place gives the same sequences."""
+
+    def most(self, example: Example, renderer: Renderer) -> float:
+        """As many tokens as a row of the example can have, found faster than by `render`; infinite where that is not known."""
+        return inf
 
     def updates(self, examples: Sequence[Placed], model: Model, room: Room) -> Iterator[Iterable[Batch]]:
         """The batches of each update that these examples are good for, each laid out when it is asked for; mostly one update.
