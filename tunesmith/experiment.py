@@ -21,6 +21,7 @@ import tunesmith
 from tunesmith import settings
 from tunesmith.data.example import Example
 from tunesmith.data.mixture import ByLength, Mixture
+from tunesmith.data.rows import Joined
 from tunesmith.errors import UserError
 from tunesmith.evaluation.judge import Judged, judge
 from tunesmith.methods.full import Full
@@ -72,7 +73,7 @@ def learn(record: Run, recipe: Recipe, method: Method, work: "Work", model: Mode
     keep_resolved(record, dataclasses.replace(recipe, plan=plan))
     adapter = model.attach(recipe.name, method)
     sources = [learnable(task, "train", recipe, model) for task in work.learnt]
-    validation = [example for task in work.learnt for example in learnable(task, "validation", recipe, model)]
+    validation = Joined(learnable(task, "validation", recipe, model) for task in work.learnt)
     mixture = Mixture(sources, [weight_of(name, setting) for name, setting in recipe.tasks.items()], recipe.seed)
     stream = ByLength(mixture, plan.examples) if plan.order == "by_length" else mixture
     learning.learn(model, adapter, recipe.objective, stream, validation)
@@ -225,7 +226,10 @@ def learnable(task: Task, split: str, recipe: Recipe, model: Model) -> Sequence[
     def render(example: Example) -> Sequence[Tokens]:
         return recipe.objective.render(Placed(example), model.renderer)
 
-    return fit(examples, render, window, recipe.plan.too_long, model.virtual_tokens, f"task `{task.name}`")
+    def most(example: Example) -> float:
+        return recipe.objective.most(example, model.renderer)
+
+    return fit(examples, render, window, recipe.plan.too_long, model.virtual_tokens, f"task `{task.name}`", most)
 
 
 def added(adapter: Adapter) -> int:

@@ -48,7 +48,7 @@ def step(name: str, objective: Count, rows: int, outputs: int = 0) -> tuple[Resu
     torch.manual_seed(0)
     adapter = made.attach("a", Everything())
     placed = [Placed(stream(place), place) for place in range(4)]
-    [batches] = objective.updates(placed, made, Room(rows=rows))
+    [batches] = map(list, objective.updates(placed, made, Room(rows=rows)))
     result = backward(made, adapter, objective, batches, PLAN, World())
     gradients = {name: p.grad for name, p in adapter.trained().items() if p.grad is not None}
     return result, gradients, len(batches)

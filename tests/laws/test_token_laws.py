@@ -1,5 +1,6 @@
 """Laws of spelling, on every kind of real tokenizer: what is learnt begins with what is asked; every end is learnt."""
 
+import math
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -194,11 +195,12 @@ def test_what_is_marked_is_what_is_learnt(renderer, prompt, answer):
 def test_chunks_spell_as_whole_texts_do(renderer, shown, said, further):
     tokenizer, chunks = renderer.tokenizer, renderer._chunks
     for text in (shown, said, shown + said, said + " " + further):
-        assert chunks.spell(text) == spell(tokenizer, text)
+        assert list(chunks.spell(text)) == spell(tokenizer, text)
     ids = spell(tokenizer, shown)
     behind = follow(tokenizer, shown, ids, said).ids
-    assert chunks.follow(shown, ids, said) == behind
-    assert chunks.follow(shown + said, ids + behind, further) == follow(tokenizer, shown + said, ids + behind, further).ids
+    assert list(chunks.follow(shown, ids, said)) == behind
+    last = follow(tokenizer, shown + said, ids + behind, further).ids
+    assert list(chunks.follow(shown + said, ids + behind, further)) == last
 
 
 @fast
@@ -212,6 +214,22 @@ def test_rows_are_rendered_as_without_chunks(renderer, prompt, answer):
     example = example_of(prompt, answer)
     assert renderer.render(example) == whole.render(example)
     assert renderer.render(example) == renderer.render(replace(example, weights=(Weight(0, 1, 1.0),)))
+
+
+@fast
+@given(prompt=sentences, answer=sentences, earlier=st.booleans())
+def test_no_row_is_longer_than_its_letters_tell(renderer, prompt, answer, earlier):
+    example = example_of(prompt, answer)
+    if earlier:
+        turns = (Message("system", "Be brief."), Message("user", "Hello"), Message("assistant", "Hello"))
+        example = replace(example, messages=(*turns, *example.messages))
+    most = renderer.most(example)
+    assert most == math.inf or renderer.render(example).row() <= most
+
+
+def test_letters_tell_lengths_of_plain_rows_of_most_tokenizers(renderer):
+    told = renderer.most(example_of("Who sat on the mat?", "The cat.")) < 50
+    assert told == (renderer.family != "masked" and renderer.chat is None and renderer._chunks.way is not None)
 
 
 def test_a_limit_in_the_tokenizer_file_cuts_nothing(renderer):

@@ -85,6 +85,29 @@ def test_no_window_keeps_everything(renderer):
     assert fit(examples, render_of(renderer), None) == examples
 
 
+@pytest.mark.parametrize("policy", ["refuse", "drop", "cut_prompt"])
+@pytest.mark.parametrize("virtual", [0, 9])
+def test_only_what_may_be_too_long_is_rendered(renderer, policy, virtual):
+    rows = [asked("short"), asked("word " * 8), asked(WORDS), asked("Où ?")]
+    rows = rows[:2] if policy == "refuse" else rows
+    rendered = []
+
+    def render(example):
+        rendered.append(example.messages[0].content)
+        return (renderer.render(example),)
+
+    kept = fit(rows, render, 70, policy, virtual, most=renderer.most)
+    assert kept == fit(rows, render_of(renderer), 70, policy, virtual)
+    assert ("short" in rendered) == (renderer.family == "masked")
+    assert ("word " * 8 in rendered) == (renderer.family == "masked" or virtual > 0)
+    assert policy == "refuse" or {WORDS, "Où ?"} <= set(rendered)
+
+
+def test_what_cannot_be_learnt_is_told_at_once(renderer):
+    with pytest.raises(UserError, match="nothing to learn"):
+        fit([asked("short", "")], render_of(renderer), 70, most=renderer.most)
+
+
 def test_refuse_names_the_example(renderer):
     with pytest.raises(UserError, match=r"task `x`: example `long` has .* tokens and the window holds 40"):
         fit([asked("short"), asked(WORDS, name="long")], render_of(renderer), 40, "refuse", 0, "task `x`")

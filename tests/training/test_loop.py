@@ -6,8 +6,11 @@ import pytest
 import torch
 
 from tests.training.worlds import Count, curve, learner, stream
+from tunesmith.data.rows import Made
 from tunesmith.errors import UserError
 from tunesmith.objectives.objective import Placed
+from tunesmith.tokens import packing
+from tunesmith.tokens.batch import collate
 from tunesmith.tokens.packing import Room
 from tunesmith.training.loop import train, validate
 from tunesmith.training.plan import Plan
@@ -27,7 +30,7 @@ def test_steps_equal_a_plain_loop_with_torchs_own_adamw() -> None:
         rows = [Count().render(Placed(stream(place)), None)[0] for place in range(4 * step, 4 * step + 4)]
         total, count = torch.zeros(()), 0
         for row in rows:
-            batch = next(iter(Count().updates([Placed(stream(4 * step + rows.index(row)))], made, Room())))[0]
+            [batch] = next(Count().updates([Placed(stream(4 * step + rows.index(row)))], made, Room()))
             total = total - made(batch).logprobs().sum()
             count += batch.target_ids.numel()
         loss = total / count
@@ -57,6 +60,27 @@ def test_validation_is_by_token_and_changes_nothing() -> None:
         assert [loss for loss, _ in by_room] == pytest.approx([by_room[0][0]] * 3, rel=1e-5)
         torch.manual_seed(record.step)
     assert losses == [record.loss for record in curve("llama", PLAN, 5)]
+
+
+def test_validation_lays_rows_out_one_batch_after_another(monkeypatch) -> None:
+    made, _, _ = learner("llama", PLAN)
+    seen = []
+
+    class Seen(Count):
+        def loss(self, model, batch):
+            seen.append("asked")
+            return super().loss(model, batch)
+
+    monkeypatch.setattr(packing, "collate", lambda *given, **more: seen.append("laid") or collate(*given, **more))
+    plan = replace(PLAN, room=Room(rows=2))
+    validate(made, Seen(), Made(lambda _, place: stream(place), range(5)), plan)
+    assert seen == ["laid", "asked"] * 3
+    examples = [stream(place) for place in range(5)]
+    placed = [Placed(example, place) for place, example in enumerate(examples)]
+    batches = list(next(Count().updates(placed, made, plan.room)))
+    with torch.no_grad():
+        total = sum(float(Count().loss(made.eval(), batch).total) for batch in batches)
+    assert validate(made, Count(), examples, plan)[0] == total / sum(batch.count("target") for batch in batches)
 
 
 def test_divergence_stops_with_step_examples_and_cause() -> None:

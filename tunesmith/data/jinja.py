@@ -85,9 +85,11 @@ LENIENT = _environment(Absent)
 def compiled(source: str, lenient: bool = False) -> Template:
     """The compiled template; a `UserError` names the line where its syntax is wrong."""
     try:
-        return (LENIENT if lenient else ENVIRONMENT).from_string(source.replace(BAR, _OWN_BAR))
+        made = (LENIENT if lenient else ENVIRONMENT).from_string(source.replace(BAR, _OWN_BAR))
     except TemplateSyntaxError as error:
         raise UserError(f"line {error.lineno} of the wording `{_short(source)}` is not Jinja: {error.message}") from None
+    made.globals = dict(made.globals)  # Jinja's chain of mappings takes as long to copy as the row takes to render
+    return made
 
 
 @lru_cache(maxsize=4096)

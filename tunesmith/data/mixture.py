@@ -17,27 +17,32 @@ ROUNDS = 6
 
 
 def permuted(place: int, size: int, seed: int, epoch: int) -> int:
-    """Where `place` of [0, size) goes in a shuffle that depends on seed and epoch; no table is kept.
+    """Where `place` of [0, size) goes in a shuffle that depends on seed and epoch; no table of places is kept.
 
     A Feistel network over the next power of four, walked until it lands inside (Black and Rogaway 2002, "Ciphers with
     Arbitrary Finite Domains"): at most four steps on average, the same on every machine and in every version of Python.
     """
     assert 0 <= place < size
     bits = max(1, ((size - 1).bit_length() + 1) // 2)
-    mask = (1 << bits) - 1
+    mask, rounds = (1 << bits) - 1, _rounds(bits, seed, epoch)
     while True:
         left, right = place >> bits, place & mask
-        for turn in range(ROUNDS):
-            left, right = right, left ^ (_mixed(right, seed, epoch, turn) & mask)
+        for mixed in rounds:
+            left, right = right, left ^ mixed[right]
         place = left << bits | right
         if place < size:
             return place
 
 
-@lru_cache(maxsize=1 << 16)  # a shuffle of n asks for 6 * sqrt(n) of these, again and again
-def _mixed(*numbers: int) -> int:
-    digest = blake2b(",".join(map(str, numbers)).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big")
+@lru_cache(maxsize=1 << 10)
+def _rounds(bits: int, seed: int, epoch: int) -> tuple[Sequence[int], ...]:
+    """For each round, what each number of so many bits is mixed into: some 12 * sqrt(n) numbers for a shuffle of n."""
+    return tuple(array("Q", (_mixed(right, seed, epoch, turn, bits) for right in range(1 << bits))) for turn in range(ROUNDS))
+
+
+def _mixed(right: int, seed: int, epoch: int, turn: int, bits: int) -> int:
+    digest = blake2b(f"{right},{seed},{epoch},{turn}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") & (1 << bits) - 1
 
 
 @dataclass(frozen=True, eq=False)

@@ -54,13 +54,13 @@ class Template:
     strip: bool = True
     metrics: tuple[str, ...] = ()
 
-    def apply(self, row: Mapping[str, Any]) -> Example:
-        """The example that a row makes; a `UserError` names the template and the column that is missing."""
-        return self._example(row, with_target=True)
+    def apply(self, row: Mapping[str, Any], id_: str = "") -> Example:
+        """The example that a row makes, `id_` where it has no id; a `UserError` names the template and the missing column."""
+        return self._example(row, True, id_)
 
     def ask(self, row: Mapping[str, Any]) -> Example:
         """The example of a row that may lack the columns of the answer: the target is empty."""
-        return self._example(row, with_target=False)
+        return self._example(row, False, "")
 
     @property
     def columns(self) -> frozenset[str]:
@@ -92,12 +92,12 @@ class Template:
         groups = [next((group for group in self.aliases if group[0] == name), (name,)) for name in names]
         return list(dict.fromkeys(found[0] for group in groups if (found := [one for one in group if one in row])))
 
-    def _example(self, row: Mapping[str, Any], with_target: bool) -> Example:
+    def _example(self, row: Mapping[str, Any], with_target: bool, id_: str) -> Example:
         known = self._named(row)
         if self.messages and all(column in known for column in self.messages[:1]):
             turns = [known[column] for column in self.messages if column in known]
             if any(read_turns(value) is not None for value in turns):
-                return self._conversation(known, turns, with_target)
+                return self._conversation(known, turns, with_target, id_)
         dice, split = Dice(self.name, row), halves(self.jinja)
         choices = self._guarded(known, self.choices, None, dice.again()) if self.choices else []
         if with_target or not split:
@@ -115,17 +115,17 @@ class Template:
             rejected=self._rejected(known) if with_target else None,
             choices=tuple(choices) if not with_target or target in choices else (),
             references=self._references(known, dice) if with_target else (),
-            id=_id(known.get(self.id)),
+            id=_id(known.get(self.id)) or id_,
             meta=self._meta(known),
         )
 
-    def _conversation(self, known: Mapping[str, Any], turns: list[Any], with_target: bool) -> Example:
+    def _conversation(self, known: Mapping[str, Any], turns: list[Any], with_target: bool, id_: str) -> Example:
         messages, target = split_last(join_turns(turns))
         if not with_target:
             whole = join_turns(turns)
             messages, target = (whole, "") if whole and whole[-1].role != "assistant" else (messages, "")
         rejected = self._rejected(known) if with_target else None
-        return Example(messages, target, rejected=rejected, id=_id(known.get(self.id)), meta=self._meta(known))
+        return Example(messages, target, rejected=rejected, id=_id(known.get(self.id)) or id_, meta=self._meta(known))
 
     def _named(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """The row, with aliased columns under the template's own names and optional ones filled."""

@@ -1,8 +1,9 @@
 """What an objective is: examples become batches, and a batch becomes a loss."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import ClassVar
 
 from torch import Tensor
@@ -46,13 +47,17 @@ class Objective(ABC):
     def render(self, placed: Placed, renderer: Renderer) -> Sequence[Tokens]:
         """The sequences of one example; they stay together in a batch. The same place gives the same sequences."""
 
-    def updates(self, examples: Sequence[Placed], model: Model, room: Room) -> Iterator[list[Batch]]:
-        """The batches of each update that these examples are good for; mostly one update.
+    def most(self, example: Example, renderer: Renderer) -> float:
+        """As many tokens as a row of the example can have, found faster than by `render`; infinite where that is not known."""
+        return inf
+
+    def updates(self, examples: Sequence[Placed], model: Model, room: Room) -> Iterator[Iterable[Batch]]:
+        """The batches of each update that these examples are good for, each laid out when it is asked for; mostly one update.
 
         An objective that must look first (at a reference, at an answer of the model) does so here.
         """
         groups = [self.render(placed, model.renderer) for placed in examples]
-        yield [batch.to(model.device) for batch in pack(groups, room, model.virtual_tokens, model.packs(room))]
+        yield (batch.to(model.device) for batch in pack(groups, room, model.virtual_tokens, model.packs(room)))
 
     @abstractmethod
     def loss(self, model: Model, batch: Batch) -> Loss:

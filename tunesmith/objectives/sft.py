@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from tunesmith.data.example import Example
 from tunesmith.models.model import Model
 from tunesmith.objectives.objective import Loss, Objective, Placed
 from tunesmith.tokens.batch import Batch
@@ -27,6 +29,10 @@ class SFT(Objective):
 
     def render(self, placed: Placed, renderer: Renderer) -> Sequence[Tokens]:
         return (renderer.render(placed.example, prompt_weight=self.prompt_weight, turns=self.turns),)
+
+    def most(self, example: Example, renderer: Renderer) -> float:
+        plain = type(self).render is SFT.render and not self.prompt_weight and self.turns == "last"
+        return renderer.most(example) if plain else inf
 
     def loss(self, model: Model, batch: Batch) -> Loss:
         return Loss(-(model(batch).logprobs() * batch.weight).sum())

@@ -1,7 +1,7 @@
 """What a task is: rows, ways to put them to a model, and metrics. The same task is learnt from and judged by."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol
 
@@ -49,8 +49,8 @@ class Task:
 
     def example(self, split: str, template: int | None, number: int, row: Row) -> Example:
         """The example that a row of a split makes, by its number there."""
-        example = self.templates[number % len(self.templates) if template is None else template].apply(row)
-        return example if example.id else replace(example, id=f"{split}-{number}")
+        wording = self.templates[number % len(self.templates) if template is None else template]
+        return wording.apply(row, f"{split}-{number}")
 
     def sequence(self, split: str, template: int | None = 0, limit: int | None = None) -> Sequence[Example]:
         """As `examples`, the first `limit` of them, to be asked for in any order."""

@@ -8,7 +8,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
+from math import ceil, inf
 from typing import Literal
 
 from tunesmith.data.example import Example, Message
@@ -130,6 +130,7 @@ def fit(
     policy: TooLong = "refuse",
     virtual: int = 0,
     name: str = "these",
+    most: Callable[[Example], float] = lambda example: inf,
 ) -> Sequence[Example]:
     """The examples that fit the window, under a policy for the others.
 
@@ -142,6 +143,7 @@ def fit(
         window: most tokens of a row, None for no limit.
         virtual: virtual tokens at the head of each sequence.
         name: whose examples they are, for messages.
+        most: as many tokens as a row of an example can have, without virtual ones; it is rendered only where they are too many.
 
     Raises:
         UserError: under `refuse`, for an example that is too long; under `split`, for one that is no plain text.
@@ -157,7 +159,7 @@ def fit(
     made: list[Example] = []
     touched = dropped = 0
     for number, example in enumerate(examples):
-        if fits(example):
+        if most(example) + virtual <= limit or fits(example):
             numbers.append(number)
             continue
         if policy == "refuse":

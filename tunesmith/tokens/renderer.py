@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
+from math import inf
 from typing import Literal
 
 from tunesmith.data.example import Example
@@ -19,7 +20,7 @@ from tunesmith.tokens.chat import ChatTemplate, join, plain
 from tunesmith.tokens.chunks import Chunks
 from tunesmith.tokens.sequence import IGNORED, Tokens
 from tunesmith.tokens.specials import Config, Family, Specials
-from tunesmith.tokens.spelling import Spelt, Tokenizer, follow, piece, spell_with_places
+from tunesmith.tokens.spelling import ANCHORS, Spelt, Tokenizer, follow, piece, spell_with_places
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class Renderer(Specials):
         inner = _weights([start - begin for start in spelt.starts], example, answer)
         if self.family == "masked":
             return self._masked(row, spelt.ids, inner, example)
-        row_weights = [1.0 if turns == "all" and said_before else prompt_weight for said_before in learnt]
+        row_weights = [1.0 if turns == "all" and earlier else prompt_weight for earlier in learnt or [False] * len(row)]
         ends = not spelt.ids or spelt.ids[-1] != self.end
         ids = [*row, *spelt.ids, *[self.end] * ends]
         weights = [*row_weights, *inner, *[1.0] * ends]
@@ -112,6 +113,18 @@ class Renderer(Specials):
         """Ids that are shown before the answer: the row so far, or the source of an encoder-decoder network."""
         return self._shown(example, everything=False)[0]
 
+    def most(self, example: Example) -> float:
+        """As many tokens as any row of the example can have, told by its letters alone; infinite where they do not tell it.
+
+        What `render` refuses for the example's sake has no such number either.
+        """
+        if self.family == "masked" or not example.target or (self.chat is not None and example.messages):
+            return inf
+        texts = [*(message.content for message in example.messages), example.target]
+        ends = (self.head, self.tail, self.answer_head, self.answer_tail)
+        # Between texts stand two ends of lines at most. `follow` spells behind an anchor of a few letters; an end, a beginning.
+        return sum(self._chunks.most(text) + 2 for text in texts) + sum(map(len, ends)) + max(map(len, ANCHORS)) + 2
+
     def text(self, text: str, ended: bool = False) -> list[int]:
         """Plain text with the special tokens that the tokenizer puts around it, to model language; `ended` adds the end."""
         ids = [*self.head, *self.spell(text), *self.tail]
@@ -119,7 +132,7 @@ class Renderer(Specials):
 
     def spell(self, text: str) -> list[int]:
         """Bare ids, without special tokens."""
-        return self._chunks.spell(text)
+        return list(self._chunks.spell(text))
 
     def say(self, ids: Iterable[int]) -> str:
         """An answer as text: cut at the first stop token, special tokens dropped, blanks around it stripped."""
@@ -168,7 +181,7 @@ class Renderer(Specials):
         return said
 
     def _shown(self, example: Example, everything: bool) -> tuple[list[int], list[bool]]:
-        """The ids before the answer, and for each whether an assistant said it earlier."""
+        """The ids before the answer, and for each whether an assistant said it earlier; nothing where none did."""
         earlier = any(message.role == "assistant" for message in example.messages)
         if everything and earlier and self.chat is None:
             raise UserError(
@@ -176,15 +189,14 @@ class Renderer(Specials):
                 "set `model.chat` to a template, or `objective.turns: last`",
             )
         if self.family == "seq2seq":
-            ids = [*self.head, *self.spell(plain(example.messages)), *self.tail]
-            return ids, [False] * len(ids)
+            return [*self.head, *self._chunks.spell(plain(example.messages)), *self.tail], []
         if self.chat is not None and example.messages:
             return self._chatted(self.chat, example, earlier, everything)
         text = plain(example.messages).rstrip()
-        ids = [*self.head, *self.spell(text)] if text else list(self.head)
+        ids = [*self.head, *self._chunks.spell(text)] if text else list(self.head)
         if not ids:  # a causal network needs something to start from
             ids = [self.end if self.tokenizer.bos_token_id is None else self.tokenizer.bos_token_id]
-        return ids, [False] * len(ids)
+        return ids, []
 
     def _chatted(self, chat: ChatTemplate, example: Example, earlier: bool, everything: bool) -> tuple[list[int], list[bool]]:
         """The conversation up to where the assistant speaks; each earlier turn is spelled as it was when it was said."""
@@ -232,7 +244,7 @@ class Renderer(Specials):
         """What is said behind what is shown; places in the text only where the example gives spans of it a weight."""
         if example.weights:
             return follow(self.tokenizer, shown, shown_ids, said, places=True)
-        ids = self._chunks.follow(shown, shown_ids, said)
+        ids = list(self._chunks.follow(shown, shown_ids, said))
         return Spelt(ids, [0] * len(ids), [0] * len(ids))
 
     @cached_property

@@ -57,7 +57,7 @@ def causal(ids: Sequence[int], learnt: Sequence[float]) -> Tokens:
 def answered(shown: Sequence[int], said: Sequence[int]) -> Tokens:
     """A row of ids of which the last ones, all that is said, are learnt: what `causal` makes of weights of 0 and then 1."""
     assert shown, "a causal network needs something to start from"
-    return Tokens((*shown, *said[:-1]), (*[IGNORED] * (len(shown) - 1), *said))
+    return Tokens((*shown, *said[:-1]), (IGNORED,) * (len(shown) - 1) + tuple(said))
 
 
 def seq2seq(source: Sequence[int], answer: Sequence[int], start: int, learnt: Sequence[float] = ()) -> Tokens:

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from tunesmith.data.example import Example
+from tunesmith.data.rows import Made
 from tunesmith.errors import UserError
 from tunesmith.models.adapter import Adapter
 from tunesmith.models.model import Model
@@ -82,7 +83,7 @@ def train(
         placed = world.share([Placed(stream(place), place, seed) for place in places])
         for batches in objective.updates(placed, model, plan.room):
             model.train()
-            result = backward(model, adapter, objective, batches, plan, world)
+            result = backward(model, adapter, objective, list(batches), plan, world)
             world.sum_gradients(parameters)
             norm = float(nn.utils.clip_grad_norm_(parameters, plan.clip or math.inf))
             if not math.isfinite(result.loss) or not math.isfinite(norm):
@@ -151,7 +152,7 @@ def validate(model: Model, objective: Objective, examples: Sequence[Example], pl
     model.eval()
     total, count = 0.0, 0.0
     with torch.random.fork_rng():
-        placed = [Placed(example, place, seed) for place, example in enumerate(examples)]
+        placed = Made(lambda place, example: Placed(example, place, seed), examples)
         for batch in next(iter(objective.updates(placed, model, plan.room))):
             with arithmetic(model, plan):
                 total += float(objective.loss(model, batch).total)
