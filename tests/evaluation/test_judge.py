@@ -22,7 +22,7 @@ from tunesmith.tasks.task import Task
 class AsIs:
     """A template whose rows are examples already."""
 
-    def apply(self, row):
+    def apply(self, row, id_=""):
         return row["example"]
 
 

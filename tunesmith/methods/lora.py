@@ -33,12 +33,12 @@ class LowRank(Delta):
         self.dropout = dropout
 
     def after(self, x: Tensor, y: Tensor, virtual: Tensor) -> Tensor:
-        x = F.dropout(x.to(self.a_RI.dtype), self.dropout, self.training)
+        # In the precision of the map beside it: two thin matrices are cast for less than x, which autograd keeps.
+        a_RI, b_OR = self.a_RI.to(y.dtype), self.b_OR.to(y.dtype)
+        x = F.dropout(x.to(y.dtype), self.dropout, self.training)
         # Scaling the R values in the middle costs least; y is the linear map's fresh output and may be added to in place.
-        middle = F.linear(x, self.a_RI) * self.scale
-        if y.dtype != middle.dtype or torch.is_autocast_enabled(y.device.type):
-            return y.add_(F.linear(middle, self.b_OR))
-        y.view(-1, y.shape[-1]).addmm_(middle.view(-1, middle.shape[-1]), self.b_OR.t())
+        middle = (F.linear(x, a_RI) * self.scale).to(y.dtype)
+        y.view(-1, y.shape[-1]).addmm_(middle.view(-1, middle.shape[-1]), b_OR.t())
         return y
 
     def fold(self, weight_OI: Tensor) -> Tensor:

@@ -73,6 +73,7 @@ class Vocabulary:
     extra: Tensor | None = None  # BART's `final_logits_bias` [1, V]: a constant
     scale: float = 1.0
     cap: float | None = None
+    judge: Callable[..., Any] | None = None  # a compiled form of `models/logprobs.py: judged`
 
     @property
     def weight(self) -> Tensor:
@@ -154,14 +155,22 @@ def states(network: nn.Module, **inputs: Any) -> tuple[Tensor, Any]:
 
 
 def causal(network: nn.Module, batch: Batch) -> Tensor:
-    """[B, T, D]. No mask: padding stands at the right, and positions that restart keep shared rows apart."""
+    """[B, T, D]. No mask: padding stands at the right; transformers keeps shared rows apart by positions that restart."""
     # The default cache would make transformers take restarting positions for one sequence.
-    inputs = {"position_ids": batch.positions} if batch.shared else {}
+    inputs: dict[str, Any] = {"input_ids": batch.input_ids, "use_cache": False}
+    if not batch.shared:
+        return states(network, **inputs)[0]
+    inputs["position_ids"] = batch.positions
     routing = current()
-    if batch.shared and routing is not None and routing.flats is not None:
-        # Nobody reads a mask there, and what transformers would make of the positions is [B, 1, T, T].
-        inputs["attention_mask"] = batch.positions.new_empty(len(batch.positions), 1, 0, 0)
-    return states(network, input_ids=batch.input_ids, use_cache=False, **inputs)[0]
+    if routing is None or (routing.flats is None and routing.shared is None):
+        return states(network, **inputs)[0]
+    # A mask of four dimensions is taken as it is, so that none is made; nobody looks at it.
+    inputs["attention_mask"] = batch.input_ids.new_ones(len(batch.input_ids), 1, 1, 1)
+    if routing.flats is not None:
+        return states(network, **inputs)[0]
+    line = {name: values.view(1, -1) for name, values in inputs.items() if name in ("input_ids", "position_ids")}
+    line["attention_mask"] = inputs["attention_mask"][:1]
+    return states(network, **inputs | line)[0].view(*batch.input_ids.shape, -1)
 
 
 def seq2seq(network: nn.Module, batch: Batch) -> Tensor:

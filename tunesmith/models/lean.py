@@ -42,7 +42,9 @@ def _put(module: Any, forward: Callable[..., Any]) -> None:
 
 
 def exact(x: Tensor, *weights: Tensor) -> bool:
-    """Nothing but float32, which the functions below are written for."""
+    """Nothing but float32, which the functions below are written for. A compiler fuses transformers' own forms as well."""
+    if torch.compiler.is_compiling():
+        return False
     only = all(t.dtype == torch.float32 for t in (x, *weights))
     return only and not torch.is_autocast_enabled(x.device.type)
 

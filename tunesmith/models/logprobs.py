@@ -11,6 +11,7 @@ logits are kept. Where it is trained, d W depends on what comes back, so tiles a
 Dimension key: N targets, C targets of a tile, D hidden size, V vocabulary.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -20,9 +21,10 @@ from torch.autograd.function import once_differentiable
 from tunesmith.models.families import Vocabulary
 from tunesmith.models.products import product
 
-TILE = {"cpu": 2**23, "cuda": 2**26}  # numbers in a tile of logits
+TILE = {"cpu": 2**23, "cuda": 2**27}  # numbers in a tile of logits
 LEAST = 128  # targets of a tile, whatever the vocabulary: a product with fewer rows takes much longer a row
-KEPT = 2**24  # numbers of logits that a trained head may keep instead of computing them again
+KEPT = {"cpu": 2**24, "cuda": 2**28}  # numbers of logits that a trained head may keep instead of computing them again
+Judge = Callable[..., tuple[Tensor, Tensor | None]]  # `judged`, or a compiled form of it
 
 
 def target_logprobs(states_ND: Tensor, vocabulary: Vocabulary, target_N: Tensor) -> Tensor:
@@ -32,23 +34,30 @@ def target_logprobs(states_ND: Tensor, vocabulary: Vocabulary, target_N: Tensor)
     weight_VD, bias_V = vocabulary.weight, vocabulary.bias
     device = states_ND.device.type
     states_ND = states_ND.to(torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight_VD.dtype)
-    settings = (vocabulary.scale, vocabulary.cap)
+    settings = (vocabulary.judge or judged, vocabulary.scale, vocabulary.cap)
     if weight_VD.requires_grad or (bias_V is not None and bias_V.requires_grad):
         return _Trained.apply(states_ND, weight_VD, bias_V, target_N, *settings)  # type: ignore[no-any-return, no-untyped-call]
     return _Frozen.apply(states_ND, weight_VD, bias_V, target_N, *settings)  # type: ignore[no-any-return, no-untyped-call]
 
 
-def _logits(h_CD: Tensor, weight_VD: Tensor, bias_V: Tensor | None, scale: float, cap: float | None) -> Tensor:
-    """[C, V] float32, fresh. The states' precision is that of the product, as under autocast."""
-    bias_V = None if bias_V is None else bias_V.to(h_CD.dtype)
-    logits_CV = product(h_CD, weight_VD.to(h_CD.dtype), bias_V).float()
+def _product(h_CD: Tensor, weight_VD: Tensor, bias_V: Tensor | None) -> Tensor:
+    """[C, V], fresh. The states' precision is that of the product, as under autocast."""
+    return product(h_CD, weight_VD.to(h_CD.dtype), None if bias_V is None else bias_V.to(h_CD.dtype))
+
+
+def judged(
+    product_CV: Tensor, target_C: Tensor, back_C: Tensor | None, scale: float, cap: float | None, learnt: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Of products W h + b, which are written over: [C] float32 log p(target), and what is learnt.
+
+    That is, where it is wanted, d log p / d (W h + b) in the product's precision, each row times `back_C` (None: 1). The
+    arithmetic is that of float32.
+    """
+    logits_CV = product_CV.float()
     if scale != 1.0:
         logits_CV = logits_CV.mul_(scale)
-    return logits_CV if cap is None else logits_CV.div_(cap).tanh_().mul_(cap)
-
-
-def _judged(logits_CV: Tensor, target_C: Tensor, scale: float, cap: float | None, learnt: bool) -> tuple[Tensor, Tensor | None]:
-    """[C] log p(target) and, where it is wanted, [C, V] float32 d log p / d (W h + b), in the logits' place."""
+    if cap is not None:
+        logits_CV = logits_CV.div_(cap).tanh_().mul_(cap)
     slope_CV = (1 - (logits_CV / cap).square_()).mul_(scale) if learnt and cap is not None else None
     above_CV = logits_CV.sub_(logits_CV.amax(1, keepdim=True))
     said_C1 = above_CV.gather(1, target_C[:, None])
@@ -60,12 +69,17 @@ def _judged(logits_CV: Tensor, target_C: Tensor, scale: float, cap: float | None
     gradient_CV = weights_CV.div_(-total_C1)
     gradient_CV.scatter_add_(1, target_C[:, None], gradient_CV.new_ones(len(target_C), 1))
     if slope_CV is not None:
-        return logprobs_C, gradient_CV.mul_(slope_CV)
-    return logprobs_C, gradient_CV if scale == 1.0 else gradient_CV.mul_(scale)
+        gradient_CV = gradient_CV.mul_(slope_CV)
+    elif scale != 1.0:
+        gradient_CV = gradient_CV.mul_(scale)
+    if back_C is not None:
+        gradient_CV = gradient_CV.mul_(back_C[:, None])
+    return logprobs_C, gradient_CV.to(product_CV.dtype)
 
 
 def _tiles(states_ND: Tensor, vocabulary: int) -> list[slice]:
     rows = max(LEAST, TILE.get(states_ND.device.type, TILE["cpu"]) // vocabulary)
+    rows -= rows % LEAST
     return [slice(start, start + rows) for start in range(0, len(states_ND), rows)]
 
 
@@ -74,17 +88,24 @@ class _Frozen(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, h_ND: Tensor, weight_VD: Tensor, bias_V: Tensor | None, target_N: Tensor, scale: float, cap: float | None
+        ctx: Any,
+        h_ND: Tensor,
+        weight_VD: Tensor,
+        bias_V: Tensor | None,
+        target_N: Tensor,
+        judge: Judge,
+        scale: float,
+        cap: float | None,
     ) -> Tensor:
         logprobs_N = torch.empty(len(target_N), dtype=torch.float32, device=h_ND.device)
         learnt = ctx.needs_input_grad[0]
         slope_ND = torch.empty_like(h_ND) if learnt else None
         for at in _tiles(h_ND, len(weight_VD)):
-            logits_CV = _logits(h_ND[at], weight_VD, bias_V, scale, cap)
-            logprobs_N[at], gradient_CV = _judged(logits_CV, target_N[at], scale, cap, learnt)
+            product_CV = _product(h_ND[at], weight_VD, bias_V)
+            logprobs_N[at], gradient_CV = judge(product_CV, target_N[at], None, scale, cap, learnt)
             if slope_ND is not None and gradient_CV is not None:
-                slope_ND[at] = product(gradient_CV.to(h_ND.dtype), weight_VD.to(h_ND.dtype).t())
-            del logits_CV, gradient_CV  # before the next tile is made
+                slope_ND[at] = product(gradient_CV, weight_VD.to(h_ND.dtype).t())
+            del product_CV, gradient_CV  # before the next tile is made
         if slope_ND is not None:
             ctx.save_for_backward(slope_ND)
         return logprobs_N
@@ -93,7 +114,7 @@ class _Frozen(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, back_N: Tensor) -> tuple[Tensor | None, ...]:
         (slope_ND,) = ctx.saved_tensors
-        return (slope_ND * back_N[:, None]).to(slope_ND.dtype), None, None, None, None, None
+        return (slope_ND * back_N[:, None]).to(slope_ND.dtype), None, None, None, None, None, None
 
 
 class _Trained(torch.autograd.Function):
@@ -101,41 +122,49 @@ class _Trained(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, h_ND: Tensor, weight_VD: Tensor, bias_V: Tensor | None, target_N: Tensor, scale: float, cap: float | None
+        ctx: Any,
+        h_ND: Tensor,
+        weight_VD: Tensor,
+        bias_V: Tensor | None,
+        target_N: Tensor,
+        judge: Judge,
+        scale: float,
+        cap: float | None,
     ) -> Tensor:
         logprobs_N = torch.empty(len(target_N), dtype=torch.float32, device=h_ND.device)
-        keep = len(target_N) * len(weight_VD) <= KEPT and any(ctx.needs_input_grad)
+        most = KEPT.get(h_ND.device.type, KEPT["cpu"])
+        keep = len(target_N) * len(weight_VD) <= most and any(ctx.needs_input_grad)
         kept = []
         for at in _tiles(h_ND, len(weight_VD)):
-            logits_CV = _logits(h_ND[at], weight_VD, bias_V, scale, cap)
-            logprobs_N[at], gradient_CV = _judged(logits_CV, target_N[at], scale, cap, keep)
+            product_CV = _product(h_ND[at], weight_VD, bias_V)
+            logprobs_N[at], gradient_CV = judge(product_CV, target_N[at], None, scale, cap, keep)
             if gradient_CV is not None:
                 kept.append(gradient_CV)
-            del logits_CV, gradient_CV
+            del product_CV, gradient_CV
         ctx.save_for_backward(h_ND, weight_VD, bias_V, target_N, *kept)
-        ctx.settings = scale, cap
+        ctx.settings = judge, scale, cap
         return logprobs_N
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, back_N: Tensor) -> tuple[Tensor | None, ...]:
         h_ND, weight_VD, bias_V, target_N, *kept = ctx.saved_tensors
-        scale, cap = ctx.settings
+        judge, scale, cap = ctx.settings
         for_states, for_weight, for_bias = ctx.needs_input_grad[:3]
         dh_ND = torch.empty_like(h_ND) if for_states else None
         dweight_VD: Tensor | None = None
         dbias_V = torch.zeros_like(weight_VD[:, 0], dtype=torch.float32) if for_bias else None
         for i, at in enumerate(_tiles(h_ND, len(weight_VD))):
             if kept:
-                gradient_CV = kept[i] * back_N[at, None]
+                gradient_CV = (kept[i] * back_N[at, None]).to(h_ND.dtype)
             else:
-                made_CV = _judged(_logits(h_ND[at], weight_VD, bias_V, scale, cap), target_N[at], scale, cap, True)[1]
+                product_CV = _product(h_ND[at], weight_VD, bias_V)
+                made_CV = judge(product_CV, target_N[at], back_N[at], scale, cap, True)[1]
                 assert made_CV is not None
-                gradient_CV = made_CV.mul_(back_N[at, None])
-                del made_CV
+                gradient_CV = made_CV
+                del product_CV, made_CV
             if dbias_V is not None:
-                dbias_V += gradient_CV.sum(0)
-            gradient_CV = gradient_CV.to(h_ND.dtype)
+                dbias_V += gradient_CV.sum(0, dtype=torch.float32)
             if dh_ND is not None:
                 dh_ND[at] = product(gradient_CV, weight_VD.to(h_ND.dtype).t())
             # Float32 sums over tiles, whatever the weight's precision.
@@ -150,6 +179,7 @@ class _Trained(torch.autograd.Function):
             dh_ND,
             None if dweight_VD is None else dweight_VD.to(weight_VD.dtype),
             None if dbias_V is None or bias_V is None else dbias_V.to(bias_V.dtype),
+            None,
             None,
             None,
             None,

@@ -3,7 +3,7 @@
 Dimension key: B rows, T tokens a row, D hidden size, N targets, S sequences, K outputs of the head, V vocabulary.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,11 +16,13 @@ from tunesmith.errors import UserError, did_you_mean
 from tunesmith.methods.method import Method
 from tunesmith.models import families
 from tunesmith.models.adapter import Adapter, hook, tell_sides
+from tunesmith.models.compiled import compile_layers, restore_layers
 from tunesmith.models.flat import flatten, stand
 from tunesmith.models.lean import exact, slim
-from tunesmith.models.logprobs import target_logprobs
+from tunesmith.models.logprobs import judged, target_logprobs
 from tunesmith.models.memory import keep_pages
 from tunesmith.models.routing import Routing, calling, checkpointed
+from tunesmith.models.shared_rows import apart, register, why_masked
 from tunesmith.tokens.batch import Batch
 from tunesmith.tokens.packing import Room
 from tunesmith.tokens.renderer import Renderer
@@ -54,6 +56,7 @@ class Model(nn.Module):
         tell_sides(network)
         slim(network)
         self._flat = stand(network)
+        register()
         self.head = nn.Linear(self.width, outputs, device=self.device, dtype=torch.float32) if outputs else None
         if self.head is not None:
             nn.init.normal_(self.head.weight, std=0.02)
@@ -65,6 +68,7 @@ class Model(nn.Module):
         self.source = str(getattr(network.config, "_name_or_path", ""))
         self._hooks: dict[str, list[RemovableHandle]] = {}
         self._first: dict[str, Tensor] | None = None
+        self._compiled = False
 
     @property
     def device(self) -> torch.device:
@@ -73,6 +77,11 @@ class Model(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         return next(self.network.parameters()).dtype  # type: ignore[no-any-return]
+
+    @property
+    def _arithmetic(self) -> torch.dtype:
+        kind = self.device.type
+        return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else self.dtype
 
     @property
     def width(self) -> int:
@@ -130,13 +139,17 @@ class Model(nn.Module):
         for name in {adapters} if isinstance(adapters, str) else set(adapters):
             if name:
                 self.adapter(name)
-        return Routing(adapters, batch.virtual, batch.source_virtual)
+        routing = Routing(adapters, batch.virtual, batch.source_virtual)
+        if batch.shared and routing.everywhere is not None and not why_masked(self.network, self._arithmetic):
+            routing.shared = apart(batch.starts, batch.longest)
+        return routing
 
     def forward(self, batch: Batch, everywhere: bool = False) -> "Reading":
         """Read a batch; `everywhere`: the states of all tokens are wanted, not only of those that speak of a target or end."""
         routing, places_BT = self.routing(batch), None
         weight = self.vocabulary.weight
-        if self._flat and routing.everywhere is not None and weight.device.type == "cpu" and exact(weight):
+        known = self._flat and not self._compiled and routing.everywhere is not None
+        if known and weight.device.type == "cpu" and exact(weight):
             routing.flats, places_BT = flatten(batch, self.family == "causal" and not everywhere)
         with calling(routing):
             states = families.CALLS[self.family](self.network, batch)
@@ -185,6 +198,19 @@ class Model(nn.Module):
     def checkpointing(self, on: bool) -> None:
         """Compute each layer again in the backward pass instead of keeping its activations (in training mode)."""
         self.network._set_gradient_checkpointing(enable=on, gradient_checkpointing_func=checkpointed)
+        for module in self.network.modules():
+            if (
+                type(module).__name__ == "T5Attention"
+            ):  # it would mark a tensor for another kind of checkpoint, and break the graph
+                module.gradient_checkpointing = False
+
+    def compiling(self, on: bool, backend: str | Callable[..., Any] = "inductor") -> None:
+        """Run layers (`models/compiled.py`) and what comes of logits as compiled functions while learning, or no longer."""
+        self._compiled = on
+        restore_layers(self.network)
+        if on:
+            compile_layers(self.network, backend)
+        self.vocabulary = replace(self.vocabulary, judge=torch.compile(judged, backend=backend) if on else None)
 
 
 @dataclass(frozen=True, slots=True)

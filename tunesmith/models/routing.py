@@ -6,9 +6,9 @@ computed again during the backward pass sees the routing of its first time.
 Dimension key: B rows, T tokens a row, U source tokens a row, S sequences, N tokens of all of them, A tokens asked for.
 """
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +58,8 @@ class Routing:
         self.everywhere = names.pop() if len(names) == 1 else None
         self.count = 0 if isinstance(adapters, str) else len(adapters)
         self.flats = flats
+        # Attention that keeps sequences of one row apart (`models/shared_rows.py`); None where a mask does, or nothing need.
+        self.shared: Callable[..., Tensor] | None = None
         self.virtual = {"target": virtual, "source": source_virtual}
         self._places: dict[str, list[int]] = {}
         self._rows: dict[tuple[str, torch.device], Tensor] = {}
@@ -78,43 +80,46 @@ class Routing:
         return self._rows[name, device]
 
 
-_CALL: ContextVar[Routing | None] = ContextVar("routing", default=None)
-_SIDE: ContextVar[str] = ContextVar("side", default="target")
+class _Call(threading.local):
+    """What the hooks of a thread read. Not a `ContextVar`, which breaks the graph of a compiled layer."""
+
+    routing: Routing | None = None
+    side: str = "target"
+
+
+_CALL = _Call()
 
 
 def current() -> Routing | None:
     """The routing of the call under way; None outside one."""
-    return _CALL.get()
+    return _CALL.routing
 
 
 def side() -> str:
     """`source` while an encoder of an encoder-decoder network runs, else `target`."""
-    return _SIDE.get()
+    return _CALL.side
 
 
 @contextmanager
 def calling(routing: Routing | None, on: str = "target") -> Iterator[None]:
     """Within, hooks read this routing."""
-    call, where = _CALL.set(routing), _SIDE.set(on)
+    before = _CALL.routing, _CALL.side
+    _CALL.routing, _CALL.side = routing, on
     try:
         yield
     finally:
-        _CALL.reset(call)
-        _SIDE.reset(where)
+        _CALL.routing, _CALL.side = before
 
 
-@contextmanager
-def reading_source() -> Iterator[None]:
+def reading_source() -> AbstractContextManager[None]:
     """Within, the encoder of an encoder-decoder network runs."""
-    where = _SIDE.set("source")
-    try:
-        yield
-    finally:
-        _SIDE.reset(where)
+    return calling(current(), "source")
 
 
 def checkpointed(layer: Callable[..., Any], *args: Any) -> Any:
     """Run a layer without keeping its activations; it is computed again in the backward pass, with the same routing."""
+    if torch.compiler.is_compiling():  # the graph has no routing: what the hooks did with it stands in there
+        return checkpoint(layer, *args, use_reentrant=False)
     routing, where = current(), side()
 
     def again(*args: Any) -> Any:

@@ -45,6 +45,10 @@ class Batch:
     weight:         [N] float32; how much each target counts.
     last_rows, last_columns: [S] the last token of each sequence.
     numbers:        [S] number of each sequence among those that were packed.
+    starts:         [S + 1] int32; where sequences begin if all rows stood in one line, and B * T. Padding belongs to the
+                    sequence before it. `longest`: tokens of the longest of them.
+    tokens:         real tokens read, of both stacks; padding not counted.
+    total:          the sum of `weight`.
     source_ids, source_positions, source_virtual: [B, U] for the encoder of an encoder-decoder network, else None.
     source_lengths: [B]
     adapters:       name of each row's adapter ("" for the bare network); None: the model's active one.
@@ -63,6 +67,10 @@ class Batch:
     last_rows: Tensor
     last_columns: Tensor
     numbers: Tensor
+    starts: Tensor
+    longest: int
+    tokens: int
+    total: float
     origin: Rows
     shared: bool = False
     source_ids: Tensor | None = None
@@ -87,16 +95,10 @@ class Batch:
     def sequences(self) -> int:
         return len(self.last_rows)
 
-    @property
-    def tokens(self) -> int:
-        """Real tokens read, of both stacks; padding not counted."""
-        source = int(self.source_lengths.sum()) if self.source_lengths is not None else 0
-        return int(self.lengths.sum()) + source
-
     def count(self, per: Per) -> float:
         """What a mean is taken over: the sum of the weights, the number of sequences, or of pairs."""
         if per == "target":
-            return float(self.weight.sum())
+            return self.total
         return self.sequences / (2 if per == "pair" else 1)
 
     def by_sequence(self, values_N: Tensor) -> Tensor:
@@ -114,11 +116,16 @@ class Batch:
         return replace(self, extras={**self.extras, **extras})
 
     def to(self, device: torch.device | str) -> "Batch":
-        """The batch on a device."""
+        """The batch on a device. A GPU copies from pinned memory, for which this process does not wait."""
+        pin = torch.device(device).type == "cuda" and self.input_ids.device.type == "cpu"
+
+        def there(values: Tensor) -> Tensor:
+            return (values.pin_memory() if pin else values).to(device, non_blocking=pin)
+
         moved: dict[str, Any] = {
-            f.name: value.to(device) for f in fields(self) if isinstance(value := getattr(self, f.name), Tensor)
+            f.name: there(values) for f in fields(self) if isinstance(values := getattr(self, f.name), Tensor)
         }
-        return replace(self, **moved, extras={name: value.to(device) for name, value in self.extras.items()})
+        return replace(self, **moved, extras={name: there(values) for name, values in self.extras.items()})
 
 
 def collate(
@@ -151,6 +158,7 @@ def collate(
     for tokens in sequences:
         for name, value in tokens.extras.items():
             extras.setdefault(name, []).append(value)
+    weight = torch.from_numpy(weights_K[learnt_K])
     batch = Batch(
         input_ids=laid.ids,
         positions=laid.positions,
@@ -160,10 +168,14 @@ def collate(
         target_rows=torch.from_numpy(laid.row[learnt_K]),
         target_columns=torch.from_numpy(laid.column[learnt_K]),
         target_seq=torch.from_numpy(laid.sequence[learnt_K]),
-        weight=torch.from_numpy(weights_K[learnt_K]),
+        weight=weight,
         last_rows=torch.from_numpy(rows_S),
         last_columns=torch.from_numpy(laid.last),
         numbers=torch.tensor([n for row in origin.numbers for n in row], dtype=torch.long),
+        starts=torch.from_numpy(laid.starts),
+        longest=int(np.diff(laid.starts).max(initial=0)),
+        tokens=int(laid.lengths.sum()),
+        total=float(weight.sum()),
         origin=origin,
         shared=shared,
         adapters=adapters,
@@ -180,6 +192,7 @@ def collate(
         source_positions=source.positions,
         source_virtual=source.virtual,
         source_lengths=source.lengths,
+        tokens=batch.tokens + int(source.lengths.sum()),
     )
 
 
@@ -189,6 +202,7 @@ class _Laid:
 
     row, column, sequence: [K]
     last: [S] column of each sequence's last token.
+    starts: [S + 1] int32 place of each sequence's first token if all rows stood in one line, and B * T.
     """
 
     ids: Tensor
@@ -199,6 +213,7 @@ class _Laid:
     column: Ints
     sequence: Ints
     last: Ints
+    starts: npt.NDArray[np.int32]
 
 
 def _lay(sequences: Sequence[Sequence[int]], rows_S: Ints, heads_B: Ints) -> _Laid:
@@ -226,7 +241,8 @@ def _lay(sequences: Sequence[Sequence[int]], rows_S: Ints, heads_B: Ints) -> _La
         virtual_BT[rows_S[having_S], starts_S[having_S] + head] = head
         positions_BT[rows_S[having_S], starts_S[having_S] + head] = head
     ids, positions, virtual, lengths = map(torch.from_numpy, (ids_BT, positions_BT, virtual_BT, lengths_B))
-    return _Laid(ids, positions, virtual, lengths, rows_K, columns_K, sequences_K, starts_S + whole_S - 1)
+    line_S = np.append(rows_S * shape[1] + starts_S, shape[0] * shape[1]).astype(np.int32)
+    return _Laid(ids, positions, virtual, lengths, rows_K, columns_K, sequences_K, starts_S + whole_S - 1, line_S)
 
 
 def _flat(rows: Sequence[Sequence[int]]) -> Ints:

@@ -68,6 +68,7 @@ class Learning:
             return
         self.memory.start()
         model.checkpointing(plan.recompute)
+        model.compiling(plan.compile)
         self._resume(state)
         steps = plan.total_steps(len(stream))
         with patient() as interrupted:
@@ -79,6 +80,7 @@ class Learning:
                 lambda: not validation or self._validate(model, objective, validation, plan, state),
             )
             model.eval()
+            model.compiling(False)
             if not (self._root / "best.safetensors").is_file():  # nothing to validate on: the last weights are the best known
                 self._keep_best(state)
             self._take_best(state)

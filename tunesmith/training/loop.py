@@ -150,15 +150,15 @@ def validate(model: Model, objective: Objective, examples: Sequence[Example], pl
     """(mean loss, count) over examples, token by token and not batch by batch; leaves mode and random states as they were."""
     training = model.training
     model.eval()
-    total, count = 0.0, 0.0
+    total, count = torch.zeros((), dtype=torch.float64, device=model.device), 0.0
     with torch.random.fork_rng():
         placed = Made(lambda place, example: Placed(example, place, seed), examples)
         for batch in next(iter(objective.updates(placed, model, plan.room))):
             with arithmetic(model, plan):
-                total += float(objective.loss(model, batch).total)
+                total += objective.loss(model, batch).total
             count += batch.count(objective.per)
     model.train(training)
-    return total / max(count, 1e-12), count
+    return float(total) / max(count, 1e-12), count
 
 
 def diverged(step: int, loss: float, norm: float, placed: Sequence[Placed], plan: Plan) -> UserError:

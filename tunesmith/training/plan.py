@@ -23,6 +23,8 @@ class Plan:
     clip:           longest gradient (2-norm over all trained parameters); null leaves it as it is.
     precision:      of the arithmetic; trained parameters stay float32.
     recompute:      forget activations in the forward pass and compute them again in the backward: slower, less memory.
+    compile:        let torch fuse the operations of each layer: faster steps and less memory on a GPU, after a minute or so of
+                    compiling in the first ones.
     order:          `shuffled`, or `by_length` (examples of like length make a step: faster, a different run).
     validate_every: steps between validations; null: ten times a run. The best checkpoint is kept.
     patience:       stop after so many validations without a better one; null: never.
@@ -45,6 +47,7 @@ class Plan:
     clip: Annotated[float, Field(gt=0)] | None = 1.0
     precision: Literal["float32", "bfloat16"] = "float32"
     recompute: bool = False
+    compile: bool = False
     order: Literal["shuffled", "by_length"] = "shuffled"
     validate_every: Annotated[int, Field(gt=0)] | None = None
     patience: Annotated[int, Field(gt=0)] | None = None

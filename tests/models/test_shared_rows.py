@@ -1,0 +1,123 @@
+"""Shared rows without a mask, with a stand-in for the kernel that needs a GPU: what it is given, and what comes of it."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+import tunesmith.models.model
+from tests.models.networks import NETWORKS, model, network
+from tests.models.rows import laid, packed, sequences
+from tunesmith.methods.lora import LoRA
+from tunesmith.methods.prompt import PromptTuning
+from tunesmith.models import shared_rows
+from tunesmith.models.families import PACKS
+from tunesmith.models.shared_rows import why_masked
+
+UNMASKED = [name for name in NETWORKS if NETWORKS[name][1] in PACKS and name != "gemma2"]  # its softcap is not in the kernel
+
+
+def stand_in(q, k, v, cu_seq_q, cu_seq_k, max_q, max_k, *, scale=None, window_size=(-1, -1), enable_gqa=False):
+    """What `torch.nn.attention.varlen.varlen_attn` is documented to do."""
+    assert cu_seq_q is cu_seq_k and cu_seq_q.dtype == torch.int32 and cu_seq_q.is_contiguous()
+    assert cu_seq_q[0] == 0 and cu_seq_q[-1] == len(q) == len(k) == len(v)
+    assert max_q == max_k == int(cu_seq_q.diff().max()) and (cu_seq_q.diff() > 0).all()
+    assert q.dtype == k.dtype == v.dtype and enable_gqa == (q.shape[1] != k.shape[1]) and window_size[1] == 0
+    said = []
+    for begin, end in zip(cu_seq_q[:-1].tolist(), cu_seq_q[1:].tolist(), strict=True):
+        ago = torch.arange(end - begin)[:, None] - torch.arange(end - begin)
+        seen = (ago >= 0) & ((ago <= window_size[0]) if window_size[0] >= 0 else True)
+        parts = (x[begin:end].transpose(0, 1)[None] for x in (q, k, v))
+        said.append(
+            F.scaled_dot_product_attention(*parts, attn_mask=seen, scale=scale, enable_gqa=enable_gqa)[0].transpose(0, 1)
+        )
+    calls.append(len(said))
+    return torch.cat(said)
+
+
+calls: list[int] = []
+
+
+@pytest.fixture
+def unmasked(monkeypatch):
+    """Shared rows go without a mask, as on a GPU in half precision."""
+    calls.clear()
+    monkeypatch.setattr(shared_rows, "kernel", lambda: stand_in)
+    monkeypatch.setattr(tunesmith.models.model, "why_masked", lambda network, dtype: "")
+
+
+def precise(name, **changed):
+    """In float64, which the lean forms leave alone as they do half precision. Mixtral's experts have no float64."""
+    made = model(name, **changed)
+    return made if name == "mixtral" else made.double()
+
+
+@pytest.mark.parametrize("name", UNMASKED)
+@pytest.mark.parametrize("method", [None, LoRA(rank=2), PromptTuning(virtual_tokens=3)], ids=["bare", "lora", "prompt"])
+@pytest.mark.parametrize("again", [False, True], ids=["kept", "again"])
+def test_packed_without_a_mask_is_alone(unmasked, name, method, again):
+    made = precise(name)
+    weights = [made.network.get_input_embeddings().weight.requires_grad_()]
+    if method is not None:
+        torch.manual_seed(1)
+        weights = list(made.attach("a", method).to(made.dtype).trained().values())
+        with torch.no_grad():
+            for weight in weights:
+                weight.add_(torch.randn_like(weight) * 0.1)
+    made.train()
+    made.checkpointing(again)
+    tokens = sequences("causal", 6, longest=20)
+    found = []
+    for batch in (laid(tokens, made.virtual_tokens), packed(tokens, made.virtual_tokens)):
+        said = made(batch).logprobs()
+        found.append([said, *torch.autograd.grad((said * torch.arange(len(said))).sum(), weights)])
+    assert set(calls) == {6}
+    near = {"rtol": 1e-4, "atol": 1e-3} if name == "mixtral" else {"rtol": 1e-5, "atol": 1e-5}
+    for alone, together in zip(*found, strict=True):
+        torch.testing.assert_close(together, alone, **near)
+
+
+def test_no_mask_is_made(unmasked, monkeypatch):
+    """Neither ours nor transformers', which would ask a GPU whether rows are shared."""
+    from transformers import masking_utils
+
+    def never(*args, **kwargs):
+        raise AssertionError("a mask was made")
+
+    monkeypatch.setattr(masking_utils, "sdpa_mask", never)
+    monkeypatch.setattr(masking_utils, "find_packed_sequence_indices", never)
+    made = precise("llama")
+    assert made(packed(sequences("causal"))).logprobs().isfinite().all()
+
+
+def test_rows_of_several_adapters_keep_the_mask(unmasked):
+    made = precise("llama")
+    made.attach("a", LoRA(rank=2)).to(made.dtype)
+    tokens = sequences("causal")
+    made(packed(tokens)).logprobs()
+    assert calls
+    calls.clear()
+    made(replace(packed(tokens), adapters=("a", ""))).logprobs()
+    assert not calls
+
+
+def test_other_networks_of_the_process_are_left_alone(unmasked):
+    ids = torch.tensor([[5, 6, 7, 8]])
+    before = network("llama")(ids).logits
+    made = precise("llama")
+    made(packed(sequences("causal"))).logprobs()
+    calls.clear()
+    assert torch.equal(network("llama")(ids).logits, before) and not calls
+
+
+def test_a_mask_is_kept_with_the_reason():
+    made = model("llama").network
+    assert why_masked(made, torch.bfloat16) == "torch has no attention of variable length for torch.bfloat16 on `cpu`"
+    made.to("meta")
+    made.config._attn_implementation = "eager"
+    assert "`eager` has a way of its own" in why_masked(made, torch.bfloat16)
+
+
+def test_torch_has_the_kernel_with_the_settings_used_here():
+    assert shared_rows.kernel() is not None
