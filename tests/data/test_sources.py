@@ -1,9 +1,13 @@
 """Rows from files: every layout, every fault named with its place, and real data."""
 
+import csv
+import errno
 import gzip
 import json
 import os
+import re
 from collections import Counter
+from datetime import date
 
 import pyarrow as arrow
 import pytest
@@ -67,6 +71,7 @@ def test_a_cell_over_the_default_limit(tmp_path):
         ("a.csv", "a,b,a\n", "two columns are called `a`"),
         ("a.csv", "it rains,0,1.5\n", "looks like a row"),
         ("a.csv", "", "is empty"),
+        ("a.csv", '""\n', "is empty"),
         ("a.json", " ", "is empty"),
         ("a.json", '{"a": [1,\n}', "line 2, column 1 is not JSON"),
         ("a.json", "[1, 2]", "item 0 of the list is int"),
@@ -237,11 +242,66 @@ def test_rows_of_a_large_file_stay_on_the_disk_and_are_the_same(tmp_path, monkey
         held[4]
 
 
+@pytest.mark.parametrize("name", ["a.parquet", "a.csv", "a.tsv", "a.json", "a.jsonl.gz", "a.jsonl", "a.txt"])
+def test_rows_of_a_large_file_of_another_layout_are_kept_on_the_disk(tmp_path, monkeypatch, name):
+    rows = [{"q": f"é {n}\nand more\n", "n": n, "a": "x" * (n % 7)} for n in range(300)]
+    path = tmp_path / name
+    if name == "a.parquet":
+        rows = [row | {"day": date(2020, 1, 1 + row["n"] % 28), "raw": b"\xff", "list": [{"b": None}]} for row in rows]
+        parquet.write_table(arrow.Table.from_pylist(rows), path, row_group_size=70)
+    elif name in ("a.csv", "a.tsv"):
+        with path.open("w", encoding="utf-8", newline="") as file:
+            table = csv.DictWriter(file, list(rows[0]), delimiter="\t" if name == "a.tsv" else ";")
+            table.writeheader()
+            table.writerows(rows)
+    elif name == "a.json":
+        write(path, json.dumps(rows))
+    elif name == "a.txt":
+        rows = [{"text": f"line {n}"} for n in range(300)]
+        write(path, "\n\n".join(row["text"] for row in rows))
+    else:
+        lines = "\n".join(map(json.dumps, rows))
+        write(path, gzip.compress(lines.encode()) if name == "a.jsonl.gz" else lines.encode("utf-16"))
+    assert formats.held(path) == tuple(rows)
+    monkeypatch.setattr(formats, "SMALL", 0)
+    kept = formats.held(path)
+    assert isinstance(kept, formats.Kept)
+    path.unlink()
+    assert kept == rows
+    assert [kept[n] for n in (-1, 5, 0)] == [rows[n] for n in (-1, 5, 0)]
+
+
+@given(st.lists(st.lists(st.text('ab",;\t\n\r é7', min_size=1, max_size=5), min_size=2, max_size=2), max_size=6))
+def test_what_python_writes_as_csv_is_read_as_it_was(tmp_path_factory, cells):
+    path = tmp_path_factory.mktemp("csv") / "a.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([["one", "two"], *cells])
+    rows = [dict(zip(("one", "two"), row, strict=True)) for row in cells if any(map(str.strip, row))]
+    for name in ("one", "two"):
+        if all(re.fullmatch("0|-?[1-9][0-9]*", row[name]) for row in rows):
+            rows = [row | {name: int(row[name])} for row in rows]
+    assert list(read(path)) == rows
+
+
+def test_where_there_is_no_room_the_folder_is_named(tmp_path, monkeypatch):
+    class Full:
+        def write(self, raw):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(formats, "SMALL", 0)
+    monkeypatch.setattr(formats, "TemporaryFile", Full)
+    with pytest.raises(UserError, match="there is no room in") as caught:
+        formats.held(write(tmp_path / "a.csv", "a\n1\n"))
+    assert "TMPDIR" in caught.value.hint
+
+
 def test_a_fault_in_a_large_file_is_told_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr(formats, "SMALL", 0)
     path = write(tmp_path / "a.jsonl", '{"q": 1}\n' * 3 + "{no}\n")
     with pytest.raises(UserError, match="line 4, column 2 is not JSON"):
         source_of(str(path)).splits()
+    with pytest.raises(UserError, match="line 3 has 1 cells"):
+        source_of(str(write(tmp_path / "a.csv", "a,b\n1,2\n1\n"))).splits()
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), max_size=12))

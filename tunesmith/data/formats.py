@@ -4,13 +4,17 @@ import csv
 import gzip
 import json
 import os
+import pickle
 import re
 import zlib
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from errno import EDQUOT, ENOSPC
+from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from tempfile import TemporaryFile, gettempdir
+from typing import Any, BinaryIO, Literal, cast
 
 from tunesmith.data.rows import Lazy
 from tunesmith.errors import UserError
@@ -19,6 +23,7 @@ Row = dict[str, Any]
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt", ".md")
 TEXTS = (".txt", ".md")
 SMALL = 1 << 20  # bytes of a file whose rows are kept in memory
+ROWS = 1 << 10  # of a Parquet file, made at once
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
@@ -56,13 +61,44 @@ class JsonLines(Lazy[Row]):
         return row
 
 
+class Kept(Lazy[Row]):
+    """Rows of any layout, written once into a file without a name and read from there whenever they are asked for.
+
+    Only where a row ends is kept.
+    """
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self.ends = array("q", [0])  # in bytes
+        self._file = TemporaryFile()  # noqa: SIM115 (it goes with the rows)
+        try:
+            for row in rows:
+                self.ends.append(self.ends[-1] + self._file.write(pickle.dumps(row, pickle.HIGHEST_PROTOCOL)))
+            self._file.flush()
+        except OSError as error:
+            if error.errno not in (ENOSPC, EDQUOT):
+                raise
+            hint = "name a folder with room in the environment variable TMPDIR, or write the rows as JSON lines"
+            raise UserError(f"there is no room in `{gettempdir()}` to keep rows in", hint) from None
+
+    def __len__(self) -> int:
+        return len(self.ends) - 1
+
+    def item(self, place: int) -> Row:
+        begin, end = self.ends[place : place + 2]
+        row: Row = pickle.loads(os.pread(self._file.fileno(), end - begin, begin))
+        return row
+
+
 def held(path: Path, columns: Sequence[str] = (), cut: str | int = "paragraph") -> Sequence[Row]:
-    """The rows of a file (see `read`) to be asked for in any order: from the disk where that is possible, else in memory."""
-    if path.suffix.lower() in (".jsonl", ".ndjson") and path.stat().st_size > SMALL and hasattr(os, "pread"):
+    """The rows of a file (see `read`) to be asked for in any order: from the disk where it is not small, else in memory."""
+    rows = read(path, columns, cut)
+    if path.stat().st_size <= SMALL or not hasattr(os, "pread"):
+        return tuple(rows)
+    if path.suffix.lower() in (".jsonl", ".ndjson"):
         with path.open("rb") as file:
             if file.read(2) not in UTF16:
                 return JsonLines(path)
-    return tuple(read(path, columns, cut))
+    return Kept(rows)
 
 
 def read(path: str | Path, columns: Sequence[str] = (), cut: str | int = "paragraph") -> Iterator[Row]:
@@ -80,7 +116,7 @@ def read(path: str | Path, columns: Sequence[str] = (), cut: str | int = "paragr
         raise UserError(f"there is no file `{path}`")
     suffix = suffix_of(path)
     if suffix in (".csv", ".tsv"):
-        return iter(_table(path, suffix == ".tsv", columns))
+        return _table(path, suffix == ".tsv", columns)
     if suffix in (".jsonl", ".ndjson"):
         return (row for _, row in _json_lines(path))
     if suffix == ".json":
@@ -152,23 +188,29 @@ def _open(path: Path) -> BinaryIO:
         raise UserError(f"`{path}` cannot be read: {error.strerror}") from None
 
 
-def _table(path: Path, tabs: bool, columns: Sequence[str]) -> list[Row]:
+def _table(path: Path, tabs: bool, columns: Sequence[str]) -> Iterator[Row]:
+    """Read twice: the first time tells which columns are whole numbers."""
     csv.field_size_limit(2**31 - 1)
-    text = list(lines(path))
-    first = next((line for line in text if line.strip()), "")
-    if not first:
-        raise UserError(f"`{path}` is empty")
+    first = next((line for line in lines(path) if line.strip()), "")
     delimiter = "\t" if tabs else _delimiter(first)
-    plain = tabs and not _is_quoted(text)
-    reader = csv.reader(text, delimiter=delimiter, strict=not plain, quoting=csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL)
-    records = _records(path, reader)
-    names = list(columns) if columns else _header(path, next(records)[1])
-    rows = [_row(path, number, names, cells, bool(columns)) for number, cells in records]
-    for name in names:
-        if rows and all(_WHOLE.fullmatch(row[name]) for row in rows):
-            for row in rows:
-                row[name] = int(row[name])
-    return rows
+    plain = tabs and not _is_quoted(path)
+    whole: list[str] | None = None
+    for row in _cells(path, delimiter, plain, columns):
+        whole = [name for name in (row if whole is None else whole) if _WHOLE.fullmatch(row[name])]
+    for row in _cells(path, delimiter, plain, columns):
+        yield row | {name: int(row[name]) for name in whole or ()}
+
+
+def _cells(path: Path, delimiter: str, plain: bool, columns: Sequence[str]) -> Iterator[Row]:
+    """The rows of a table, every cell as text."""
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL
+    records = _records(path, csv.reader(lines(path), delimiter=delimiter, strict=not plain, quoting=quoting))
+    first = next(records, None)
+    if first is None:
+        raise UserError(f"`{path}` is empty")
+    names = list(columns) if columns else _header(path, first[1])
+    for number, cells in chain([first], records) if columns else records:
+        yield _row(path, number, names, cells, bool(columns))
 
 
 def _records(path: Path, reader: Any) -> Iterator[tuple[int, list[str]]]:
@@ -190,12 +232,10 @@ def _delimiter(header: str) -> str:
     return max(",;\t", key=lambda mark: (header.count(mark), mark == ","))
 
 
-def _is_quoted(text: Sequence[str]) -> bool:
+def _is_quoted(path: Path) -> bool:
     """Whether cells of a TSV file are quoted as in CSV: the number of tabs a line only agrees when quotes are read."""
-    width = text[0].count("\t")
-    return any(line.count("\t") != width for line in text if line.strip()) and any(
-        '\t"' in line or line[:1] == '"' for line in text
-    )
+    widths = {line.count("\t") for number, line in enumerate(lines(path)) if line.strip() or not number}
+    return len(widths) > 1 and any('\t"' in line or line[:1] == '"' for line in lines(path))
 
 
 def _header(path: Path, cells: Sequence[str]) -> list[str]:
@@ -277,8 +317,8 @@ def _parquet(path: Path) -> Iterator[Row]:
     from pyarrow import parquet
 
     try:
-        with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches():
+        with parquet.ParquetFile(path, buffer_size=SMALL, pre_buffer=False) as file:
+            for batch in file.iter_batches(ROWS):
                 yield from batch.to_pylist()
     except (arrow.ArrowException, OSError) as error:
         raise UserError(f"`{path}` is not Parquet: {error}") from None
