@@ -98,7 +98,7 @@ def test_long_packed_rows_without_a_mask_are_alone(name):
     changed = LONG | ({} if name == "llama" else {"sliding_window": 50, "head_dim": 32})
     tokens = sequences("causal", 6, longest=700)
     made = learner(name, torch.bfloat16, LoRA(rank=2), **changed)
-    assert made.packs(Room(layout="packed")) and why_masked(made.network, torch.bfloat16) == ""
+    assert made.packs(Room(layout="packed")) and why_masked(made.network) == ""
     alone, together = (gradients(made, batch.to(DEVICE)) for batch in (laid(tokens), packed(tokens)))
     alike(together, alone, torch.bfloat16)
     precise = learner(name, torch.float32, LoRA(rank=2), **changed)

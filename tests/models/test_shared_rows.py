@@ -1,12 +1,12 @@
 """Shared rows without a mask, with a stand-in for the kernel that needs a GPU: what it is given, and what comes of it."""
 
+import logging
 from dataclasses import replace
 
 import pytest
 import torch
 from torch.nn import functional as F
 
-import tunesmith.models.model
 from tests.models.networks import NETWORKS, model, network
 from tests.models.rows import laid, packed, sequences
 from tunesmith.methods.lora import LoRA
@@ -44,7 +44,7 @@ def unmasked(monkeypatch):
     """Shared rows go without a mask, as on a GPU in half precision."""
     calls.clear()
     monkeypatch.setattr(shared_rows, "kernel", lambda: stand_in)
-    monkeypatch.setattr(tunesmith.models.model, "why_masked", lambda network, dtype: "")
+    monkeypatch.setattr(shared_rows, "why_masked", lambda network: "")
 
 
 def precise(name, **changed):
@@ -113,11 +113,54 @@ def test_other_networks_of_the_process_are_left_alone(unmasked):
 
 def test_a_mask_is_kept_with_the_reason():
     made = model("llama").network
-    assert why_masked(made, torch.bfloat16) == "torch has no attention of variable length for torch.bfloat16 on `cpu`"
-    made.to("meta")
-    made.config._attn_implementation = "eager"
-    assert "`eager` has a way of its own" in why_masked(made, torch.bfloat16)
+    assert why_masked(made) == "torch has no attention of variable length on `cpu`"
 
 
 def test_torch_has_the_kernel_with_the_settings_used_here():
     assert shared_rows.kernel() is not None
+
+
+def traceable(q, k, v, cu_seq_q, cu_seq_k, max_q, max_k, *, scale=None, window_size=(-1, -1), enable_gqa=False):
+    """The same in operations that a compiler can look through."""
+    place = torch.arange(len(q))
+    sequence = torch.bucketize(place, cu_seq_q[1:], right=True)
+    ago = place[:, None] - place
+    seen = (sequence[:, None] == sequence) & (ago >= 0) & (ago < max_q)
+    q, k, v = (x.transpose(0, 1)[None] for x in (q, k, v))
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=seen, scale=scale, enable_gqa=enable_gqa)[0].transpose(0, 1)
+
+
+def test_rows_without_a_mask_compile_whatever_their_sequences(unmasked, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("torch.__trace"), "propagate", False)
+    monkeypatch.setattr(shared_rows, "kernel", lambda: traceable)
+    made = precise("llama")
+    made.attach("a", LoRA(rank=2))
+    made.train()
+    batches = [packed(sequences("causal", count, count, longest)) for count, longest in ((6, 11), (10, 15), (14, 12), (2, 19))]
+    wanted = [made(batch).logprobs() for batch in batches]
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    made.compiling(True, backend="eager")
+    for batch, values in zip(batches, wanted, strict=True):
+        torch.testing.assert_close(made(batch).logprobs(), values)
+    assert not torch._dynamo.utils.counters["graph_break"]
+    # The first layer, the others, and logits of one size, then of any.
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 4
+    torch._dynamo.reset()
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["kept", "again"])
+@pytest.mark.parametrize("compiled", [False, True], ids=["", "compiled"])
+@pytest.mark.parametrize("name", ["llama", "gemma3"])
+def test_the_kernel_itself_takes_what_it_is_given(monkeypatch, name, compiled, again):
+    """On the meta device, where shapes and precisions are computed and nothing else."""
+    monkeypatch.setattr(logging.getLogger("torch.__trace"), "propagate", False)
+    monkeypatch.setattr(shared_rows, "why_masked", lambda network: "")
+    made = model(name).to("meta", torch.bfloat16)
+    adapter = made.attach("a", LoRA(rank=2))
+    made.train()
+    made.checkpointing(again)
+    made.compiling(compiled, backend="eager")
+    made(packed(sequences("causal", 6)).to("meta")).said.float().sum().backward()
+    assert all(parameter.grad is not None for parameter in adapter.trained().values())
+    torch._dynamo.reset()

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from tunesmith.models.products import product
 from tunesmith.models.routing import current
+from tunesmith.models.shared_rows import shared_rows
 from tunesmith.tokens.batch import Batch
 
 Family = Literal["causal", "seq2seq", "masked"]
@@ -162,15 +163,16 @@ def causal(network: nn.Module, batch: Batch) -> Tensor:
         return states(network, **inputs)[0]
     inputs["position_ids"] = batch.positions
     routing = current()
-    if routing is None or (routing.flats is None and routing.shared is None):
-        return states(network, **inputs)[0]
     # A mask of four dimensions is taken as it is, so that none is made; nobody looks at it.
-    inputs["attention_mask"] = batch.input_ids.new_ones(len(batch.input_ids), 1, 1, 1)
-    if routing.flats is not None:
+    unseen = batch.input_ids.new_ones(len(batch.input_ids), 1, 1, 1)
+    if routing is not None and routing.flats is not None:
+        return states(network, **inputs, attention_mask=unseen)[0]
+    mixed = routing is not None and routing.everywhere is None
+    if mixed or (shared := shared_rows(network, batch.starts, batch.longest)) is None:
         return states(network, **inputs)[0]
-    line = {name: values.view(1, -1) for name, values in inputs.items() if name in ("input_ids", "position_ids")}
-    line["attention_mask"] = inputs["attention_mask"][:1]
-    return states(network, **inputs | line)[0].view(*batch.input_ids.shape, -1)
+    line = {name: values.view(1, -1) for name, values in inputs.items() if isinstance(values, Tensor)}
+    said = states(network, **inputs | line, attention_mask=unseen[:1], shared_rows=shared)[0]
+    return said.view(*batch.input_ids.shape, -1)
 
 
 def seq2seq(network: nn.Module, batch: Batch) -> Tensor:

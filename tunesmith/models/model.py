@@ -22,7 +22,6 @@ from tunesmith.models.lean import exact, slim
 from tunesmith.models.logprobs import judged, target_logprobs
 from tunesmith.models.memory import keep_pages
 from tunesmith.models.routing import Routing, calling, checkpointed
-from tunesmith.models.shared_rows import apart, register, why_masked
 from tunesmith.tokens.batch import Batch
 from tunesmith.tokens.packing import Room
 from tunesmith.tokens.renderer import Renderer
@@ -56,7 +55,6 @@ class Model(nn.Module):
         tell_sides(network)
         slim(network)
         self._flat = stand(network)
-        register()
         self.head = nn.Linear(self.width, outputs, device=self.device, dtype=torch.float32) if outputs else None
         if self.head is not None:
             nn.init.normal_(self.head.weight, std=0.02)
@@ -77,11 +75,6 @@ class Model(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         return next(self.network.parameters()).dtype  # type: ignore[no-any-return]
-
-    @property
-    def _arithmetic(self) -> torch.dtype:
-        kind = self.device.type
-        return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else self.dtype
 
     @property
     def width(self) -> int:
@@ -139,10 +132,7 @@ class Model(nn.Module):
         for name in {adapters} if isinstance(adapters, str) else set(adapters):
             if name:
                 self.adapter(name)
-        routing = Routing(adapters, batch.virtual, batch.source_virtual)
-        if batch.shared and routing.everywhere is not None and not why_masked(self.network, self._arithmetic):
-            routing.shared = apart(batch.starts, batch.longest)
-        return routing
+        return Routing(adapters, batch.virtual, batch.source_virtual)
 
     def forward(self, batch: Batch, everywhere: bool = False) -> "Reading":
         """Read a batch; `everywhere`: the states of all tokens are wanted, not only of those that speak of a target or end."""

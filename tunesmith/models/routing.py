@@ -58,8 +58,6 @@ class Routing:
         self.everywhere = names.pop() if len(names) == 1 else None
         self.count = 0 if isinstance(adapters, str) else len(adapters)
         self.flats = flats
-        # Attention that keeps sequences of one row apart (`models/shared_rows.py`); None where a mask does, or nothing need.
-        self.shared: Callable[..., Tensor] | None = None
         self.virtual = {"target": virtual, "source": source_virtual}
         self._places: dict[str, list[int]] = {}
         self._rows: dict[tuple[str, torch.device], Tensor] = {}
