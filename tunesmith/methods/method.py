@@ -21,6 +21,7 @@ class Site:
     stack:   `encoder` or `decoder` of an encoder-decoder network; `only` otherwise (the embedding that both stacks share too).
     inputs, outputs: I and O of a linear map, whichever way it stores its weight; of an embedding: vocabulary and D.
     module:  the module itself, to look at (for initial values), never to change.
+    weight:  -> [O, I] float32, the map's weight whichever way the module keeps it; of an embedding [V, D].
     spell:   text -> token ids, for initial values made from words.
     """
 
@@ -30,6 +31,7 @@ class Site:
     inputs: int
     outputs: int
     module: nn.Module
+    weight: Callable[[], Tensor]
     spell: Callable[[str], Sequence[int]]
 
     def within(self, stack: str) -> bool:

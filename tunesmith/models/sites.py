@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from tunesmith.methods.method import Site
 
@@ -34,13 +35,13 @@ def sites(network: nn.Module, spell: Callable[[str], Sequence[int]] = lambda tex
         if module is embedding:
             stack = "encoder" if two_stacks and path.startswith(("encoder.", "model.encoder.")) else "only"
             many, wide = embedding.weight.shape
-            yield Site(path, "embedding", stack, many, wide, module, spell)
+            yield Site(path, "embedding", stack, many, wide, module, partial(weight_of, module), spell)
         elif (shape := linear_shape(module)) is not None:
             role = "head" if module is head else role_of(path)
-            yield Site(path, role, _stack(path, two_stacks), shape[0], shape[1], module, spell)
+            yield Site(path, role, _stack(path, two_stacks), shape[0], shape[1], module, partial(weight_of, module), spell)
         elif MLP.fullmatch(path):
             wide = int(embedding.weight.shape[1])
-            yield Site(path, "mlp", _stack(path, two_stacks), wide, wide, module, spell)
+            yield Site(path, "mlp", _stack(path, two_stacks), wide, wide, module, partial(weight_of, module), spell)
 
 
 def _embedding(network: nn.Module) -> Any:
@@ -68,6 +69,12 @@ def linear_shape(module: nn.Module) -> tuple[int, int] | None:
 def stores_transposed(module: nn.Module) -> bool:
     """Is this GPT-2's `Conv1D`, a linear map that keeps its weight as [I, O]?"""
     return type(module).__name__ == "Conv1D"
+
+
+def weight_of(module: Any) -> Tensor:
+    """[O, I] float32, a linear map's weight whichever way it keeps it; [V, D] of an embedding. May share its memory."""
+    weight: Tensor = module.weight.detach().float()
+    return weight.T if stores_transposed(module) else weight
 
 
 def reads_source(site: Site) -> bool | None:
