@@ -48,7 +48,7 @@ def tuned(model: Model, adapter: Adapter, memory: Memory, given: argparse.Namesp
     rows = examples(given.rows)
     steps = -(-len(rows) // EXAMPLES)
     plan = Plan(steps=steps, examples=EXAMPLES, learning_rate=RATE, warmup=0.0, schedule="linear", floor=0.0, clip=1.0)
-    state = State.new(adapter.trained(), plan)
+    state = State.new(adapter, plan)
     stream: Any = rows.__getitem__ if given.equal else ByLength(Mixture([rows], [1.0]), EXAMPLES)
     memory.start()
     began = time.perf_counter()

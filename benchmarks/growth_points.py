@@ -157,7 +157,7 @@ def trained(
 
     def steps(objective: MadeUp, examples: int) -> Iterator[float]:
         plan = Plan(examples=examples, learning_rate=1e-4, warmup=0.0, schedule="constant", room=room)
-        state = State.new(adapter.trained(), plan)
+        state = State.new(adapter, plan)
         made = train(model, adapter, objective, lambda place: Example((), ""), plan, state, GOES + 1)
         return (step.seconds for step in made)
 
@@ -208,9 +208,7 @@ def training_rows(rows: int, _: str) -> dict[str, Point]:
         began = time.perf_counter()
         task = task_from(str(folder))
         examples, _ = (learnable(task, split, recipe, model) for split in ("train", "validation"))
-        made = train(
-            model, adapter, recipe.objective, Mixture([examples], [1.0]), PLAN, State.new(adapter.trained(), PLAN), steps
-        )
+        made = train(model, adapter, recipe.objective, Mixture([examples], [1.0]), PLAN, State.new(adapter, PLAN), steps)
         next(made)
         return [time.perf_counter() - began, *(step.seconds for step in made)]
 

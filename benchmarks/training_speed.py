@@ -80,7 +80,7 @@ def ours(name: str, method: Method, examples: list[Any], steps: int, device: tor
     model = Model(network(name, device), renderer, renderer.family)
     adapter = model.attach("a", method)
     plan = Plan(steps=steps, examples=EXAMPLES, learning_rate=RATE, warmup=0.0, schedule="constant")
-    state = State.new(adapter.trained(), plan)
+    state = State.new(adapter, plan)
     first = began = 0.0
     for step in train(model, adapter, SFT(), examples.__getitem__, plan, state, steps):
         wait(device)

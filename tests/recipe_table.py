@@ -38,10 +38,17 @@ NAMES_SAY = {
     "limit.forgetting": "most test examples of each forgetting task; null: all",
     "seed": "of initial values, the order of examples and dropout",
     "method.prompt.text": "the words for `init: text`",
+    "method.prefix.text": "the words for `init: text`",
 }
 # What a docstring says with a formula's letter.
 PLAINLY = {
     "method.lora.rank": "width R of the thin matrices.",
+    "method.dora.rank": "width R of the thin matrices.",
+    "method.pissa.rank": "width R of the thin matrices.",
+    "method.bottleneck.size": "how many numbers pass through the middle.",
+    "method.prefix.virtual_tokens": "how many learned keys and values stand before the sequence in each layer.",
+    "method.ptuning.virtual_tokens": "how many learned vectors stand before the prompt.",
+    "method.ptuning.size": "width of the small network; null: the network's hidden size.",
     "method.prompt.virtual_tokens": "how many learned vectors stand before the prompt.",
 }
 

@@ -80,7 +80,7 @@ def test_the_method_learns_and_leaves_the_rest_alone(my_lab):
     made.renderer = Numbers()
     before = {name: p.detach().clone() for name, p in made.network.named_parameters()}
     adapter = made.attach("gain", method)
-    state = State.new(adapter.trained(), PLAN)
+    state = State.new(adapter, PLAN)
     assert len(adapter.deltas) == 2  # one a layer
     steps = list(train(made, adapter, objective, counting, PLAN, state, 2))
     assert [step.step for step in steps] == [1, 2]

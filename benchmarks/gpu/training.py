@@ -241,7 +241,7 @@ def ours(pair: Pair, given: argparse.Namespace) -> dict[str, Any]:
     count = tokens(given) // width
     room = Room(rows=count, tokens=tokens(given), layout="packed", width=width)
     plan = Plan(examples=count, learning_rate=RATE, warmup=0.0, schedule="constant", room=room)
-    state = State.new(adapter.trained(), plan)
+    state = State.new(adapter, plan)
     nothing = Example((), "")
     clock, losses = Clock(given.device), []
     for step in train(model, adapter, Filled(rows=rows(pair, given)), lambda place: nothing, plan, state, given.steps):

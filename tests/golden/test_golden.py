@@ -101,7 +101,7 @@ def curve(case: Case, double: bool = False) -> dict[str, list[float]]:
         model.double()
     examples = list(islice(task_from(case.task).examples("train", 0), STEPS * EXAMPLES))
     plan = Plan(steps=STEPS, examples=EXAMPLES, learning_rate=case.rate, warmup=0.2, weight_decay=0.01, room=Room(rows=1))
-    state = State.new(adapter.trained(), plan)
+    state = State.new(adapter, plan)
     steps = list(train(model, adapter, case.objective, examples.__getitem__, plan, state, STEPS))
     return {
         "loss": [float(f"{step.loss:.6g}") for step in steps],

@@ -157,7 +157,7 @@ def test_a_few_steps_in_bfloat16_lower_the_loss(name, method, compiled):
     made = model(name).to(DEVICE, torch.bfloat16)
     adapter = made.attach("a", method)
     made.compiling(compiled)
-    state = State.new(adapter.trained(), PLAN)
+    state = State.new(adapter, PLAN)
     same = [stream(place) for place in range(PLAN.examples)] * 8
     losses = [step.loss for step in train(made, adapter, Count(made.family), same.__getitem__, PLAN, state, 8)]
     assert losses[-1] < losses[0] - 0.05, losses
@@ -203,7 +203,7 @@ def curve(name: str, device: str, plan: Plan, steps: int = 6) -> list[float]:
     made = model(name).to(device)
     torch.manual_seed(0)
     adapter = made.attach("a", Everything())
-    state = State.new(adapter.trained(), plan)
+    state = State.new(adapter, plan)
     return [step.loss for step in train(made, adapter, Count(made.family), stream, plan, state, steps)]
 
 
@@ -224,7 +224,7 @@ def test_a_checkpoint_goes_on_exactly(name, tmp_path):
     def learner():
         made = model(name).to(DEVICE)
         adapter = made.attach("a", Everything())
-        return made, adapter, State.new(adapter.trained(), PLAN)
+        return made, adapter, State.new(adapter, PLAN)
 
     def steps(made, adapter, state, until):
         records = train(made, adapter, Count(made.family), stream, PLAN, state, 6)

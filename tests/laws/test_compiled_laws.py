@@ -6,15 +6,13 @@ import shutil
 import pytest
 import torch
 
+from tests.models.methods import EVERY
 from tests.models.networks import model
 from tests.models.rows import laid, packed, sequences
-from tunesmith.methods.full import Full
-from tunesmith.methods.lora import LoRA
-from tunesmith.methods.prompt import PromptTuning
 from tunesmith.models.model import Model
 from tunesmith.tokens.batch import Batch
 
-METHODS = {"lora": LoRA(rank=2), "prompt": PromptTuning(virtual_tokens=3), "full": Full()}
+METHODS = EVERY
 CASES = [
     ("llama", "lora", True),
     ("gpt2", "full", False),

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from tests.models.methods import BESIDE
 from tests.models.networks import NETWORKS, V, network
 from tests.models.speakers import attached, prompts, speaker
 from tunesmith.methods.lora import LoRA
-from tunesmith.methods.prompt import PromptTuning
 from tunesmith.models import speech
 from tunesmith.models.direct import direct
 from tunesmith.models.model import Model
@@ -28,11 +28,9 @@ DIRECT = {
     "t5-gated-tied": {},
     "t5 in eager attention": {"attn_implementation": "eager"},
 }
-METHODS = {
-    "lora": LoRA(rank=2),
+METHODS = BESIDE | {
     "lora of the decoder": LoRA(rank=2, stack="decoder"),
     "lora of some maps": LoRA(rank=2, on=("query", "mlp_down")),
-    "prompt": PromptTuning(virtual_tokens=3),
 }
 
 
@@ -78,7 +76,7 @@ def test_the_direct_way_is_the_networks_own(name, together, monkeypatch):
 def test_adapters_stand_in_the_direct_way(name, method):
     model = attached(made(name), "a", METHODS[method])
     same(model, ["a"] * 12)
-    same(attached(model, "b", METHODS["lora"], seed=2), ["a", "a", "b", ""] * 3)
+    same(attached(model, "b", METHODS["LoRA"], seed=2), ["a", "a", "b", ""] * 3)
 
 
 @pytest.mark.parametrize("name", ["llama", "t5", "t5-gated"])

@@ -3,19 +3,18 @@
 import pytest
 import torch
 
+from tests.models.methods import BESIDE
 from tests.models.networks import NETWORKS
 from tests.models.rows import laid
 from tests.models.speakers import attached, prompts, speaker
 from tunesmith.generation.engine import generate
 from tunesmith.generation.sampling import Sampling
-from tunesmith.methods.lora import LoRA
-from tunesmith.methods.prompt import PromptTuning
 from tunesmith.models.model import Model
 from tunesmith.tokens.sequence import IGNORED, Tokens, seq2seq
 
 SPEAKING = [name for name, (family, _, _) in NETWORKS.items() if family != "masked"]
 KINDS = ["llama", "gpt2", "qwen3", "mistral", "t5", "bart"]
-METHODS = {"lora": LoRA(rank=2), "prompt": PromptTuning(virtual_tokens=3)}
+METHODS = BESIDE
 GREEDY = Sampling(tokens=14)
 DRAWN = Sampling(tokens=14, temperature=1.3, top_p=0.9, top_k=20, seed=5)
 
@@ -33,12 +32,13 @@ def uncached(model: Model, prompt: list[int], tokens: int, adapter: str | None =
     adapters = None if adapter is None else (adapter,)
     name = model.active if adapter is None else adapter
     virtual = model.adapter(name).method.virtual_tokens if name else 0
+    inside = model.adapter(name).method.in_decoder if name else False
     while len(said) < tokens and not (said and said[-1] in model.renderer.stops):
         row = Tokens(tuple(prompt + said), (IGNORED,) * len(prompt + said))
         if model.family == "seq2seq":
             row = seq2seq(prompt, [*said, 0], model.renderer.start)
         with torch.no_grad():
-            logits = model(laid([row], virtual, adapters)).next_logits()[0].log_softmax(-1)
+            logits = model(laid([row], virtual, adapters, inside)).next_logits()[0].log_softmax(-1)
         said.append(int(logits.argmax()))
         logprob += float(logits[said[-1]])
     return said, logprob
@@ -76,7 +76,7 @@ def test_adapters_mixed_in_a_batch_equal_each_alone(name):
     model, asked = speaker(name), prompts()
     for number, (called, method) in enumerate(METHODS.items()):
         attached(model, called, method, seed=number)
-    names = [("", "lora", "prompt")[n % 3] for n in range(len(asked))]
+    names = [("", *METHODS)[n % (1 + len(METHODS))] for n in range(len(asked))]
     mixed = generate(model, asked, GREEDY, rows=5, adapters=names)
     for prompt, adapter, said in zip(asked, names, mixed, strict=True):
         [alone] = generate(model, [prompt], GREEDY, adapters=[adapter])
@@ -104,7 +104,7 @@ def test_equal_prompts_get_draws_of_their_own(name):
 
 
 def test_speaking_leaves_no_trace():
-    model = attached(speaker("llama"), "a", METHODS["lora"])
+    model = attached(speaker("llama"), "a", METHODS["LoRA"])
     model.train()
     model.network.model.norm.eval()
     before = {module: module.training for module in model.modules()}

@@ -30,10 +30,15 @@ def sequences(family: Family, count: int = 4, seed: int = 0, longest: int = 11) 
     return made
 
 
-def laid(tokens: Sequence[Tokens], virtual: int | Sequence[int] = 0, adapters: tuple[str, ...] | None = None) -> Batch:
+def laid(
+    tokens: Sequence[Tokens],
+    virtual: int | Sequence[int] = 0,
+    adapters: tuple[str, ...] | None = None,
+    in_decoder: bool | Sequence[bool] = False,
+) -> Batch:
     """One sequence a row."""
     rows = Rows(tuple((t,) for t in tokens), tuple((n,) for n in range(len(tokens))))
-    return collate(rows, virtual, adapters)
+    return collate(rows, virtual, adapters, in_decoder=in_decoder)
 
 
 def packed(tokens: Sequence[Tokens], virtual: int = 0) -> Batch:

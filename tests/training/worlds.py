@@ -8,7 +8,7 @@ import torch
 
 from tests.models.networks import V, model
 from tunesmith.data.example import Example
-from tunesmith.methods.method import Method
+from tunesmith.methods.method import Method, Weight
 from tunesmith.models.adapter import Adapter
 from tunesmith.models.model import Model
 from tunesmith.objectives.objective import Loss, Objective, Placed
@@ -23,7 +23,7 @@ from tunesmith.training.state import State
 class Everything(Method):
     """Every weight is trained."""
 
-    def trains(self, parameter: str) -> bool:
+    def trains(self, weight: Weight) -> bool:
         return True
 
 
@@ -54,11 +54,11 @@ def stream(place: int) -> Example:
     return Example((), "", id=f"{place * 7 % 50}-{3 + place * 5 % 9}")
 
 
-def learner(name: str, plan: Plan, seed: int = 0) -> tuple[Model, Adapter, State]:
+def learner(name: str, plan: Plan, seed: int = 0, method: Method | None = None) -> tuple[Model, Adapter, State]:
     made = model(name, seed)
     torch.manual_seed(seed)
-    adapter = made.attach("a", Everything())
-    return made, adapter, State.new(adapter.trained(), plan)
+    adapter = made.attach("a", method or Everything())
+    return made, adapter, State.new(adapter, plan)
 
 
 def curve(name: str, plan: Plan, steps: int = 5, objective: Objective | None = None) -> list[Step]:

@@ -21,7 +21,7 @@ from tunesmith.generation.slots import Spoken
 from tunesmith.models.model import Model
 from tunesmith.run import Answer
 from tunesmith.tokens.chat import plain
-from tunesmith.tokens.packing import Room, pack
+from tunesmith.tokens.packing import Room
 from tunesmith.tokens.renderer import Renderer
 from tunesmith.tokens.sequence import IGNORED, Tokens
 
@@ -131,7 +131,7 @@ def weigh(
     alone = [[tokens] for group in groups for tokens in group]
     room = room or Room()
     with quiet(model):
-        for batch in pack(alone, room, model.virtual_tokens, model.packs(room)):
+        for batch in model.pack(alone, room):
             moved = batch.to(model.device)
             for number, logprob in zip(
                 batch.numbers.tolist(), moved.by_sequence(model(moved).logprobs()).double().tolist(), strict=True
@@ -186,7 +186,7 @@ def classify(
     room = room or Room()
     start = time.perf_counter()
     with quiet(model):
-        for batch in pack(groups, room, model.virtual_tokens, model.packs(room)):
+        for batch in model.pack(groups, room):
             values_SK = model(batch.to(model.device)).values()
             scores_SK = values_SK.log_softmax(-1) if outputs > 1 else values_SK
             values |= {n: tuple(row) for n, row in zip(batch.numbers.tolist(), scores_SK.tolist(), strict=True)}

@@ -14,7 +14,7 @@ from torch import Tensor
 from tunesmith.data.example import Example
 from tunesmith.errors import UserError
 from tunesmith.models.model import Model, Reading
-from tunesmith.tokens.packing import Room, pack
+from tunesmith.tokens.packing import Room
 from tunesmith.tokens.renderer import Renderer
 from tunesmith.tokens.sequence import IGNORED, Tokens
 
@@ -50,7 +50,7 @@ def score_choices(
     counts = [[tokens.learnt for tokens in choices] for choices in rendered]
     scores = [[0.0] * len(choices) for choices in rendered]
     done = 0
-    for batch in pack([[row.tokens] for row in rows], room, model.virtual_tokens, model.packs(room)):
+    for batch in model.pack([[row.tokens] for row in rows], room):
         moved = batch.to(model.device)
         reading = model(moved, everywhere=True)  # choices may differ where no target stands
         agreed = moved.by_sequence(reading.logprobs()).tolist()

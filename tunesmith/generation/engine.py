@@ -64,8 +64,7 @@ class _Engine:
         waiting = self._waiting(prompts, adapters)
         while waiting or self.slots:
             if waiting and self._lets_in(waiting):
-                cohort = [waiting.popleft() for _ in range(min(len(waiting), self.most - len(self.slots)))]
-                self._enter(cohort)
+                self._enter(self._cohort(waiting))
             else:
                 self._step()
         return [self.spoken[number] for number in range(len(prompts))]
@@ -93,7 +92,8 @@ class _Engine:
                 f"prompt {number} has {length} tokens; the network reads at most {window}",
                 "shorten it, use fewer shots, or take a model with a longer window",
             )
-        return min(self.sampling.tokens, window if self.speech.paired else window - length + 1)
+        said = window - self.speech.virtual_tokens(adapter) if self.speech.paired else window - length + 1
+        return min(self.sampling.tokens, said)
 
     def _lets_in(self, waiting: deque[Slot]) -> bool:
         """Reading few tokens at a time costs more than some empty rows; else a quarter of the rows is filled at once."""
@@ -103,6 +103,17 @@ class _Engine:
         if free >= min(len(waiting), max(1, self.most // 4)) or not self.slots:
             return True
         return self.speech.welcomes(slot.prompt for slot in islice(waiting, free))
+
+    def _cohort(self, waiting: deque[Slot]) -> list[Slot]:
+        """As many of those in front as there is room for; where rows cannot join later, of one number of virtual tokens."""
+        free = self.most - len(self.slots)
+        if self.speech.joins:
+            return [waiting.popleft() for _ in range(min(len(waiting), free))]
+        before = self.speech.before_answer(waiting[0].adapter)
+        alike = [slot for slot in waiting if self.speech.before_answer(slot.adapter) == before][:free]
+        for slot in alike:
+            waiting.remove(slot)
+        return alike
 
     def _enter(self, cohort: list[Slot]) -> None:
         start = time.perf_counter()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tunesmith.methods.method import Method
+from tunesmith.methods.method import Method, Weight
 
 
 @dataclass(frozen=True)
@@ -12,5 +12,5 @@ class Full(Method):
 
     rate_times_width: ClassVar[float] = 0.15
 
-    def trains(self, parameter: str) -> bool:
+    def trains(self, weight: Weight) -> bool:
         return True

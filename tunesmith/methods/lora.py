@@ -1,6 +1,6 @@
 """LoRA (Hu et al., 2021, arXiv:2106.09685): y + (alpha / rank) B A x.
 
-Dimension key: b rows, T tokens, R rank, I inputs, O outputs.
+Dimension key: b rows, T tokens, R rank, I inputs, O outputs, V vocabulary, D hidden size.
 """
 
 import math
@@ -33,8 +33,12 @@ class LowRank(Delta):
         self.dropout = dropout
 
     def after(self, x: Tensor, y: Tensor, virtual: Tensor) -> Tensor:
+        return self.onto(x, y, self.a_RI, self.b_OR)
+
+    def onto(self, x: Tensor, y: Tensor, a_RI: Tensor, b_OR: Tensor) -> Tensor:
+        """y + scale B A x, written into y."""
         # In the precision of the map beside it: two thin matrices are cast for less than x, which autograd keeps.
-        a_RI, b_OR = self.a_RI.to(y.dtype), self.b_OR.to(y.dtype)
+        a_RI, b_OR = a_RI.to(y.dtype), b_OR.to(y.dtype)
         x = F.dropout(x.to(y.dtype), self.dropout, self.training)
         # Scaling the R values in the middle costs least; y is the linear map's fresh output and may be added to in place.
         middle = (F.linear(x, a_RI) * self.scale).to(y.dtype)
@@ -45,6 +49,26 @@ class LowRank(Delta):
         return weight_OI + self.scale * (self.b_OR @ self.a_RI)
 
 
+class LowRankRows(Delta):
+    """The same beside an embedding: each token's row of A, through B. A starts at zero."""
+
+    peft_names: ClassVar[Mapping[str, str]] = {"a_RV": "lora_embedding_A", "b_DR": "lora_embedding_B"}
+
+    def __init__(self, site: Site, rank: int, scale: float) -> None:
+        super().__init__()
+        self.a_RV = nn.Parameter(torch.zeros(rank, site.inputs))
+        self.b_DR = nn.Parameter(torch.randn(site.outputs, rank))
+        self.scale = scale
+        self.stretched = float(getattr(site.module, "embed_scale", 1.0))  # what some networks multiply embeddings by
+
+    def after(self, x: Tensor, y: Tensor, virtual: Tensor) -> Tensor:
+        said: Tensor = F.embedding(x, self.a_RV.t()) @ self.b_DR.t() * (self.scale * self.stretched)
+        return y + said.to(y.dtype)
+
+    def fold(self, weight_OI: Tensor) -> Tensor:
+        return weight_OI + self.scale * (self.b_DR @ self.a_RV).t()
+
+
 @dataclass(frozen=True)
 class LoRA(Method):
     """Low-rank matrices beside the linear maps of attention and MLP.
@@ -53,9 +77,10 @@ class LoRA(Method):
     alpha:           the sum is scaled by alpha / rank; null: twice the rank, so that studies of the rank keep the scale.
     rank_stabilised: scale by alpha / sqrt(rank) instead (Kalajdzievski, 2023, arXiv:2312.03732).
     dropout:         share of the inputs of A that are dropped in training.
-    on:              roles, or endings of module paths (`q_proj`).
+    on:              roles (`embedding` too), or endings of module paths (`q_proj`).
     stack:           of an encoder-decoder network, where to stand. In the `decoder` alone, nothing goes back through the
                      encoder: about half the time of a step.
+    rate_of_b:       learning rate of B, as a multiple of that of A: LoRA+ (Hayou et al., 2024, arXiv:2402.12354) takes 16.
     """
 
     rate_times_width: ClassVar[float] = 1.5  # ten times that of full tuning
@@ -67,6 +92,7 @@ class LoRA(Method):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     on: tuple[str, ...] = ATTENTION_AND_MLP
     stack: Literal["both", "encoder", "decoder"] = "both"
+    rate_of_b: Annotated[float, Field(gt=0)] = 1.0
 
     @property
     def scale(self) -> float:
@@ -75,11 +101,21 @@ class LoRA(Method):
         return alpha / (math.sqrt(self.rank) if self.rank_stabilised else self.rank)
 
     def delta(self, site: Site) -> Delta | None:
-        if site.role in ("embedding", "mlp") or not site.named(self.on) or not site.within(self.stack):
+        if site.role == "mlp" or not site.named(self.on) or not site.within(self.stack):
             return None
+        return self.beside_embedding(site) if site.role == "embedding" else self.beside(site)
+
+    def beside(self, site: Site) -> Delta:
+        """The delta of a linear map."""
         return LowRank(site.inputs, site.outputs, self.rank, self.scale, self.dropout)
 
-    def peft_config(self, sites: Sequence[Site]) -> dict[str, Any]:
+    def beside_embedding(self, site: Site) -> Delta:
+        return LowRankRows(site, self.rank, self.scale)
+
+    def rate_of(self, delta: Delta | None, parameter: str) -> float:
+        return self.rate_of_b if parameter.startswith("b_") else 1.0
+
+    def peft_config(self, sites: Sequence[Site], deltas: Mapping[str, Delta]) -> dict[str, Any]:
         return {
             "r": self.rank,
             "lora_alpha": 2 * self.rank if self.alpha is None else self.alpha,
@@ -92,25 +128,36 @@ class LoRA(Method):
         }
 
     @classmethod
-    def from_peft(cls, config: Mapping[str, Any]) -> "LoRA":
-        for key, plain in _UNKNOWN.items():
-            if config.get(key, plain) not in (plain, None, False, {}, []):
-                raise UserError(f"`adapter_config.json` sets `{key}: {config[key]}`, which LoRA here does not have")
-        modules = config["target_modules"]
-        names = (modules,) if isinstance(modules, str) else tuple(sorted(modules))
+    def from_peft(cls, config: Mapping[str, Any]) -> "LoRA | None":
+        if bool(config.get("use_dora")) != cls.is_dora:
+            return None
+        refuse_unknown(config, _UNKNOWN)
         return cls(
             rank=config["r"],
             alpha=config["lora_alpha"],
             rank_stabilised=bool(config.get("use_rslora")),
             dropout=config.get("lora_dropout") or 0.0,
-            on=(*ATTENTION_AND_MLP, "other") if names == ("all-linear",) else names,
+            on=targets(config["target_modules"]),
         )
 
+    is_dora: ClassVar[bool] = False
 
-# Settings of PEFT's LoRA that change the formula, and the value that leaves it as it is above.
+
+def targets(modules: str | Sequence[str]) -> tuple[str, ...]:
+    """PEFT's `target_modules` as `on`."""
+    names = (modules,) if isinstance(modules, str) else tuple(sorted(modules))
+    return (*ATTENTION_AND_MLP, "other") if names == ("all-linear",) else names
+
+
+def refuse_unknown(config: Mapping[str, Any], plain: Mapping[str, Any]) -> None:
+    """Refuse settings of PEFT's that change the formula; `plain` are the values that leave it as it is."""
+    for key, value in plain.items():
+        if config.get(key, value) not in (value, None, False, {}, []):
+            raise UserError(f"`adapter_config.json` sets `{key}: {config[key]}`, which this method here does not have")
+
+
 _UNKNOWN: Mapping[str, Any] = {
     "bias": "none",
-    "use_dora": False,
     "rank_pattern": {},
     "alpha_pattern": {},
     "layers_to_transform": None,

@@ -23,6 +23,10 @@ class Site:
     module:  the module itself, to look at (for initial values), never to change.
     weight:  -> [O, I] float32, the map's weight whichever way the module keeps it; of an embedding [V, D].
     spell:   text -> token ids, for initial values made from words.
+    turn:    keys [P, O] as the map says them at positions 0 to P - 1 -> as attention reads them, behind rotary positions; with
+             `back=True` the other way. None: attention reads something else, or it is not known.
+    head:    numbers of one head of attention.
+    crosses: does the map read what the encoder says?
     """
 
     path: str
@@ -33,6 +37,9 @@ class Site:
     module: nn.Module
     weight: Callable[[], Tensor]
     spell: Callable[[str], Sequence[int]]
+    turn: Callable[..., Tensor] | None = None
+    head: int = 0
+    crosses: bool = False
 
     def within(self, stack: str) -> bool:
         """Does the site stand in this stack? A network with a single stack is its own encoder and decoder."""
@@ -43,14 +50,39 @@ class Site:
         return any(self.role == name or re.fullmatch(rf"(.*\.)?(?:{name})", self.path) for name in names)
 
 
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """One parameter of a network, by the part that it plays.
+
+    name:   dotted name inside the network.
+    part:   attention, mlp, norm, embedding, head or other. An embedding that is the head too is an embedding.
+    stack:  `encoder` or `decoder` of an encoder-decoder network; `only` otherwise.
+    layer:  number of its layer; None outside the layers. layers: how many layers its stack has.
+    dimensions: of its shape.
+    """
+
+    name: str
+    part: str
+    stack: str
+    layer: int | None
+    layers: int
+    dimensions: int
+
+    @property
+    def is_bias(self) -> bool:
+        return self.name.rpartition(".")[2].endswith("bias") and "relative_attention_bias" not in self.name
+
+
 class Delta(nn.Module):
     """A small trainable change at one site. x is what the site reads, y what it says.
 
-    Parameters are float32 whatever the network's precision is.
-    `peft_names` gives each parameter's name in PEFT's files, behind `base_model.model.PATH.` unless it begins with `/`.
+    Parameters are float32 whatever the network's precision is. Buffers are what training remembers: a checkpoint keeps them, an
+    adapter's file does not.
+    `peft_names` gives each saved tensor's name in PEFT's files, behind `base_model.model.PATH.` unless it begins with `/`.
     """
 
     peft_names: ClassVar[Mapping[str, str]] = {}
+    owner: int = 0  # which part of a combination it belongs to
 
     def before(self, x: Tensor) -> Tensor:
         """[b, T, I] -> [b, T, I]: what the site reads instead of x."""
@@ -60,8 +92,20 @@ class Delta(nn.Module):
         """[b, T, O]: what the site says instead of y. virtual: [b, T] index of a virtual token, or -1."""
         return y
 
+    def saved(self) -> dict[str, Tensor]:
+        """What an adapter's file keeps, by name."""
+        return dict(self.named_parameters())
+
+    def fill(self, saved: Mapping[str, Tensor]) -> None:
+        """Take the values of a file, under the names of `saved`. ValueError: one has another shape."""
+        for name, parameter in self.named_parameters():
+            if saved[name].shape != parameter.shape:
+                raise ValueError(f"has the shape {tuple(saved[name].shape)}; this network needs {tuple(parameter.shape)}")
+            with torch.no_grad():
+                parameter.copy_(saved[name])
+
     def fold(self, weight_OI: Tensor) -> Tensor:
-        """The same change written into the site's weight, float32 [O, I]."""
+        """The same change written into the site's weight, float32 [O, I]; of an embedding [V, D]."""
         raise NotImplementedError(f"`{type(self).__name__}` cannot be merged into the weights")
 
     def fold_bias(self, bias_O: Tensor) -> Tensor:
@@ -69,20 +113,36 @@ class Delta(nn.Module):
         return bias_O
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the network without any adapter shows, for first values.
+
+    said:       ids [P] -> by site of a delta, what it says of them, [P, O]; of a decoder, read as its own row.
+    spell:      text -> token ids.
+    vocabulary: how many tokens there are.
+    """
+
+    said: Callable[[Tensor], Mapping[str, Tensor]]
+    spell: Callable[[str], Sequence[int]]
+    vocabulary: int
+
+
 class Method:
     """How a network is changed. A subclass is a frozen dataclass; its fields are its settings.
 
     virtual_tokens: how many virtual tokens stand at the head of each sequence.
+    in_decoder:     of an encoder-decoder network, do they stand before what the decoder reads, and not before the source?
     rate_times_width: the learning rate that suits the method, times the network's width: the wider a network, the smaller
                     the step that suits it. Used where the recipe leaves `plan.learning_rate` null.
     peft_type:      the name of the method in PEFT's files, or "" where PEFT does not have it.
     """
 
     virtual_tokens: int = 0
+    in_decoder: ClassVar[bool] = False
     rate_times_width: ClassVar[float] = 0.15
     peft_type: ClassVar[str] = ""
 
-    def trains(self, parameter: str) -> bool:
+    def trains(self, weight: Weight) -> bool:
         """Is this weight of the network itself trained?"""
         return False
 
@@ -94,14 +154,39 @@ class Method:
         """A term added to the loss of every step."""
         return torch.zeros(())
 
-    def on_step(self, deltas: Mapping[str, Delta], progress: float) -> None:
-        """Called after each step of the optimizer; progress runs from 0 to 1."""
+    def begin(self, deltas: Mapping[str, Delta], look: Look) -> None:
+        """Called once when new deltas stand at their sites, for first values that take the whole network."""
 
-    def peft_config(self, sites: Sequence[Site]) -> dict[str, Any]:
-        """The method's own keys of `adapter_config.json`, given the sites that carry a delta."""
-        raise NotImplementedError
+    def on_step(self, deltas: Mapping[str, Delta], step: int, steps: int) -> None:
+        """Called after step number `step` of `steps` of the optimizer, while the gradients are still there."""
+
+    def rate_of(self, delta: Delta | None, parameter: str) -> float:
+        """The learning rate of a delta's parameter (None: of one of the network's weights), as a multiple of the plan's."""
+        return 1.0
+
+    def peft_config(self, sites: Sequence[Site], deltas: Mapping[str, Delta]) -> dict[str, Any] | None:
+        """The method's own keys of `adapter_config.json`, given the sites that carry a delta; None: PEFT cannot hold it."""
+        return None
+
+    def to_file(self, deltas: Mapping[str, Delta], config: Mapping[str, Any]) -> dict[str, Tensor]:
+        """The tensors of an adapter's file by their names there; `deltas` are named by their sites."""
+        return {file_name(path, delta, name): value for path, delta in deltas.items() for name, value in delta.saved().items()}
+
+    def from_file(
+        self, tensors: Mapping[str, Tensor], deltas: Mapping[str, Delta], config: Mapping[str, Any]
+    ) -> dict[str, dict[str, Tensor]]:
+        """By site, what each delta is filled with: the way back from `to_file`."""
+        return {path: {name: tensors[file_name(path, delta, name)] for name in delta.saved()} for path, delta in deltas.items()}
 
     @classmethod
-    def from_peft(cls, config: Mapping[str, Any]) -> "Method":
-        """The method that an `adapter_config.json` describes."""
-        raise NotImplementedError
+    def from_peft(cls, config: Mapping[str, Any]) -> "Method | None":
+        """The method that an `adapter_config.json` of its `peft_type` describes; None: it describes another one."""
+        return None
+
+
+def file_name(path: str, delta: Delta, name: str) -> str:
+    """What a delta saves, in an adapter's file: PEFT's name, or `SITE:NAME`."""
+    theirs = delta.peft_names.get(name)
+    if theirs is None:
+        return f"{path}:{name}"
+    return theirs[1:] if theirs.startswith("/") else f"base_model.model.{path}.{theirs}"

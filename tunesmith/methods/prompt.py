@@ -3,7 +3,7 @@
 Dimension key: P virtual tokens, D hidden size, b rows, T tokens a row.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -15,10 +15,11 @@ from tunesmith.errors import UserError
 from tunesmith.methods.method import Delta, Method, Site
 
 COMMON = 5000  # pieces that initial values are drawn from; vocabularies list the common ones first
+Init = Literal["vocabulary", "text", "random"]
 
 
 class Overwrite(Delta):
-    """At virtual tokens, what the site says is learned and not looked up."""
+    """At virtual tokens, what the site says is learned and not computed."""
 
     peft_names: ClassVar[Mapping[str, str]] = {"vectors_PD": "/prompt_embeddings"}
 
@@ -27,8 +28,39 @@ class Overwrite(Delta):
         self.vectors_PD = nn.Parameter(vectors_PD.detach().float().clone())
 
     def after(self, x: Tensor, y: Tensor, virtual: Tensor) -> Tensor:
-        learned = self.vectors_PD[virtual.clamp(min=0)].to(y.dtype)
-        return torch.where((virtual >= 0)[..., None], learned, y)
+        return overwritten(y, self.vectors_PD, virtual)
+
+    def fill(self, saved: Mapping[str, Tensor]) -> None:
+        vectors_PD = saved["vectors_PD"]
+        if len(vectors_PD) == 2 * len(self.vectors_PD):
+            vectors_PD = vectors_PD[: len(self.vectors_PD)]  # PEFT keeps a prompt for the decoder too, and never reads it
+        super().fill({"vectors_PD": vectors_PD})
+
+
+def overwritten(y: Tensor, vectors_PD: Tensor, virtual: Tensor) -> Tensor:
+    """y [b, T, D], with the vectors in place of virtual tokens."""
+    learned = vectors_PD[virtual.clamp(min=0)].to(y.dtype)
+    return torch.where((virtual >= 0)[..., None], learned, y)
+
+
+def first_ids(count: int, init: Init, text: str, common: int, spell: Callable[[str], Sequence[int]]) -> Tensor:
+    """[P] ids that initial values are made from: pieces drawn by chance, or the words of a text, repeated or cut."""
+    if init != "text":
+        return torch.randint(min(common, COMMON), (count,))
+    words = list(spell(text))
+    if not words:
+        raise UserError("`method.init` is `text`, and `method.text` has no words", "say there what the task is")
+    return torch.tensor((words * count)[:count])
+
+
+@torch.no_grad()
+def first_vectors(site: Site, count: int, init: Init, text: str) -> Tensor:
+    """[P, D] as the embedding says them, with whatever scale it gives its embeddings."""
+    weight: Any = site.module.weight
+    found: Tensor = site.module(first_ids(count, init, text, site.inputs, site.spell).to(weight.device)).float()
+    if init == "random":
+        return (torch.randn(found.shape) * found.std().item()).to(weight.device)
+    return found
 
 
 @dataclass(frozen=True)
@@ -44,31 +76,15 @@ class PromptTuning(Method):
     peft_type: ClassVar[str] = "PROMPT_TUNING"
 
     virtual_tokens: Annotated[int, Field(gt=0)] = 16
-    init: Literal["vocabulary", "text", "random"] = "vocabulary"
+    init: Init = "vocabulary"
     text: str = ""
 
     def delta(self, site: Site) -> Delta | None:
         if site.role != "embedding":
             return None
-        return Overwrite(self._first(site))
+        return Overwrite(first_vectors(site, self.virtual_tokens, self.init, self.text))
 
-    @torch.no_grad()
-    def _first(self, site: Site) -> Tensor:
-        """[P, D] as the site says them, with whatever scale it gives its embeddings."""
-        weight: Any = site.module.weight
-        if self.init == "text":
-            words = list(site.spell(self.text))
-            if not words:
-                raise UserError("`method.init` is `text`, and `method.text` has no words", "say there what the task is")
-            chosen = torch.tensor((words * self.virtual_tokens)[: self.virtual_tokens])
-        else:
-            chosen = torch.randint(min(site.inputs, COMMON), (self.virtual_tokens,))
-        found: Tensor = site.module(chosen.to(weight.device)).float()
-        if self.init == "random":
-            return (torch.randn(found.shape) * found.std().item()).to(weight.device)
-        return found
-
-    def peft_config(self, sites: Sequence[Site]) -> dict[str, Any]:
+    def peft_config(self, sites: Sequence[Site], deltas: Mapping[str, Delta]) -> dict[str, Any]:
         return {
             "num_virtual_tokens": self.virtual_tokens,
             "token_dim": sites[0].outputs,

@@ -14,7 +14,7 @@ from torch.utils.hooks import RemovableHandle
 from tunesmith.errors import UserError
 from tunesmith.methods.method import Delta, Method, Site
 from tunesmith.models.routing import Routing, current, reading_source, side
-from tunesmith.models.sites import reads_source, sites
+from tunesmith.models.sites import reads_source, sites, weights
 
 
 class Adapter(nn.Module):
@@ -36,7 +36,8 @@ class Adapter(nn.Module):
         self.sites: dict[str, Site] = {site.path: site for site, _ in found}
         self.deltas: dict[str, Delta] = {site.path: delta for site, delta in found}
         self.kept = nn.ModuleList(self.deltas.values())
-        self.freed: dict[str, nn.Parameter] = {n: p for n, p in network.named_parameters() if method.trains(n)}
+        own = dict(network.named_parameters())
+        self.freed: dict[str, nn.Parameter] = {w.name: own[w.name] for w in weights(network) if method.trains(w)}
         # Held without registering: the network's and the model's parameters stay theirs alone.
         self._head: list[nn.Linear] = [head] if head is not None else []
         self._check(method)
@@ -56,6 +57,18 @@ class Adapter(nn.Module):
         named = {f"{path}:{name}": p for path, delta in self.deltas.items() for name, p in delta.named_parameters()}
         head = {f"head.{name}": p for part in self._head for name, p in part.named_parameters()}
         return {**named, **self.freed, **head}
+
+    def rates(self) -> dict[str, float]:
+        """The learning rate of every trained parameter, as a multiple of the plan's."""
+        method = self.method
+        rates = dict.fromkeys(self.trained(), 1.0) | {name: method.rate_of(None, name) for name in self.freed}
+        for path, delta in self.deltas.items():
+            rates |= {f"{path}:{name}": method.rate_of(delta, name) for name, _ in delta.named_parameters()}
+        return rates
+
+    def remembered(self) -> dict[str, Tensor]:
+        """What training keeps beside the parameters, by name: a checkpoint has it too."""
+        return {f"{path}:{name}": value for path, delta in self.deltas.items() for name, value in delta.named_buffers()}
 
     def count(self) -> int:
         """Number of trained values; tied weights count once."""
@@ -136,8 +149,13 @@ def _by_row(x: Tensor, routing: Routing, rows: Tensor | None) -> Tensor:
 
 
 def _virtual(routing: Routing, source: bool, y: Tensor) -> Tensor:
-    virtual = routing.virtual["source" if source else "target"]
-    if virtual is not None and virtual.numel() * y.shape[-1] == y.numel():
+    side = "source" if source else "target"
+    virtual, count = routing.virtual[side], y.numel() // y.shape[-1]
+    if virtual is not None and routing.flats is not None and virtual.numel() != count:  # tokens laid end to end
+        flat = routing.flats[side]
+        virtual = virtual.flatten()[flat.at]
+        virtual = virtual if flat.asked is None or len(virtual) == count else virtual[flat.asked]
+    if virtual is not None and virtual.numel() == count:
         return virtual.view(y.shape[:-1])
     return torch.full(y.shape[:-1], -1, device=y.device)
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from tunesmith.errors import UserError, did_you_mean
-from tunesmith.methods.method import Method
+from tunesmith.methods.method import Look, Method
 from tunesmith.models import families
 from tunesmith.models.adapter import Adapter, hook, tell_sides
 from tunesmith.models.compiled import compile_layers, restore_layers
@@ -22,9 +22,10 @@ from tunesmith.models.lean import exact, slim
 from tunesmith.models.logprobs import judged, target_logprobs
 from tunesmith.models.memory import keep_pages
 from tunesmith.models.routing import Routing, calling, checkpointed
-from tunesmith.tokens.batch import Batch
-from tunesmith.tokens.packing import Room
+from tunesmith.tokens.batch import Batch, Rows, collate
+from tunesmith.tokens.packing import Group, Room, pack
 from tunesmith.tokens.renderer import Renderer
+from tunesmith.tokens.sequence import IGNORED, Tokens
 
 
 class Model(nn.Module):
@@ -91,6 +92,11 @@ class Model(nn.Module):
         """Virtual tokens at the head of each sequence under the active adapter."""
         return self.adapter().method.virtual_tokens if self.active else 0
 
+    def pack(self, groups: Sequence[Group], room: Room) -> Iterator[Batch]:
+        """Batches of the sequences for the active adapter, on the CPU."""
+        in_decoder = self.family == "seq2seq" and bool(self.active) and self.adapter().method.in_decoder
+        return pack(groups, room, self.virtual_tokens, self.packs(room), in_decoder)
+
     def packs(self, room: Room) -> bool:
         """May sequences share a row: wanted by the room, and proved exact for this network?"""
         wanted = room.layout == "packed" or (room.layout == "auto" and self.device.type == "cuda")
@@ -103,8 +109,11 @@ class Model(nn.Module):
             raise UserError(f"no adapter `{name}` is attached", did_you_mean(name, self.adapters))
         return self.adapters[name]
 
-    def attach(self, name: str, method: Method) -> Adapter:
-        """Put a new adapter on the network and make it the active one. Initial values come from torch's random state."""
+    def attach(self, name: str, method: Method, begin: bool = True) -> Adapter:
+        """Put a new adapter on the network and make it the active one. Initial values come from torch's random state.
+
+        begin: let the method look at the network for its first values; not where they are about to be read from a file.
+        """
         assert name, "an adapter has a name"
         assert name not in self.adapters, f"an adapter `{name}` is attached already"
         adapter = Adapter(method, self.network, self.head, self.spell).to(self.device)
@@ -112,7 +121,35 @@ class Model(nn.Module):
         self._hooks[name] = hook(name, adapter, self.network)
         self.adapters[name] = self._registered[name.encode().hex()] = adapter
         self.active = name
+        if begin:
+            vocabulary = int(self.network.get_input_embeddings().weight.shape[0])
+            method.begin(adapter.deltas, Look(self._said(adapter), self.spell, vocabulary))
         return adapter
+
+    def _said(self, adapter: Adapter) -> Callable[[Tensor], dict[str, Tensor]]:
+        """`Look.said` of an adapter's sites."""
+
+        def said(ids: Tensor) -> dict[str, Tensor]:
+            caught: dict[str, Tensor] = {}
+
+            def catch(path: str) -> Callable[..., None]:
+                return lambda module, args, y: caught.__setitem__(path, y[0].detach().float())
+
+            handles = [self.network.get_submodule(path).register_forward_hook(catch(path)) for path in adapter.deltas]
+            training = self.training
+            read = tuple(ids.tolist())
+            tokens = Tokens(read, (IGNORED,) * len(read), source=read if self.family == "seq2seq" else ())
+            try:
+                with torch.no_grad(), calling(Routing("")):
+                    self.eval()
+                    families.CALLS[self.family](self.network, collate(Rows(((tokens,),), ((0,),))).to(self.device))
+            finally:
+                self.train(training)
+                for handle in handles:
+                    handle.remove()
+            return caught
+
+        return said
 
     def detach(self, name: str) -> None:
         """Take an adapter off. Weights that it set free are frozen again, and stay as they were trained."""

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from tunesmith.methods.method import Site
+from tunesmith.methods.method import Site, Weight
 
 # The first pattern that matches the end of a module's path names its role. Roles of linear maps first.
 ROLES = {
@@ -22,6 +23,13 @@ ROLES = {
     "mlp_down": r"(down_proj|mlp\.c_proj|DenseReluDense\.wo|output\.dense|fc2|ffn\.lin2|dense_4h_to_h)",
 }
 LINEAR = {role: re.compile(rf"(.*\.)?{pattern}") for role, pattern in ROLES.items()}
+CROSSING = re.compile(r"(EncDecAttention|encoder_attn|crossattention|cross_attn)\.")
+LAYER = re.compile(r"(?:^|\.)(?:layers?|block|h)\.(\d+)\.")
+PARTS = {
+    "norm": re.compile(r"(layer_?norm|rms_?norm|(^|[._])norm|(^|\.)ln_\w+|LayerNorm)[^.]*$", re.IGNORECASE),
+    "attention": re.compile(r"(attn|attention)", re.IGNORECASE),
+    "mlp": re.compile(r"(mlp|DenseReluDense|ffn|feed_forward|block_sparse_moe|fc1|fc2|intermediate|\.output\.dense)"),
+}
 MLP = re.compile(r"(.*\.)?(mlp|DenseReluDense|ffn|block_sparse_moe)")
 ATTENTION_AND_MLP = tuple(ROLES)
 
@@ -31,6 +39,7 @@ def sites(network: nn.Module, spell: Callable[[str], Sequence[int]] = lambda tex
     embedding = _embedding(network)
     head: Any = network.get_output_embeddings()  # type: ignore[operator]
     two_stacks = bool(getattr(network.config, "is_encoder_decoder", False))
+    head_size = _head_size(network.config)
     for path, module in network.named_modules():
         if module is embedding:
             stack = "encoder" if two_stacks and path.startswith(("encoder.", "model.encoder.")) else "only"
@@ -38,10 +47,83 @@ def sites(network: nn.Module, spell: Callable[[str], Sequence[int]] = lambda tex
             yield Site(path, "embedding", stack, many, wide, module, partial(weight_of, module), spell)
         elif (shape := linear_shape(module)) is not None:
             role = "head" if module is head else role_of(path)
-            yield Site(path, role, _stack(path, two_stacks), shape[0], shape[1], module, partial(weight_of, module), spell)
+            yield Site(
+                path,
+                role,
+                _stack(path, two_stacks),
+                *shape,
+                module,
+                partial(weight_of, module),
+                spell,
+                turn=turning(network, path) if role == "key" else None,
+                head=head_size,
+                crosses=CROSSING.search(path) is not None and role in ("key", "value"),
+            )
         elif MLP.fullmatch(path):
             wide = int(embedding.weight.shape[1])
             yield Site(path, "mlp", _stack(path, two_stacks), wide, wide, module, partial(weight_of, module), spell)
+
+
+def weights(network: nn.Module) -> Iterator[Weight]:
+    """Every parameter of a network, once, by the part that it plays."""
+    head: Any = network.get_output_embeddings()  # type: ignore[operator]
+    heads = {id(p) for p in head.parameters()} if head is not None else set()
+    looked_up = {id(m.weight) for m in network.modules() if isinstance(m, nn.Embedding)}
+    two_stacks = bool(getattr(network.config, "is_encoder_decoder", False))
+    counts: dict[str, int] = {}
+    found = []
+    for name, parameter in network.named_parameters():
+        stack, layer = _stack(name, two_stacks), LAYER.search(name)
+        number = int(layer.group(1)) if layer else None
+        counts[stack] = max(counts.get(stack, 0), 0 if number is None else number + 1)
+        found.append((name, parameter, stack, number))
+    for name, parameter, stack, number in found:
+        looks_up = id(parameter) in looked_up and "relative_attention_bias" not in name
+        part = "embedding" if looks_up else "head" if id(parameter) in heads else _part(name)
+        yield Weight(name, part, stack, number, counts[stack], parameter.ndim)
+
+
+def _part(name: str) -> str:
+    """The part that a weight inside or beside the layers plays, by the name of its module."""
+    module, _, _ = name.rpartition(".")
+    return next((part for part, pattern in PARTS.items() if pattern.search(module)), "other")
+
+
+def _head_size(config: Any) -> int:
+    """Numbers of one head of attention; 0 where the config does not tell."""
+    size = getattr(config, "head_dim", None) or getattr(config, "d_kv", None)
+    heads = getattr(config, "num_attention_heads", 0)
+    return int(size or (config.hidden_size // heads if heads else 0))
+
+
+# Networks whose keys go from the map through rotary positions to attention and nothing else, halves of a head being the pairs;
+# and those whose keys go there as they are.
+ROTARY = {"llama", "mistral", "qwen2", "gemma", "gemma2", "granite", "mixtral", "starcoder2"}
+STRAIGHT = {"t5", "mt5", "bart", "mbart", "opt"}
+
+
+def turning(network: Any, path: str) -> Callable[..., Tensor] | None:
+    """`Site.turn` of a map of keys."""
+    kind = network.config.model_type
+    if kind in STRAIGHT:
+        return _straight
+    attention = network.get_submodule(path.rpartition(".")[0])
+    return partial(_turned, network) if kind in ROTARY and not hasattr(attention, "k_norm") else None
+
+
+def _straight(keys_PO: Tensor, back: bool = False) -> Tensor:
+    return keys_PO
+
+
+def _turned(network: Any, keys_PO: Tensor, back: bool = False) -> Tensor:
+    """Keys behind rotary positions 0 to P - 1 (Su et al., 2021), or before them."""
+    cosine_1PE, sine_1PE = network.model.rotary_emb(keys_PO, torch.arange(len(keys_PO), device=keys_PO.device)[None])
+    keys_PHE = keys_PO.view(len(keys_PO), -1, cosine_1PE.shape[-1])
+    first, second = keys_PHE.chunk(2, -1)
+    cosine, sine = cosine_1PE[0, :, None].float(), sine_1PE[0, :, None].float() * (-1 if back else 1)
+    scale = cosine.square() + sine.square()  # not one where a network stretches its positions
+    turned: Tensor = keys_PHE * cosine + torch.cat((-second, first), -1) * sine
+    return (turned / scale if back else turned).flatten(1)
 
 
 def _embedding(network: nn.Module) -> Any:
@@ -83,8 +165,7 @@ def reads_source(site: Site) -> bool | None:
         return True
     if site.role == "embedding":
         return None
-    crosses = re.search(r"(EncDecAttention|encoder_attn|crossattention|cross_attn)\.", site.path) is not None
-    return site.stack == "decoder" and crosses and site.role in ("key", "value")
+    return site.stack == "decoder" and site.crosses
 
 
 def _stack(path: str, two_stacks: bool) -> str:

@@ -66,6 +66,14 @@ class Speech:
         """Virtual tokens at the head of each row of this adapter."""
         return self.model.adapter(adapter).method.virtual_tokens if adapter else 0
 
+    def before_answer(self, adapter: str) -> int:
+        """Virtual tokens that stand before what the decoder says. Rows that enter a network which `joins` not have as many."""
+        return self.virtual_tokens(adapter) if self._in_decoder(adapter) else 0
+
+    def _in_decoder(self, adapter: str) -> bool:
+        """Do virtual tokens of this adapter stand before what the decoder says?"""
+        return self.paired and bool(adapter) and self.model.adapter(adapter).method.in_decoder
+
     @property
     def start(self) -> int:
         """What the decoder reads first."""
@@ -83,7 +91,7 @@ class Speech:
     def enter(self, prompts: Sequence[Sequence[int]], adapters: Sequence[str]) -> Tensor:
         """Read prompts as new rows behind those under way; [n, V] float32 logits of what each says first."""
         assert self.joins or not self.rows, "rows of this network enter together"
-        if self.direct and len(set(adapters)) == 1:
+        if self.direct and len(set(adapters)) == 1 and not self._in_decoder(adapters[0]):
             return self._enter_directly(prompts, adapters)
         batch = self._lay(prompts, adapters)
         fresh: RowCache | PairCache = PairCache() if self.paired else RowCache()
@@ -168,7 +176,9 @@ class Speech:
             for ids in prompts
         ]
         origin = Rows(tuple((sequence,) for sequence in sequences), tuple((n,) for n in range(len(sequences))))
-        return collate(origin, [self.virtual_tokens(name) for name in adapters]).to(self.model.device)
+        inside = [self._in_decoder(name) for name in adapters]
+        virtual = [self.virtual_tokens(name) for name in adapters]
+        return collate(origin, virtual, in_decoder=inside).to(self.model.device)
 
     def _inputs(self, batch: Batch) -> dict[str, Any]:
         """A first reading, padded at the right: no token sees padding, so that a decoder's own needs no mask."""

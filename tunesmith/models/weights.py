@@ -8,20 +8,25 @@ import dataclasses
 import importlib
 import json
 import pkgutil
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 import tunesmith.methods
 from tunesmith.errors import UserError
+from tunesmith.methods.combined import Combined
+from tunesmith.methods.full import Full
 from tunesmith.methods.method import Method
+from tunesmith.methods.selective import Selective
 from tunesmith.models.adapter import Adapter
 from tunesmith.models.families import Family
 from tunesmith.models.model import Model
@@ -33,19 +38,19 @@ TASKS: dict[Family, str] = {"causal": "CAUSAL_LM", "seq2seq": "SEQ_2_SEQ_LM", "m
 
 
 def save_adapter(folder: Path, adapter: Adapter, model: Model) -> Path:
-    """Write what was trained into a run's folder: `adapter/`, or `model/` where only the network's own weights were trained.
+    """Write what was trained into a run's folder: `adapter/`, or `model/` where the whole network was trained.
 
     Returns:
         The folder that was written; it appears under its name when it is whole.
     """
-    if not adapter.deltas and adapter.freed:
+    if isinstance(adapter.method, Full):
         return save_network(folder / "model", model)
     with _whole(folder / "adapter") as place:
         config, tensors = adapter_files(adapter, model)
         text = json.dumps(config, indent=2, sort_keys=True) + "\n"
         (place / CONFIG).write_text(text, encoding="utf-8")
         save_file(tensors, place / WEIGHTS, metadata={"format": "pt"})
-        if adapter.freed:
+        if adapter.freed and not config.get("modules_to_save"):
             save_file({name: _still(p) for name, p in adapter.freed.items()}, place / FREED)
         _save_head(place, model)
     return folder / "adapter"
@@ -70,7 +75,7 @@ def load_adapter(folder: Path, model: Model, name: str) -> Adapter:
     config = _read_config(folder)
     method = method_of(config, folder / CONFIG)
     random = torch.get_rng_state()
-    adapter = model.attach(name, method)
+    adapter = model.attach(name, method, begin=False)
     torch.set_rng_state(random)  # first values that are overwritten draw nothing
     try:
         _fill(adapter, config, folder, model)
@@ -81,21 +86,45 @@ def load_adapter(folder: Path, model: Model, name: str) -> Adapter:
 
 
 def adapter_files(adapter: Adapter, model: Model) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """(adapter_config.json, tensors of adapter_model.safetensors)"""
+    """(adapter_config.json, tensors of adapter_model.safetensors): in PEFT's format where PEFT can hold what was trained."""
     method = adapter.method
     config: dict[str, Any] = {"base_model_name_or_path": model.source, "inference_mode": True, "revision": None}
-    if not method.peft_type:
-        kind = type(method)
-        settings = {f.name: getattr(method, f.name) for f in dataclasses.fields(method)}  # type: ignore[arg-type]
-        config |= {"peft_type": None, "method": f"{kind.__module__}:{kind.__qualname__}", "settings": settings}
+    modules = _whole_modules(adapter, model)
+    own = method.peft_config(list(adapter.sites.values()), adapter.deltas) if method.peft_type and modules is not None else None
+    if own is None:
+        config |= {"peft_type": None, **_told(method)}
     else:
-        config |= {"peft_type": method.peft_type, "task_type": TASKS[model.family]}
-        config |= method.peft_config(list(adapter.sites.values()))
-        linear = [path for path, module in model.network.named_modules() if linear_shape(module) is not None]
-        for key in ("target_modules", "feedforward_modules"):
-            if key in config:
-                config[key] = shortened(config[key], linear)
-    return config, {_file_name(adapter, name): _still(p) for name, p in _delta_parameters(adapter).items()}
+        config |= {"peft_type": method.peft_type, "task_type": TASKS[model.family], **own}
+        modules_ = model.network.named_modules()
+        mapping = [path for path, module in modules_ if linear_shape(module) is not None or isinstance(module, nn.Embedding)]
+        short: dict[str, Any] = {
+            key: shortened(config[key], mapping) for key in ("target_modules", "feedforward_modules") if key in config
+        }
+        if set(short.get("feedforward_modules", ())) <= set(short.get("target_modules", ())):  # PEFT wants one inside the other
+            config |= short
+    tensors = {name: _still(value) for name, value in method.to_file(adapter.deltas, config).items()}
+    if own is not None and modules:
+        config["modules_to_save"] = modules
+        tensors |= {f"base_model.model.{name}": _still(p) for name, p in adapter.freed.items()}
+    return config, tensors
+
+
+def _whole_modules(adapter: Adapter, model: Model) -> list[str] | None:
+    """Paths of the modules whose weights were set free, which PEFT keeps whole; None where only parts of one were."""
+    paths = sorted({name.rpartition(".")[0] for name in adapter.freed})
+    every = {f"{path}.{name}" for path in paths for name, _ in model.network.get_submodule(path).named_parameters()}
+    return paths if every == set(adapter.freed) else None
+
+
+def _told(method: Method) -> dict[str, Any]:
+    """A method in our own format: its class and its settings."""
+    kind = type(method)
+    settings = {
+        f.name: [_told(one) if isinstance(one, Method) else one for one in value] if isinstance(value, tuple) else value
+        for f in dataclasses.fields(method)  # type: ignore[arg-type]
+        for value in (getattr(method, f.name),)
+    }
+    return {"method": f"{kind.__module__}:{kind.__qualname__}", "settings": settings}
 
 
 def shortened(chosen: list[str], every: list[str]) -> list[str]:
@@ -108,17 +137,37 @@ def shortened(chosen: list[str], every: list[str]) -> list[str]:
 def method_of(config: Mapping[str, Any], file: Path) -> Method:
     """The method that an adapter's config describes."""
     if config.get("method"):
-        module, _, name = str(config["method"]).partition(":")
-        if not module.startswith("tunesmith.methods."):
-            raise UserError(f"`{file}` names the method `{module}`, which is not part of tunesmith", "attach it in Python")
-        found: type[Method] = getattr(importlib.import_module(module), name)
-        settings = {key: tuple(value) if isinstance(value, list) else value for key, value in config["settings"].items()}
-        return found(**settings)
-    kinds = {kind.peft_type: kind for kind in methods() if kind.peft_type}
+        return _from_told(config, file)
     wanted = str(config.get("peft_type"))
-    if wanted not in kinds:
-        raise UserError(f"`{file}` describes an adapter of the type `{wanted}`", f"known types: {', '.join(sorted(kinds))}")
-    return kinds[wanted].from_peft(config)
+    kinds = [kind for kind in methods() if isinstance(kind.peft_type, str) and kind.peft_type]
+    for kind in kinds:
+        if kind.peft_type == wanted and (found := kind.from_peft(config)) is not None:
+            return _with_modules(found, config)
+    known = ", ".join(sorted({kind.peft_type for kind in kinds}))
+    raise UserError(f"`{file}` describes an adapter of the type `{wanted}`", f"known types: {known}")
+
+
+def _from_told(config: Mapping[str, Any], file: Path) -> Method:
+    module, _, name = str(config["method"]).partition(":")
+    if not module.startswith("tunesmith.methods."):
+        raise UserError(f"`{file}` names the method `{module}`, which is not part of tunesmith", "attach it in Python")
+    found: type[Method] = getattr(importlib.import_module(module), name)
+
+    def value(given: Any) -> Any:
+        if isinstance(given, list):
+            return tuple(value(one) for one in given)
+        return _from_told(given, file) if isinstance(given, dict) and "method" in given else given
+
+    return found(**{key: value(given) for key, given in config["settings"].items()})
+
+
+def _with_modules(method: Method, config: Mapping[str, Any]) -> Method:
+    """The method together with the modules that PEFT trained and kept whole beside it."""
+    modules = config.get("modules_to_save") or ()
+    if not modules:
+        return method
+    ends = "|".join(re.escape(name) for name in modules)
+    return Combined(parts=(method, Selective(pattern=rf"({ends})\.")))
 
 
 def methods() -> list[type[Method]]:
@@ -157,36 +206,54 @@ def _fill(adapter: Adapter, config: Mapping[str, Any], folder: Path, model: Mode
         hint = "load it with peft and save it again: it will be safetensors" if pickled.is_file() else ""
         raise UserError(f"`{folder}` has no `{WEIGHTS}`{' but a pickle' if hint else ''}", hint)
     saved = load_file(folder / WEIGHTS)
-    wanted = {_file_name(adapter, name): parameter for name, parameter in _delta_parameters(adapter).items()}
-    _fit(wanted, saved, config, folder / WEIGHTS, model)
-    if (folder / FREED).is_file():
-        _fit(dict(adapter.freed), load_file(folder / FREED), config, folder / FREED, model)
+    saved = {name: value for name, value in saved.items() if not name.endswith(".base_layer.weight")}  # PEFT: untrained
+    freed = load_file(folder / FREED) if (folder / FREED).is_file() else {}
+    if config.get("modules_to_save"):
+        freed = {n: value for name, value in saved.items() if (n := name.removeprefix("base_model.model.")) in adapter.freed}
+        saved = {name: value for name, value in saved.items() if name.removeprefix("base_model.model.") not in freed}
+    of = Origin(folder / WEIGHTS, str(config.get("base_model_name_or_path")), model.source)
+    method = adapter.method
+    of.check_names(method.to_file(adapter.deltas, config), saved)
+    of.check_names(adapter.freed, freed)
+    values = method.from_file(saved, adapter.deltas, config)
+    for path, delta in adapter.deltas.items():
+        with of.shapes(path):
+            delta.fill(values[path])
+    for name, parameter in adapter.freed.items():
+        with of.shapes(name):
+            if freed[name].shape != parameter.shape:
+                raise ValueError(f"has the shape {tuple(freed[name].shape)}; this network needs {tuple(parameter.shape)}")
+            with torch.no_grad():
+                parameter.copy_(freed[name])
     if model.head is not None and (folder / HEAD).is_file():
         load_head(folder, model)
 
 
-def _fit(
-    wanted: Mapping[str, Tensor], saved: Mapping[str, Tensor], config: Mapping[str, Any], file: Path, model: Model
-) -> None:
-    """Copy by name; every name must be there, in its shape, and none left over."""
-    unlike = sorted(wanted.keys() ^ saved.keys())
-    if unlike:
-        where = "is not in this network" if unlike[0] in saved else "is missing"
-        raise UserError(
-            f"`{file}`: `{unlike[0]}` {where} (and {len(unlike) - 1} more)",
-            f"it was trained on `{config.get('base_model_name_or_path')}`; this network is `{model.source}`",
-        )
-    for name, parameter in wanted.items():
-        value = saved[name]
-        if config.get("num_transformer_submodules") == 2 and len(value) == 2 * len(parameter):
-            value = value[: len(parameter)]  # PEFT keeps a prompt for the decoder too, and never reads it
-        if value.shape != parameter.shape:
-            raise UserError(
-                f"`{file}`: `{name}` has the shape {tuple(value.shape)}; this network needs {tuple(parameter.shape)}",
-                f"it was trained on `{config.get('base_model_name_or_path')}`; this network is `{model.source}`",
-            )
-        with torch.no_grad():
-            parameter.copy_(value)
+@dataclass(frozen=True)
+class Origin:
+    """A file of weights and the network that it was trained on, for what is said when it does not fit this one."""
+
+    file: Path
+    trained_on: str
+    network: str
+
+    @property
+    def hint(self) -> str:
+        return f"it was trained on `{self.trained_on}`; this network is `{self.network}`"
+
+    def check_names(self, wanted: Mapping[str, Tensor], saved: Mapping[str, Tensor]) -> None:
+        """Every name must be there, and none left over."""
+        unlike = sorted(wanted.keys() ^ saved.keys())
+        if unlike:
+            where = "is not in this network" if unlike[0] in saved else "is missing"
+            raise UserError(f"`{self.file}`: `{unlike[0]}` {where} (and {len(unlike) - 1} more)", self.hint)
+
+    @contextmanager
+    def shapes(self, place: str) -> Iterator[None]:
+        try:
+            yield
+        except ValueError as error:
+            raise UserError(f"`{self.file}`: `{place}` {error}", self.hint) from None
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
@@ -198,20 +265,6 @@ def _read_config(folder: Path) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise UserError(f"`{file}`, line {error.lineno}: {error.msg}", "the file is cut short or edited by hand") from error
     return config
-
-
-def _delta_parameters(adapter: Adapter) -> dict[str, Tensor]:
-    """By `SITE:NAME`; each once."""
-    return {f"{path}:{name}": p for path, delta in adapter.deltas.items() for name, p in delta.named_parameters()}
-
-
-def _file_name(adapter: Adapter, name: str) -> str:
-    """A delta's parameter in the file."""
-    path, _, parameter = name.partition(":")
-    theirs = type(adapter.deltas[path]).peft_names.get(parameter)
-    if theirs is None:
-        return name
-    return theirs[1:] if theirs.startswith("/") else f"base_model.model.{path}.{theirs}"
 
 
 def _still(parameter: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 from tunesmith.data.example import Example
 from tunesmith.models.model import Model
 from tunesmith.tokens.batch import Batch, Per
-from tunesmith.tokens.packing import Room, pack
+from tunesmith.tokens.packing import Room
 from tunesmith.tokens.renderer import Renderer
 from tunesmith.tokens.sequence import Tokens
 
@@ -57,7 +57,7 @@ class Objective(ABC):
         An objective that must look first (at a reference, at an answer of the model) does so here.
         """
         groups = [self.render(placed, model.renderer) for placed in examples]
-        yield (batch.to(model.device) for batch in pack(groups, room, model.virtual_tokens, model.packs(room)))
+        yield (batch.to(model.device) for batch in model.pack(groups, room))
 
     @abstractmethod
     def loss(self, model: Model, batch: Batch) -> Loss:

@@ -68,8 +68,14 @@ def _schema(hint: Any) -> Schema:  # noqa: PLR0911 - one return a kind of annota
 
 
 def plugins(package: str) -> Schema:
-    """A registered kind by name, or a mapping with `kind` and its settings, or a module from outside."""
+    """A registered kind by name, or a mapping with `kind` and its settings, or a module from outside.
+
+    Of plug-ins inside a plug-in (the parts of `combined`) only the form is told.
+    """
+    if package in _within:
+        return {"type": ["string", "object"]}
     mappings = []
+    _within.append(package)
     for name in registry.names(package):
         try:
             settings = _dataclass(registry.find(name, package, contract(package)))
@@ -77,9 +83,13 @@ def plugins(package: str) -> Schema:
             continue  # a file of the folder that holds no plug-in
         properties = {**settings["properties"], "kind": {"const": name}}
         mappings.append({**settings, "properties": properties, "required": ["kind", *settings.get("required", [])]})
+    _within.remove(package)
     outside = {"type": "object", "properties": {"kind": {"type": "string", "pattern": r"\."}}, "required": ["kind"]}
     short = {"enum": [one["properties"]["kind"]["const"] for one in mappings]}
     return {"oneOf": [short, *mappings, outside]}
+
+
+_within: list[str] = []  # packages whose plug-ins are being described
 
 
 def contract(package: str) -> type:
@@ -90,10 +100,18 @@ def contract(package: str) -> type:
 
 
 def _described(kind: type) -> dict[str, str]:
-    """Descriptions of fields from the lines `name:  text` of a docstring; a further line is indented below the text."""
+    """Descriptions of fields, those of the classes that it stands on included."""
+    told: dict[str, str] = {}
+    for one in reversed(kind.__mro__):
+        told |= _told(one.__doc__ or "")
+    return told
+
+
+def _told(docstring: str) -> dict[str, str]:
+    """Descriptions from the lines `name:  text` of a docstring; a further line is indented below the text."""
     told: dict[str, str] = {}
     last = ""
-    for line in (inspect.getdoc(kind) or "").splitlines()[1:]:
+    for line in inspect.cleandoc(docstring).splitlines()[1:]:
         begun = re.match(r"^(\w+(?:, \w+)*):\s+(\S.*)$", line)
         if begun:
             last = begun[1]

@@ -133,12 +133,14 @@ def collate(
     virtual: int | Sequence[int] = 0,
     adapters: tuple[str, ...] | None = None,
     shared: bool = False,
+    in_decoder: bool | Sequence[bool] = False,
 ) -> Batch:
     """Lay sequences into tensors on the CPU.
 
     Args:
         origin: the sequences of each row.
         virtual: virtual tokens at the head of each sequence (of its source, for encoder-decoder networks), per row or for all.
+        in_decoder: of encoder-decoder networks, per row or for all: they stand before what the decoder reads instead.
         adapters: name of each row's adapter, or None for the active one.
         shared: whether the network may find several sequences in a row.
     """
@@ -147,7 +149,8 @@ def collate(
     rows_S = np.repeat(np.arange(len(origin.rows)), [len(row) for row in origin.rows])
     heads_B = np.asarray(counts)
     with_source = any(tokens.source for tokens in sequences)
-    laid = _lay([tokens.inputs for tokens in sequences], rows_S, np.zeros_like(heads_B) if with_source else heads_B)
+    sources_B = np.where(in_decoder, 0, heads_B) if with_source else np.zeros_like(heads_B)
+    laid = _lay([tokens.inputs for tokens in sequences], rows_S, heads_B - sources_B)
     targets_K = _flat([tokens.targets for tokens in sequences])
     learnt_K = np.flatnonzero(targets_K != IGNORED)
     weights_K = np.ones(len(targets_K), np.float32)
@@ -185,7 +188,7 @@ def collate(
     if not with_source:
         return batch
     assert all(len(row) == 1 for row in origin.rows), "sequences with a source have a row each"
-    source = _lay([tokens.source for tokens in sequences], rows_S, heads_B)
+    source = _lay([tokens.source for tokens in sequences], rows_S, sources_B)
     return replace(
         batch,
         source_ids=source.ids,

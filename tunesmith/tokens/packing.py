@@ -32,7 +32,9 @@ class Room:
 Group = Sequence[Tokens]  # the sequences of one example; they never part company
 
 
-def pack(groups: Sequence[Group], room: Room, virtual: int = 0, packed: bool = False) -> Iterator[Batch]:
+def pack(
+    groups: Sequence[Group], room: Room, virtual: int = 0, packed: bool = False, in_decoder: bool = False
+) -> Iterator[Batch]:
     """Batches that hold every sequence once; `Batch.numbers` tells which is which.
 
     Args:
@@ -40,6 +42,7 @@ def pack(groups: Sequence[Group], room: Room, virtual: int = 0, packed: bool = F
         room: the limits.
         virtual: virtual tokens of the active adapter, per sequence.
         packed: whether sequences may share a row.
+        in_decoder: whether virtual tokens stand before what the decoder reads, and not before the source.
     """
     first = [0]
     for group in groups:
@@ -48,7 +51,7 @@ def pack(groups: Sequence[Group], room: Room, virtual: int = 0, packed: bool = F
     layouts = _packed(numbered, room, virtual) if packed else _padded(numbered, room, virtual)
     for rows in layouts:
         origin = Rows(tuple(tuple(t for _, t in row) for row in rows), tuple(tuple(n for n, _ in row) for row in rows))
-        yield collate(origin, virtual, shared=packed)
+        yield collate(origin, virtual, shared=packed, in_decoder=in_decoder)
 
 
 Numbered = list[tuple[int, Tokens]]

@@ -37,8 +37,8 @@ class Tokens:
         return len(self.inputs) + len(self.source)
 
     def row(self, virtual: int = 0) -> int:
-        """What a network's window is held against: the longer stack, with virtual tokens in the source where there is one."""
-        return max(len(self.inputs), len(self.source) + virtual) if self.source else len(self.inputs) + virtual
+        """What a network's window is held against: the longer stack, with virtual tokens before whichever it is."""
+        return max(len(self.inputs), len(self.source)) + virtual
 
     @property
     def learnt(self) -> int:

@@ -61,7 +61,7 @@ class Learning:
         Ctrl-C and SIGTERM are obeyed after the step, when a checkpoint is saved.
         """
         plan = self.with_presets(adapter.method, model)
-        state = State.new(adapter.trained(), plan)
+        state = State.new(adapter, plan)
         if "best_step" in self.record.world():  # learnt before; only the answers are missing
             self.reporter.say("learnt before; going on with the answers")
             self._take_best(state)

@@ -90,11 +90,11 @@ def train(
                 raise diverged(state.step + 1, result.loss, norm, placed, plan)
             rate = learning_rate(plan.learning_rate, plan.schedule, plan.warmup_steps(steps), steps, state.step, plan.floor)
             for group in state.optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group["multiple"]
             state.optimizer.step()
-            state.optimizer.zero_grad(set_to_none=True)
             state.step += 1
-            adapter.method.on_step(adapter.deltas, state.step / steps)
+            adapter.method.on_step(adapter.deltas, state.step, steps)
+            state.optimizer.zero_grad(set_to_none=True)
             state.place = places.stop
             ended = time.perf_counter()
             yield Step(state.step, result.loss, rate, result.count, result.tokens, ended - began, norm, result.shown)

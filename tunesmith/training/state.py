@@ -2,7 +2,7 @@
 
 state/step-000400/
     state.json            step, place in the stream, random states, settings of the optimizer
-    trained.safetensors   trained parameters by name
+    trained.safetensors   trained parameters by name, and what the method remembers beside them
     moments.safetensors   AdamW's two moments by parameter name
 """
 
@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from tunesmith.errors import UserError
+from tunesmith.models.adapter import Adapter
 from tunesmith.training.plan import Plan
 
 NAME = re.compile(r"step-(\d+)$")
@@ -30,26 +31,31 @@ class State:
     """What `train` advances. Whoever pulls the steps saves it between two of them.
 
     trained: every trained parameter by name.
+    remembered: what the method keeps beside them, by name (`Adapter.remembered`).
     step:    steps made. place: examples drawn from the stream.
     """
 
     trained: Mapping[str, nn.Parameter]
+    remembered: Mapping[str, Tensor]
     optimizer: torch.optim.AdamW
     step: int = 0
     place: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def new(cls, trained: Mapping[str, nn.Parameter], plan: Plan) -> "State":
+    def new(cls, adapter: Adapter, plan: Plan) -> "State":
         """A fresh start. Weight decay moves matrices only (Loshchilov and Hutter, 2019, decoupled)."""
-        matrices = [p for name, p in trained.items() if decays(name, p)]
-        others = [p for name, p in trained.items() if not decays(name, p)]
+        trained, rates = adapter.trained(), adapter.rates()
+        alike: dict[tuple[bool, float], list[nn.Parameter]] = {}
+        for name, parameter in trained.items():
+            alike.setdefault((decays(name, parameter), rates[name]), []).append(parameter)
         groups = [
-            {"params": group, "weight_decay": decay} for group, decay in ((matrices, plan.weight_decay), (others, 0.0)) if group
+            {"params": group, "weight_decay": plan.weight_decay if decay else 0.0, "multiple": multiple}
+            for (decay, multiple), group in sorted(alike.items(), key=lambda one: one[0], reverse=True)
         ]
         fused = all(p.device.type in ("cpu", "cuda") for p in trained.values())
         optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(plan.beta1, plan.beta2), eps=plan.epsilon, fused=fused)
-        return cls(dict(trained), optimizer)
+        return cls(trained, adapter.remembered(), optimizer)
 
     def save(self, root: Path) -> Path:
         """Write `root/step-NNNNNN`, beside and then renamed: a checkpoint is whole or absent."""
@@ -57,7 +63,8 @@ class State:
         beside = root / f".{folder.name}.tmp"
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
-        save_file({name: p.detach().cpu().contiguous() for name, p in self.trained.items()}, beside / "trained.safetensors")
+        kept = {name: p.detach().cpu().contiguous() for name, p in (*self.trained.items(), *self.remembered.items())}
+        save_file(kept, beside / "trained.safetensors")
         save_file(self._moments(), beside / "moments.safetensors")
         (beside / "state.json").write_text(json.dumps(self._record()), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
@@ -68,10 +75,11 @@ class State:
         """Take up a checkpoint: parameters, moments, place and random states."""
         record = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         saved = load_file(folder / "trained.safetensors")
-        check_names(saved, self.trained, folder)
+        kept = {**self.trained, **self.remembered}
+        check_names(saved, kept, folder)
         with torch.no_grad():
-            for name, parameter in self.trained.items():
-                parameter.copy_(saved[name])
+            for name, value in kept.items():
+                value.copy_(saved[name])
         moments = load_file(folder / "moments.safetensors")
         for name, parameter in self.trained.items():
             if f"{name}|exp_avg" in moments:

@@ -1,0 +1,86 @@
+"""(IA)3 (Liu et al., 2022, arXiv:2205.05638): vectors that stretch what maps say, l * W x, or read, W (l * x).
+
+Dimension key: I inputs, O outputs.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from tunesmith.methods.lora import refuse_unknown, targets
+from tunesmith.methods.method import Delta, Method, Site
+
+
+class Stretched(Delta):
+    """l * y"""
+
+    peft_names: ClassVar[Mapping[str, str]] = {"length_O1": "ia3_l"}
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        self.length_O1 = nn.Parameter(torch.ones(outputs, 1))
+
+    def after(self, x: Tensor, y: Tensor, virtual: Tensor) -> Tensor:
+        return y * self.length_O1[:, 0].to(y.dtype)
+
+    def fold(self, weight_OI: Tensor) -> Tensor:
+        return weight_OI * self.length_O1
+
+    def fold_bias(self, bias_O: Tensor) -> Tensor:
+        return bias_O * self.length_O1[:, 0]
+
+
+class StretchedInput(Delta):
+    """W (l * x)"""
+
+    peft_names: ClassVar[Mapping[str, str]] = {"length_1I": "ia3_l"}
+
+    def __init__(self, inputs: int) -> None:
+        super().__init__()
+        self.length_1I = nn.Parameter(torch.ones(1, inputs))
+
+    def before(self, x: Tensor) -> Tensor:
+        return x * self.length_1I[0].to(x.dtype)
+
+    def fold(self, weight_OI: Tensor) -> Tensor:
+        return weight_OI * self.length_1I
+
+
+@dataclass(frozen=True)
+class IA3(Method):
+    """One vector a map, and nothing else.
+
+    on:     roles or endings of module paths whose outputs are stretched.
+    inputs: the same, whose inputs are stretched.
+    stack:  of an encoder-decoder network, where to stand.
+    """
+
+    rate_times_width: ClassVar[float] = 1.5
+    peft_type: ClassVar[str] = "IA3"
+
+    on: tuple[str, ...] = ("query", "key", "value", "qkv", "attention_out")
+    inputs: tuple[str, ...] = ("mlp_down",)
+    stack: Literal["both", "encoder", "decoder"] = "both"
+
+    def delta(self, site: Site) -> Delta | None:
+        if site.role in ("embedding", "mlp") or not site.within(self.stack):
+            return None
+        if site.named(self.inputs):
+            return StretchedInput(site.inputs)
+        return Stretched(site.outputs) if site.named(self.on) else None
+
+    def peft_config(self, sites: Sequence[Site], deltas: Mapping[str, Delta]) -> dict[str, Any]:
+        return {
+            "target_modules": [site.path for site in sites],
+            "feedforward_modules": [site.path for site in sites if site.named(self.inputs)],
+            "fan_in_fan_out": any(type(site.module).__name__ == "Conv1D" for site in sites),
+            "init_ia3_weights": True,
+        }
+
+    @classmethod
+    def from_peft(cls, config: Mapping[str, Any]) -> "IA3":
+        refuse_unknown(config, {"exclude_modules": None})
+        return cls(on=targets(config["target_modules"]), inputs=targets(config["feedforward_modules"] or ()))
