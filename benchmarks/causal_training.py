@@ -13,6 +13,7 @@ of every step are compared. The arithmetic is counted from the shapes: no gradie
 import argparse
 import tempfile
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -90,12 +91,26 @@ def same_start(trained: dict[str, torch.nn.Parameter]) -> None:
 
 
 def theirs(kind: str, given: argparse.Namespace, best: bool) -> dict[str, Any]:
-    from datasets import Dataset
     from peft import LoraConfig
-    from trl import SFTConfig, SFTTrainer
 
     method, vocabulary = KINDS[kind]
     made = network(vocabulary)
+    speller = renderer(made.config, "causal")
+    targets = LoraConfig(
+        r=RANK, lora_alpha=2 * RANK, lora_dropout=0.0, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM"
+    )
+    figures, tuned = under_trl(made, given, best, targets if method == "lora" else None, same_start)
+    network_of_it = tuned.merge_and_unload() if method == "lora" else made
+    return {**figures, "held_out": held_out(Model(network_of_it, speller, "causal"), ROWS)}
+
+
+def under_trl(
+    made: Any, given: argparse.Namespace, best: bool, config: Any, start: Callable[[dict[str, Any]], None]
+) -> tuple[Figures, Any]:
+    """TRL's side on a network, with an adapter of PEFT's where a config is given; and what was trained."""
+    from datasets import Dataset
+    from trl import SFTConfig, SFTTrainer
+
     speller = renderer(made.config, "causal")
 
     def spelt(rows: list[Example]) -> Any:
@@ -121,21 +136,16 @@ def theirs(kind: str, given: argparse.Namespace, best: bool) -> dict[str, Any]:
             max_length=None,
             **tuned,
         )
-        targets = LoraConfig(
-            r=RANK, lora_alpha=2 * RANK, lora_dropout=0.0, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM"
-        )
         trainer = SFTTrainer(
             model=made,
             args=settings,
             train_dataset=spelt(examples(given.rows)),
             processing_class=speller.tokenizer,
-            peft_config=targets if method == "lora" else None,
+            peft_config=config,
         )
-        if method == "lora":
-            same_start({name: p for name, p in trainer.model.named_parameters() if p.requires_grad})
-        figures = trained(trainer, memory)
-    network_of_it = trainer.model.merge_and_unload() if method == "lora" else made
-    return {**figures, "held_out": held_out(Model(network_of_it, speller, "causal"), ROWS)}
+        if config is not None:
+            start({name: p for name, p in trainer.model.named_parameters() if p.requires_grad})
+        return trained(trainer, memory), trainer.model
 
 
 def one(kind: str, given: argparse.Namespace) -> Figures:
