@@ -81,6 +81,12 @@ def parser() -> Parser:
     verb.add_argument("--template", help="how a row becomes a prompt (the run's own)")
     verb.add_argument("--into", type=Path, help="file for the rows with their answers")
 
+    verb = _verb(verbs, "merge", merge, "write a run's adapter into the weights of its base, with proof")
+    verb.add_argument("run")
+    verb.add_argument("out", type=Path, help="folder of the merged network")
+    verb.add_argument("--dtype", choices=("float16", "bfloat16", "float32"), help="of the weights (as in the base's file)")
+    verb.add_argument("--prompts", type=Path, help="file with a prompt a line, to compare on (rows of the run's own task)")
+
     verb = _verb(verbs, "show", show, "examples with what is learnt marked, lengths, what would be cut; runs nothing")
     verb.add_argument("given", nargs="*", metavar="RECIPE | name=value", help=f"a recipe, and {OVERRIDES}")
     verb.add_argument("--model", help="hub name or folder (only its tokenizer is read)")
@@ -220,6 +226,14 @@ def predict(arguments: argparse.Namespace) -> None:
             arguments.run, arguments.file, into=arguments.into, template=arguments.template, overrides=arguments.given
         )
     )
+
+
+def merge(arguments: argparse.Namespace) -> None:
+    from tunesmith import handover
+
+    handed = handover.merge_run(arguments.run, arguments.out, arguments.dtype, arguments.prompts)
+    print(handed.merged, file=sys.stderr)
+    print(handed.folder)
 
 
 def show(arguments: argparse.Namespace) -> None:

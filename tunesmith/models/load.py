@@ -80,6 +80,15 @@ def load_renderer(source: ModelSettings) -> tuple[Renderer, int | None]:
     return _renderer(path, source, _family(config, source), config), window(config)
 
 
+def saved_dtype(source: ModelSettings) -> torch.dtype:
+    """The precision of the weights in the file of a network, or of the base of an adapter."""
+    path, adapter = _place(source.path)
+    if adapter is not None:
+        return saved_dtype(replace(source, path=base_of(adapter)))
+    found = getattr(_config(path, source), "dtype", None)
+    return found if isinstance(found, torch.dtype) else torch.float32
+
+
 def best_device() -> torch.device:
     """A GPU where there is one."""
     if torch.cuda.is_available():

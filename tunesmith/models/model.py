@@ -105,14 +105,19 @@ class Model(nn.Module):
 
     def attach(self, name: str, method: Method) -> Adapter:
         """Put a new adapter on the network and make it the active one. Initial values come from torch's random state."""
+        adapter = Adapter(method, self.network, self.head, self.spell).to(self.device)
+        adapter.free()
+        self.put(name, adapter)
+        return adapter
+
+    def put(self, name: str, adapter: Adapter) -> None:
+        """Put an adapter that was made for this network on it, and make it the active one."""
         assert name, "an adapter has a name"
         assert name not in self.adapters, f"an adapter `{name}` is attached already"
-        adapter = Adapter(method, self.network, self.head, self.spell).to(self.device)
-        adapter.train(self.training).free()
+        adapter.train(self.training)
         self._hooks[name] = hook(name, adapter, self.network)
         self.adapters[name] = self._registered[name.encode().hex()] = adapter
         self.active = name
-        return adapter
 
     def detach(self, name: str) -> None:
         """Take an adapter off. Weights that it set free are frozen again, and stay as they were trained."""

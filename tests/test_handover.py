@@ -1,0 +1,101 @@
+"""From a run to files for others: merged, combined, exported."""
+
+import os
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.test_cli import run
+from tests.tiny import rows, tiny_model
+from tunesmith import handover, verbs
+from tunesmith.errors import UserError
+from tunesmith.models.load import ModelSettings, load
+
+RECIPE = {
+    "method": {"kind": "lora", "rank": 2},
+    "tasks": {"sums.jsonl": 1.0},
+    "forgetting": "none",
+    "plan": {"steps": 3, "examples": 4, "learning_rate": 1e-2},
+    "ask": {"tokens": 4},
+    "limit": {"test": 3},
+}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder with a tiny network of each speaking family, and a run of each."""
+    folder = tmp_path_factory.mktemp("home")
+    before = os.getcwd()  # noqa: PTH109
+    os.chdir(folder)
+    rows(folder / "sums.jsonl")
+    for kind in ("t5", "llama"):
+        tiny_model(folder / kind, kind)
+        verbs.train({"name": kind, "model": {"path": kind}, **RECIPE}, into=f"runs/{kind}", quiet=True)
+    verbs.train({"name": "prompt", "model": {"path": "t5"}, **RECIPE, "method": {"kind": "prompt"}}, quiet=True)
+    verbs.train({"name": "full", "model": {"path": "t5"}, **RECIPE, "method": {"kind": "full"}}, quiet=True)
+    os.chdir(before)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def here(home, monkeypatch):
+    monkeypatch.chdir(home)
+
+
+@pytest.mark.parametrize("kind", ["t5", "llama"])
+def test_a_merged_run_says_what_the_run_says(kind, tmp_path):
+    handed = handover.merge_run(f"runs/{kind}", tmp_path / "out")
+    merged, attached = load(ModelSettings(path=str(tmp_path / "out"))), load(ModelSettings(path=f"runs/{kind}"))
+    sample = handover.laid(attached, handover.asked(f"runs/{kind}"))
+    torch.testing.assert_close(merged(sample).logprobs(), attached(sample).logprobs(), rtol=1e-4, atol=1e-5)
+    assert handed.merged.largest < 1e-4
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_a_merged_run_in_half_precision(dtype, tmp_path):
+    handover.merge_run("runs/llama", tmp_path / "out", dtype)
+    weights = load_file(tmp_path / "out" / "model.safetensors")
+    assert {value.dtype for value in weights.values()} == {handover.DTYPES[dtype]}
+    assert load(ModelSettings(path=str(tmp_path / "out"))).dtype == torch.float32
+
+
+def test_the_bases_own_precision_is_the_default(tmp_path):
+    base = load(ModelSettings(path="llama")).network
+    base.to(torch.bfloat16).save_pretrained(tmp_path / "base")
+    load(ModelSettings(path="llama")).renderer.tokenizer.save_pretrained(tmp_path / "base")
+    verbs.train({"name": "half", "model": {"path": str(tmp_path / "base")}, **RECIPE}, into=tmp_path / "run", quiet=True)
+    merged = handover.merge_run(str(tmp_path / "run"), tmp_path / "out").merged
+    assert merged.dtype == torch.bfloat16
+
+
+def test_prompts_of_ones_own(tmp_path):
+    (tmp_path / "prompts.txt").write_text("one and two\n\nthree\n")
+    for kind in ("t5", "llama"):
+        sample = handover.laid(load(ModelSettings(path=kind)), handover.asked(f"runs/{kind}", tmp_path / "prompts.txt"))
+        assert len(sample.input_ids) == 2
+    assert handover.merge_run("runs/t5", tmp_path / "out", prompts=tmp_path / "prompts.txt").merged.largest < 1e-4
+    (tmp_path / "empty.txt").write_text("\n")
+    with pytest.raises(UserError, match="holds no prompt"):
+        handover.asked("runs/t5", tmp_path / "empty.txt")
+
+
+def test_an_adapter_without_a_run_is_compared_on_plain_sentences(tmp_path):
+    assert handover.merge_run("runs/llama/adapter", tmp_path / "out").merged.largest < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("prompt", "virtual tokens are positions"), ("full", "nothing to merge"), ("../t5", "nothing to merge")]
+)
+def test_what_cannot_be_merged_is_refused_and_nothing_is_written(name, said, tmp_path):
+    with pytest.raises(UserError, match=said):
+        handover.merge_run(f"runs/{name}", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command(capsys, tmp_path):
+    status, out, err = run(capsys, "merge", "runs/t5", str(tmp_path / "out"), "--dtype", "float16")
+    assert (status, out.strip()) == (0, str(tmp_path / "out"))
+    assert "merged in float16: logits differ by at most" in err
+    status, _, err = run(capsys, "merge", "runs/t5", str(tmp_path / "out"))
+    assert status == 1 and "is there already" in err
