@@ -1,6 +1,7 @@
 """From a run to files for others: merged, combined, exported."""
 
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +11,9 @@ from tests.test_cli import run
 from tests.tiny import rows, tiny_model
 from tunesmith import handover, verbs
 from tunesmith.errors import UserError
+from tunesmith.models.combine import Combination
 from tunesmith.models.load import ModelSettings, load
+from tunesmith.models.weights import load_adapter
 
 RECIPE = {
     "method": {"kind": "lora", "rank": 2},
@@ -91,6 +94,66 @@ def test_what_cannot_be_merged_is_refused_and_nothing_is_written(name, said, tmp
     with pytest.raises(UserError, match=said):
         handover.merge_run(f"runs/{name}", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def second(home):
+    """Another run on the same base."""
+    before = os.getcwd()  # noqa: PTH109
+    os.chdir(home)
+    verbs.train({"name": "other", "model": {"path": "llama"}, **RECIPE, "seed": 1}, quiet=True)
+    os.chdir(before)
+    return "runs/other"
+
+
+def test_runs_are_combined_into_an_adapter(second, tmp_path):
+    handed = handover.combine_runs(["runs/llama", second], tmp_path / "out", Combination(weights=(2.0, -1.0)))
+    assert handed.folder == tmp_path / "out/adapter" and handed.combined.rank == 4 and handed.merged is None
+    both = load(ModelSettings(path="runs/llama"))
+    load_adapter(Path(second) / "adapter", both, "other")
+    made = load(ModelSettings(path=str(tmp_path / "out")))
+    for path, delta in made.adapter().deltas.items():
+        wanted = sum(
+            w * both.adapter(name).deltas[path].fold(torch.zeros(delta.b_OR.shape[0], delta.a_RI.shape[1]))
+            for name, w in (("run", 2.0), ("other", -1.0))
+        )
+        torch.testing.assert_close(delta.fold(torch.zeros_like(wanted)), wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("how", ["linear", "ties", "dare"])
+def test_runs_are_combined_into_a_network(second, how, tmp_path):
+    wanted, runs = Combination(how, density=0.5), ["runs/llama", second]
+    handover.combine_runs(runs, tmp_path / "lora", wanted, rank=16)
+    handed = handover.combine_runs(runs, tmp_path / "out", wanted, fold=True)
+    made, beside = load(ModelSettings(path=str(tmp_path / "out"))), load(ModelSettings(path=str(tmp_path / "lora")))
+    sample = handover.laid(made, handover.asked(second))
+    torch.testing.assert_close(made(sample).logits(), beside(sample).logits(), rtol=1e-4, atol=1e-4)
+    assert handed.merged.largest < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("runs/llama runs/t5 --combine linear", "combine adapters of one base"),
+        ("runs/llama runs/full --combine linear", "holds a whole network"),
+        ("runs/llama runs/other --combine ties", "no LoRA"),
+        ("runs/llama runs/other --combine linear --weights 1 2 3", "3 weights are given for 2 adapters"),
+        ("runs/t5 runs/prompt --combine linear", "only plain LoRAs"),
+        ("runs/llama runs/other", "say how they become one"),
+        ("", "name a run and a new folder"),
+    ],
+)
+def test_what_cannot_be_combined_is_refused(second, capsys, words, said, tmp_path):
+    status, out, err = run(capsys, "merge", *words.split()[:2], str(tmp_path / "out"), *words.split()[2:])
+    assert (status, out) == (1, "") and said in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_that_combines(second, capsys, tmp_path):
+    words = ["runs/llama", second, str(tmp_path / "out"), "--combine", "ties", "--rank", "2", "--weights", ".5", "-.3"]
+    status, out, err = run(capsys, "merge", *words)
+    assert (status, out.strip()) == (0, str(tmp_path / "out/adapter"))
+    assert "combined in rank 2:" in err
 
 
 def test_the_command(capsys, tmp_path):

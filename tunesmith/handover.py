@@ -10,9 +10,11 @@ import torch
 
 from tunesmith.data.example import Example, Message
 from tunesmith.errors import UserError
-from tunesmith.models.load import ModelSettings, load, saved_dtype
+from tunesmith.models.combine import Combination, Combined, combine
+from tunesmith.models.load import ModelSettings, adapter_of, base_of, load, saved_dtype
 from tunesmith.models.merge import Merged, save_merged
 from tunesmith.models.model import Model
+from tunesmith.models.weights import head_outputs, load_adapter, save_adapter
 from tunesmith.recipe import own
 from tunesmith.run import Run
 from tunesmith.tasks.own import task_from
@@ -29,10 +31,14 @@ PLAIN = ("The weather was fine, so we walked to the river.", "Question: what is 
 
 @dataclass(frozen=True)
 class HandedOver:
-    """A folder that was written, and what merging changed."""
+    """A folder that was written, what combining left out, and what merging changed; None for what was not done."""
 
     folder: Path
-    merged: Merged
+    merged: Merged | None = None
+    combined: Combined | None = None
+
+    def __str__(self) -> str:
+        return "\n".join(str(told) for told in (self.combined, self.merged) if told)
 
 
 def merge_run(run: str, out: Path, dtype: Dtype | None = None, prompts: Path | None = None) -> HandedOver:
@@ -54,6 +60,60 @@ def merge_run(run: str, out: Path, dtype: Dtype | None = None, prompts: Path | N
     wanted = DTYPES[dtype] if dtype else saved_dtype(ModelSettings(path=run))
     sample = laid(model, asked(run, prompts))
     return HandedOver(out, save_merged(out, model, model.active, sample, wanted))
+
+
+def combine_runs(
+    runs: Sequence[str],
+    out: Path,
+    wanted: Combination,
+    rank: int | None = None,
+    fold: bool = False,
+    dtype: Dtype | None = None,
+    prompts: Path | None = None,
+) -> HandedOver:
+    """Combine the LoRAs of several runs of one base. Command: `tunesmith merge RUN RUN OUT --combine linear`.
+
+    Args:
+        runs: folders of runs or of adapters.
+        out: a folder that is not there yet. The adapter is written into `out/adapter`, in PEFT's format.
+        rank: bring the combination down to a LoRA of this rank; None: leave it whole.
+        fold: write a merged network into `out` instead of an adapter; `dtype` and `prompts` are as in `merge_run`.
+
+    Raises:
+        UserError: the adapters do not belong together, or the combination is no LoRA and is neither folded nor given a rank.
+    """
+    refuse_full(out)
+    if wanted.how != "linear" and rank is None and not fold:
+        raise UserError(
+            f"`{wanted.how}` gives whole matrices and no LoRA",
+            "bring them down to one with `--rank 16`, or write them into the base with `--fold`",
+        )
+    wanted.shares(len(runs))
+    places = [together(run, runs[0]) for run in runs]
+    model = load(ModelSettings(path=base_of(places[0]), dtype="float32"))
+    names = [f"{number} {run}" for number, run in enumerate(runs)]
+    for place, name in zip(places, names, strict=True):
+        load_adapter(place, model, name)
+    combined = combine(model, names, "combined", wanted, rank)
+    if not fold:
+        return HandedOver(save_adapter(out, combined.adapter, model), None, combined)
+    precision = DTYPES[dtype] if dtype else saved_dtype(ModelSettings(path=runs[0]))
+    merged = save_merged(out, model, "combined", laid(model, asked(runs[0], prompts)), precision)
+    return HandedOver(out, merged, combined)
+
+
+def together(run: str, first: str) -> Path:
+    """The adapter's folder of a run; refused where it cannot be combined with that of another run."""
+    place, other = adapter_of(run), adapter_of(first)
+    if place is None or other is None:
+        raise UserError(f"`{run if place is None else first}` holds a whole network and no adapter", "name runs with adapters")
+    if base_of(place) != base_of(other):
+        raise UserError(
+            f"`{run}` stands on `{base_of(place)}`, and `{first}` on `{base_of(other)}`", "combine adapters of one base"
+        )
+    if head_outputs(place):
+        raise UserError(f"`{run}` has a head of its own, and heads are not combined", "combine runs without one")
+    return place
 
 
 def refuse_full(out: Path) -> None:

@@ -96,6 +96,11 @@ def best_device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
+def adapter_of(path: str) -> Path | None:
+    """The folder of the adapter that a path names, a run's or its own; None where it names a whole network."""
+    return _place(path)[1]
+
+
 def base_of(adapter: Path) -> str:
     """The network that an adapter was trained on."""
     config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
