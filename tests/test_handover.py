@@ -1,19 +1,25 @@
 """From a run to files for others: merged, combined, exported."""
 
+import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.models.test_gguf import STAND_IN
 from tests.test_cli import run
 from tests.tiny import rows, tiny_model
 from tunesmith import handover, verbs
 from tunesmith.errors import UserError
+from tunesmith.generation.engine import generate
+from tunesmith.generation.sampling import Sampling
+from tunesmith.models.alone import replay, telling
 from tunesmith.models.combine import Combination
 from tunesmith.models.load import ModelSettings, load
-from tunesmith.models.weights import load_adapter
+from tunesmith.models.weights import load_adapter, save_network
 
 RECIPE = {
     "method": {"kind": "lora", "rank": 2},
@@ -162,3 +168,62 @@ def test_the_command(capsys, tmp_path):
     assert "merged in float16: logits differ by at most" in err
     status, _, err = run(capsys, "merge", "runs/t5", str(tmp_path / "out"))
     assert status == 1 and "is there already" in err
+
+
+@pytest.mark.parametrize("name", ["t5", "llama", "full"])
+def test_an_exported_run_answers_alike(name, tmp_path):
+    exported = handover.export_run(f"runs/{name}", tmp_path / "out")
+    assert exported.replayed and not exported.partings
+    assert (exported.merged is None) == (name == "full")
+    assert "answers are the run's own" in str(exported)
+
+
+def test_every_stop_token_and_the_chat_template_go_along(home, tmp_path):
+    import transformers
+
+    template = (
+        "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}</s>{% endfor %}"
+        "{% if add_generation_prompt %}assistant: {% endif %}"
+    )
+    config = json.loads((home / "llama/generation_config.json").read_text())
+    shutil.copytree(home / "llama", tmp_path / "base")
+    (tmp_path / "base/generation_config.json").write_text(json.dumps({**config, "eos_token_id": [1, 7]}))
+    model = load(ModelSettings(path=str(tmp_path / "base"), chat=template))
+    before = model.renderer.tokenizer.chat_template, model.network.generation_config.eos_token_id
+    with telling(model):
+        save_network(tmp_path / "out", model)
+    assert (model.renderer.tokenizer.chat_template, model.network.generation_config.eos_token_id) == before
+    written = transformers.GenerationConfig.from_pretrained(tmp_path / "out")
+    assert set(written.eos_token_id) == model.renderer.stops and len(model.renderer.stops) > 1
+    assert transformers.AutoTokenizer.from_pretrained(tmp_path / "out").chat_template == template
+    again = load(ModelSettings(path=str(tmp_path / "out")))
+    example = handover.prompt("1 and 2", 0)
+    assert again.renderer.prompt(example) == model.renderer.prompt(example) and again.renderer.stops == model.renderer.stops
+    plain = load(ModelSettings(path=str(tmp_path / "out"), chat="none"))
+    with telling(plain):
+        save_network(tmp_path / "plain", plain)
+    assert transformers.AutoTokenizer.from_pretrained(tmp_path / "plain").chat_template is None
+
+
+def test_a_folder_that_says_something_else_is_told(tmp_path):
+    model = load(ModelSettings(path="runs/llama"))
+    handover.export_run("runs/llama", tmp_path / "out")
+    prompt = model.renderer.prompt(handover.prompt("1 and 2", 0))
+    [own] = generate(model, [prompt], Sampling(tokens=8))
+    assert replay(tmp_path / "out", "causal", [prompt], [own.ids], 8) == []
+    wrong = (*own.ids[:3], 5 if own.ids[3] != 5 else 6, *own.ids[4:])
+    [parting] = replay(tmp_path / "out", "causal", [prompt], [wrong], 8)
+    assert (parting.prompt, parting.token) == (0, 3) and parting.margin > 0
+
+
+def test_gguf_without_a_converter_tells_the_command_and_with_one_calls_it(capsys, tmp_path, monkeypatch):
+    monkeypatch.delenv("LLAMA_CPP", raising=False)
+    status, out, err = run(capsys, "export", "runs/llama", str(tmp_path / "out"), "--to", "gguf")
+    assert (status, out) == (1, "") and (tmp_path / "out/model.safetensors").is_file()
+    assert f"convert_hf_to_gguf.py {tmp_path / 'out'} --outfile {tmp_path / 'out/out.gguf'} --outtype f32" in err
+    script = tmp_path / "convert_hf_to_gguf.py"
+    script.write_text(STAND_IN)
+    words = ["runs/llama", str(tmp_path / "two"), "--to", "gguf", "--converter", str(script), "--dtype", "bfloat16"]
+    status, out, err = run(capsys, "export", *words)
+    assert (status, out.strip()) == (0, str(tmp_path / "two/two.gguf"))
+    assert "merged in bfloat16" in err and "does not name the stop tokens" in err

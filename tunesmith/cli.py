@@ -110,6 +110,14 @@ def _handing_over(verbs: "argparse._SubParsersAction[Parser]") -> None:
     verb.add_argument("--rank", type=int, help="bring the combination down to a LoRA of this rank")
     verb.add_argument("--fold", action="store_true", help="write the combination into the base, not as an adapter")
 
+    verb = _verb(verbs, "export", export, "write a run as a network for other programs, and let it answer as proof")
+    verb.add_argument("run")
+    verb.add_argument("out", type=Path, help="a new folder")
+    verb.add_argument("--to", choices=("folder", "gguf"), default="folder", help="gguf: by llama.cpp's converter, besides")
+    verb.add_argument("--dtype", choices=("float16", "bfloat16", "float32"), help="of the weights (as in the base's file)")
+    verb.add_argument("--prompts", type=Path, help="file with a prompt a line, to replay (rows of the run's own task)")
+    verb.add_argument("--converter", type=Path, help="llama.cpp's convert_hf_to_gguf.py, or its folder (LLAMA_CPP)")
+
 
 def _verb(
     verbs: "argparse._SubParsersAction[Parser]", name: str, call: Callable[[argparse.Namespace], None], text: str
@@ -254,6 +262,15 @@ def merge(arguments: argparse.Namespace) -> None:
         handed = handover.combine_runs(runs, Path(out), wanted, *rest)
     print(handed, file=sys.stderr)
     print(handed.folder)
+
+
+def export(arguments: argparse.Namespace) -> None:
+    from tunesmith import handover
+
+    given = arguments.to, arguments.dtype, arguments.prompts, arguments.converter
+    exported = handover.export_run(arguments.run, arguments.out, *given)
+    print(exported, file=sys.stderr)
+    print(exported.file or exported.folder)
 
 
 def show(arguments: argparse.Namespace) -> None:

@@ -1,7 +1,7 @@
-"""What was learnt, as files for others: an adapter merged into its base, several adapters combined."""
+"""What was learnt, as files for others: an adapter merged into its base, several combined, a network for other programs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -10,11 +10,15 @@ import torch
 
 from tunesmith.data.example import Example, Message
 from tunesmith.errors import UserError
+from tunesmith.generation.engine import generate
+from tunesmith.generation.sampling import Sampling
+from tunesmith.models import gguf
+from tunesmith.models.alone import Parting, replay, telling
 from tunesmith.models.combine import Combination, Combined, combine
 from tunesmith.models.load import ModelSettings, adapter_of, base_of, load, saved_dtype
-from tunesmith.models.merge import Merged, save_merged
+from tunesmith.models.merge import Merged, cast, merge, save_merged
 from tunesmith.models.model import Model
-from tunesmith.models.weights import head_outputs, load_adapter, save_adapter
+from tunesmith.models.weights import head_outputs, load_adapter, save_adapter, save_network
 from tunesmith.recipe import own
 from tunesmith.run import Run
 from tunesmith.tasks.own import task_from
@@ -25,6 +29,7 @@ from tunesmith.tokens.sequence import Tokens
 
 Dtype = Literal["float16", "bfloat16", "float32"]
 DTYPES: dict[Dtype, torch.dtype] = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
+REPLAYED = 32  # tokens of an answer that is replayed
 SHOWN = 8  # rows on which a merged network is compared with the one before
 PLAIN = ("The weather was fine, so we walked to the river.", "Question: what is two and three? Answer: five.")
 
@@ -59,7 +64,8 @@ def merge_run(run: str, out: Path, dtype: Dtype | None = None, prompts: Path | N
         raise UserError(f"`{run}` holds a whole network and no adapter: there is nothing to merge", "use its folder as it is")
     wanted = DTYPES[dtype] if dtype else saved_dtype(ModelSettings(path=run))
     sample = laid(model, asked(run, prompts))
-    return HandedOver(out, save_merged(out, model, model.active, sample, wanted))
+    with telling(model):
+        return HandedOver(out, save_merged(out, model, model.active, sample, wanted))
 
 
 def combine_runs(
@@ -98,7 +104,8 @@ def combine_runs(
     if not fold:
         return HandedOver(save_adapter(out, combined.adapter, model), None, combined)
     precision = DTYPES[dtype] if dtype else saved_dtype(ModelSettings(path=runs[0]))
-    merged = save_merged(out, model, "combined", laid(model, asked(runs[0], prompts)), precision)
+    with telling(model):
+        merged = save_merged(out, model, "combined", laid(model, asked(runs[0], prompts)), precision)
     return HandedOver(out, merged, combined)
 
 
@@ -114,6 +121,82 @@ def together(run: str, first: str) -> Path:
     if head_outputs(place):
         raise UserError(f"`{run}` has a head of its own, and heads are not combined", "combine runs without one")
     return place
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A folder for other programs, and how it was proved.
+
+    merged:   what merging changed; None where there was no adapter.
+    replayed: sample prompts that transformers answered from the folder; `partings` are those it answered otherwise.
+    file:     the GGUF, or None; `lost` is what it does not hold, a sentence each.
+    """
+
+    folder: Path
+    merged: Merged | None
+    replayed: int
+    partings: list[Parting]
+    file: Path | None = None
+    lost: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        equal = self.replayed - len(self.partings)
+        told = f"replayed by transformers from the folder: {equal} of {self.replayed} answers are the run's own, token by token"
+        return "\n".join(str(line) for line in (self.merged, told, *self.partings, *self.lost) if line)
+
+
+def export_run(
+    run: str,
+    out: Path,
+    to: Literal["folder", "gguf"] = "folder",
+    dtype: Dtype | None = None,
+    prompts: Path | None = None,
+    converter: Path | None = None,
+) -> Exported:
+    """Write a network that needs nothing of tunesmith, and let it answer as proof. Command: `tunesmith export RUN OUT`.
+
+    The folder is transformers': weights with the adapter merged in, tokenizer with its chat template, every stop token.
+
+    Args:
+        run: folder of a run, of an adapter or of a network.
+        out: a folder that is not there yet.
+        to: `gguf` writes `out/NAME.gguf` besides, by llama.cpp's converter.
+        dtype, prompts: as in `merge_run`.
+        converter: llama.cpp's `convert_hf_to_gguf.py`, or its folder; None: that of the folder in `LLAMA_CPP`.
+
+    Raises:
+        UserError: as `merge_run`; or there is no converter, after the folder was written: the hint is the command to run.
+    """
+    refuse_full(out)
+    script = gguf.converter(converter) if to == "gguf" else None
+    model = load(ModelSettings(path=run, dtype="float32"))
+    wanted = DTYPES[dtype] if dtype else saved_dtype(ModelSettings(path=run))
+    examples = asked(run, prompts)
+    spelled = [ids for ids in map(model.renderer.prompt, examples) if model.window is None or len(ids) < model.window]
+    spelled = [] if model.family == "masked" else spelled
+    said = [answer.ids for answer in generate(model, spelled, Sampling(tokens=REPLAYED))]
+    merged = merge(model, model.active, laid(model, examples), wanted) if model.active else None
+    cast(model, {}, wanted)
+    with telling(model):
+        save_network(out, model)
+    exported = Exported(out, merged, len(said), replay(out, model.family, spelled, said, REPLAYED))
+    return exported if to == "folder" else converted(exported, model, script)
+
+
+def converted(exported: Exported, model: Model, script: Path | None) -> Exported:
+    """The same with a GGUF beside."""
+    file = exported.folder / f"{exported.folder.resolve().name}.gguf"
+    precision = {torch.float32: "f32", torch.float16: "f16", torch.bfloat16: "bf16"}[model.dtype]
+    if script is None:
+        raise UserError(
+            f"`{exported.folder}` is written; for a GGUF, llama.cpp's `{gguf.SCRIPT}` is needed, and it was not named",
+            gguf.how_to(exported.folder, file, precision) + " (or let `--converter` name the script next time)",
+        )
+    found = gguf.convert(script, exported.folder, file, precision)
+    renderer = model.renderer
+    pieces = dict(zip(renderer.stops, renderer.pieces(list(renderer.stops)), strict=True))
+    template = renderer.chat.template if renderer.chat else None
+    return replace(exported, file=file, lost=gguf.lost(found, template, renderer.stops, pieces))
 
 
 def refuse_full(out: Path) -> None:

@@ -74,7 +74,7 @@ def merge(model: Model, name: str, sample: Batch, dtype: torch.dtype | None = No
         _put_back(model, kept)
         raise UserError(str(error), "serve it as an adapter beside the network") from error
     if dtype is not None and dtype != own:
-        _cast(model, kept, dtype)
+        cast(model, kept, dtype)
     after_NV = _logits(model, sample.plain())
     report = Merged(
         name,
@@ -147,7 +147,7 @@ def _fold(model: Model, adapter: Adapter, path: str) -> dict[str, Tensor]:
     return kept
 
 
-def _cast(model: Model, kept: dict[str, dict[str, Tensor]], dtype: torch.dtype) -> None:
+def cast(model: Model, kept: dict[str, dict[str, Tensor]], dtype: torch.dtype) -> None:
     """Cast what the network's file holds, and keep what was not kept yet. Tables that are computed (rotary) stay float32."""
     held = model.network.state_dict(keep_vars=True)
     for name, now in {id(value): (name, value) for name, value in held.items()}.values():  # tied weights once
