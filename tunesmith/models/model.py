@@ -6,6 +6,7 @@ Dimension key: B rows, T tokens a row, D hidden size, N targets, S sequences, K 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -40,6 +41,8 @@ class Model(nn.Module):
         head:     the further head, or None.
         active:   adapter of the batches that name none; "" is the bare network.
         source:   where the network came from: a folder, a hub name, `town/t5`.
+        folder:   where its files lie on this disk; None where that is not known.
+        revision: the commit of a hub repository, or None.
         starting: adapter that `reference` reads; "" is the bare network.
     """
 
@@ -64,6 +67,8 @@ class Model(nn.Module):
         self.active = ""
         self.starting = ""
         self.source = str(getattr(network.config, "_name_or_path", ""))
+        self.folder: Path | None = None
+        self.revision: str | None = None
         self._hooks: dict[str, list[RemovableHandle]] = {}
         self._first: dict[str, Tensor] | None = None
         self._compiled = False
