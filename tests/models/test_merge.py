@@ -125,3 +125,23 @@ def test_a_merged_run_of_a_shipped_kind_loads_again(tmp_path):
     again = load(ModelSettings(path=str(tmp_path / "out")), device="cpu")
     torch.testing.assert_close(again(rows).logprobs(), made(rows).logprobs(), rtol=1e-5, atol=1e-5)
     assert batch().sequences == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("kind", ["llama", "t5"])
+def test_a_head_and_tied_embeddings_survive(tmp_path, kind, dtype):
+    from tests.models.test_load import ModelSettings, folder_of
+
+    base = folder_of(tmp_path / "base", kind, tie_word_embeddings=True)
+    made = load(ModelSettings(path=str(base)), outputs=3, device="cpu")
+    made.renderer.tokenizer.save_pretrained(tmp_path / "out")
+    with torch.no_grad():
+        for parameter in made.attach("a", LoRA(rank=2)).trained().values():
+            parameter.normal_(std=0.1)
+    sample = laid(sequences(made.family))
+    values = made(sample).values()
+    save_merged(tmp_path / "out", made, "a", sample, dtype)
+    again = load(ModelSettings(path=str(tmp_path / "out")), device="cpu")
+    assert torch.equal(again.head.weight, made.head.weight) and again.head.weight.dtype == torch.float32
+    assert again.network.get_output_embeddings().weight is again.network.get_input_embeddings().weight
+    torch.testing.assert_close(again(sample).values(), values, rtol=0.1 if dtype == torch.bfloat16 else 1e-4, atol=2e-2)
