@@ -81,6 +81,8 @@ def parser() -> Parser:
     verb.add_argument("--template", help="how a row becomes a prompt (the run's own)")
     verb.add_argument("--into", type=Path, help="file for the rows with their answers")
 
+    _handing_over(verbs)
+
     verb = _verb(verbs, "show", show, "examples with what is learnt marked, lengths, what would be cut; runs nothing")
     verb.add_argument("given", nargs="*", metavar="RECIPE | name=value", help=f"a recipe, and {OVERRIDES}")
     verb.add_argument("--model", help="hub name or folder (only its tokenizer is read)")
@@ -94,6 +96,27 @@ def parser() -> Parser:
     verb = _verb(verbs, "schema", schema, "the JSON schema of a recipe, for editors")
     verb.add_argument("recipe", nargs="?", choices=("run", "comparison"), default="comparison")
     return top
+
+
+def _handing_over(verbs: "argparse._SubParsersAction[Parser]") -> None:
+    verb = _verb(verbs, "merge", merge, "write an adapter into the weights of its base, with proof; or combine several")
+    verb.add_argument("given", nargs="+", metavar="RUN ... OUT", help="a run, or several with --combine, and a new folder")
+    verb.add_argument("--dtype", choices=("float16", "bfloat16", "float32"), help="of the weights (as in the base's file)")
+    verb.add_argument("--prompts", type=Path, help="file with a prompt a line, to compare on (rows of the run's own task)")
+    verb.add_argument("--combine", choices=("linear", "ties", "dare"), help="make one adapter of several (docs/merge.md)")
+    verb.add_argument("--weights", nargs="+", type=float, default=[], help="one a run (equal shares; 1 each for ties)")
+    verb.add_argument("--density", type=float, default=0.2, help="share of the entries that ties and dare keep (0.2)")
+    verb.add_argument("--seed", type=int, default=0, help="of what dare drops (0)")
+    verb.add_argument("--rank", type=int, help="bring the combination down to a LoRA of this rank")
+    verb.add_argument("--fold", action="store_true", help="write the combination into the base, not as an adapter")
+
+    verb = _verb(verbs, "export", export, "write a run as a network for other programs, and let it answer as proof")
+    verb.add_argument("run")
+    verb.add_argument("out", type=Path, help="a new folder")
+    verb.add_argument("--to", choices=("folder", "gguf"), default="folder", help="gguf: by llama.cpp's converter, besides")
+    verb.add_argument("--dtype", choices=("float16", "bfloat16", "float32"), help="of the weights (as in the base's file)")
+    verb.add_argument("--prompts", type=Path, help="file with a prompt a line, to replay (rows of the run's own task)")
+    verb.add_argument("--converter", type=Path, help="llama.cpp's convert_hf_to_gguf.py, or its folder (LLAMA_CPP)")
 
 
 def _verb(
@@ -220,6 +243,34 @@ def predict(arguments: argparse.Namespace) -> None:
             arguments.run, arguments.file, into=arguments.into, template=arguments.template, overrides=arguments.given
         )
     )
+
+
+def merge(arguments: argparse.Namespace) -> None:
+    from tunesmith import handover
+    from tunesmith.models.combine import Combination
+
+    *runs, out = arguments.given
+    if not runs:
+        raise UserError(f"only `{out}` is given", "name a run and a new folder: `tunesmith merge runs/mine merged`")
+    if arguments.combine is None:
+        if len(runs) > 1:
+            raise UserError(f"{len(runs)} runs are given", "say how they become one: `--combine linear`")
+        handed = handover.merge_run(runs[0], Path(out), arguments.dtype, arguments.prompts)
+    else:
+        wanted = Combination(arguments.combine, tuple(arguments.weights), arguments.density, arguments.seed)
+        rest = arguments.rank, arguments.fold, arguments.dtype, arguments.prompts
+        handed = handover.combine_runs(runs, Path(out), wanted, *rest)
+    print(handed, file=sys.stderr)
+    print(handed.folder)
+
+
+def export(arguments: argparse.Namespace) -> None:
+    from tunesmith import handover
+
+    given = arguments.to, arguments.dtype, arguments.prompts, arguments.converter
+    exported = handover.export_run(arguments.run, arguments.out, *given)
+    print(exported, file=sys.stderr)
+    print(exported.file or exported.folder)
 
 
 def show(arguments: argparse.Namespace) -> None:

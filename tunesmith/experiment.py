@@ -19,6 +19,7 @@ import torch
 
 import tunesmith
 from tunesmith import settings
+from tunesmith.card import complete, keep_card
 from tunesmith.data.example import Example
 from tunesmith.data.mixture import ByLength, Mixture
 from tunesmith.data.rows import Joined
@@ -27,6 +28,7 @@ from tunesmith.evaluation.judge import Judged, judge
 from tunesmith.methods.full import Full
 from tunesmith.methods.method import Method
 from tunesmith.models.adapter import Adapter
+from tunesmith.models.alone import telling
 from tunesmith.models.load import load
 from tunesmith.models.memory import Memory
 from tunesmith.models.model import Model
@@ -60,6 +62,7 @@ def run(recipe: Recipe, folder: Path, quiet: bool = False) -> Run:
         if isinstance(recipe.method, Method):
             learn(record, recipe, recipe.method, work, model, reporter, memory)
         answer(record, recipe, work, model, reporter, memory)
+        keep_card(record, model.family)
     shutil.rmtree(folder / "state", ignore_errors=True)  # what was learnt stands in adapter/ or model/
     record.keep_world(ended=True)
     return record
@@ -77,12 +80,14 @@ def learn(record: Run, recipe: Recipe, method: Method, work: "Work", model: Mode
     mixture = Mixture(sources, [weight_of(name, setting) for name, setting in recipe.tasks.items()], recipe.seed)
     stream = ByLength(mixture, plan.examples) if plan.order == "by_length" else mixture
     learning.learn(model, adapter, recipe.objective, stream, validation)
-    saved = save_adapter(record.folder, adapter, model)
+    with telling(model):
+        saved = save_adapter(record.folder, adapter, model)
     record.keep_world(
         disk_bytes=sum(path.stat().st_size for path in saved.rglob("*") if path.is_file()),
         trained_parameters=adapter.count(),
         total_parameters=sum(p.numel() for p in model.network.parameters()) + added(adapter),
     )
+    complete(saved, model, recipe.model.chat, work.learnt)
 
 
 def answer(record: Run, recipe: Recipe, work: "Work", model: Model, reporter: Reporter, memory: Memory) -> None:

@@ -255,6 +255,8 @@ def wording_of(run: str, template: str | None) -> "Template":
     record = Run(Path(run))
     tree = record.recipe() if record.exists() else {}
     named = [own(name, setting) for name, setting in tree.get("tasks", {}).items()] + list(tree.get("judged_by", ()))
+    if not named and (beside := Path(run) / "template.yaml").is_file():  # an adapter's own folder
+        return find_template(str(beside))
     if not named:
         raise UserError(f"`{run}` is no run, so it does not know how to put rows to the model", "name a `--template`")
     return task_from(named[0]).templates[0]

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 
 from tests.comparison.made_runs import SYSTEMS, make_runs
-from tunesmith.comparison import plots
+from tunesmith.comparison import plots, rows, words
 from tunesmith.comparison.panels import front, groups
 from tunesmith.comparison.plots import inline
 from tunesmith.comparison.report import page, plain, terminal_table, write_report
@@ -153,6 +153,18 @@ def test_a_single_run_and_a_run_without_costs_have_a_page(runs, tmp_path):
     assert made.systems[0].name == "bare"
     assert "nothing to compare it with" in page(made)
     assert plain(made)["systems"][0]["cost"]["trained_parameters"] is None
+
+
+def test_storage_of_many_tasks_by_hand(made, runs, folder, tmp_path):
+    full, lora = 3_112_000, 181_000
+    found = dict(rows.storage(made))
+    assert found["Full fine-tuning"] == [words.size(count * full) for count in (1, 5, 100)]
+    assert found["LoRA"] == [words.size(full + count * lora) for count in (1, 5, 100)] == ["3.29 MB", "4.02 MB", "21.2 MB"]
+    assert list(found) == ["Full fine-tuning", "LoRA", "Prompt tuning"]
+    for name in ("report.html", "report.md"):
+        assert "On disk, network and all" in (folder / name).read_text()
+    without = compare([run for run in runs if run.name != "full-fine-tuning"], draws=20)
+    assert rows.storage(without) == [] and "network and all" not in page(without)
 
 
 def test_front_by_hand():

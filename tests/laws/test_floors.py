@@ -17,7 +17,7 @@ FLOORS = [
     {"objectives", "evaluation", "serving"},
     {"training"},
     {"recipe"},
-    {"resume"},
+    {"resume", "handover", "card"},
     {"experiment", "synthesis"},
     {"sweep", "plan"},
     {"cli", "verbs", "showing", "__main__"},

@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from tests.models.networks import model, network
+from tests.models.networks import NETWORKS, model, network
 from tests.models.rows import laid, sequences
 from tunesmith.errors import UserError
 from tunesmith.methods.lora import LoRA
 from tunesmith.methods.prompt import PromptTuning
 from tunesmith.models import merge as merging
 from tunesmith.models.load import load
-from tunesmith.models.merge import merge, save_merged
+from tunesmith.models.merge import merge, save_merged, unmerge
 
 
 def adapted(name, method, dtype=torch.float32):
@@ -35,6 +35,53 @@ def test_sums_are_float32_and_cast_once(name, dtype):
     assert torch.equal(module.weight.T if flip else module.weight, wanted)
     assert report.largest <= report.tolerance * max(report.scale, 1.0)
     assert "a" not in made.adapters and made.dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", [None, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name != "mixtral"])  # bfloat16 chooses other experts
+def test_unmerged_is_what_it_was_bit_for_bit(name, dtype):
+    made, sample = adapted(name, LoRA(rank=2)), laid(sequences(NETWORKS[name][0]))
+    held = {**dict(made.network.named_parameters()), **dict(made.network.named_buffers())}
+    before, said = {path: value.clone() for path, value in held.items()}, made(sample).logits()
+    merged = merge(made, "a", sample, dtype)
+    assert made.dtype == (dtype or torch.float32) and not made.active
+    assert not torch.equal(made(sample).logits(), said)
+    assert unmerge(made, merged) is made.adapter("a") and made.active == "a"
+    for path, value in before.items():
+        assert held[path].dtype == value.dtype and torch.equal(held[path], value), path
+    assert torch.equal(made(sample).logits(), said)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", ["llama", "gpt2", "t5", "bart", "bert"])
+def test_into_half_precision_each_sum_is_cast_once(name, dtype):
+    made, sample = adapted(name, LoRA(rank=2)), laid(sequences(NETWORKS[name][0]))
+    wanted = {path: value.clone() for path, value in made.network.state_dict().items()}
+    for path, delta in made.adapter("a").deltas.items():
+        change = delta.scale * (delta.b_OR @ delta.a_RI)
+        flip = type(made.network.get_submodule(path)).__name__ == "Conv1D"
+        wanted[f"{path}.weight"] = wanted[f"{path}.weight"] + (change.T if flip else change)
+    merge(made, "a", sample, dtype)
+    for path, value in made.network.state_dict().items():
+        assert torch.equal(value, wanted[path].to(dtype) if wanted[path].is_floating_point() else wanted[path]), path
+
+
+def test_a_cast_that_says_something_else_is_refused_and_undone(monkeypatch):
+    monkeypatch.setitem(merging.TOLERANCE, torch.bfloat16, 1e-4)
+    made, sample = adapted("llama-tied", LoRA(rank=2)), laid(sequences("causal"))
+    before = {path: value.clone() for path, value in made.network.state_dict().items()}
+    with pytest.raises(UserError, match="merge in float32"):
+        merge(made, "a", sample, torch.bfloat16)
+    assert all(torch.equal(value, before[path]) for path, value in made.network.state_dict().items()) and made.active == "a"
+
+
+def test_what_keeps_its_weights_in_whole_numbers_is_refused():
+    made, sample = adapted("llama", LoRA(rank=2)), laid(sequences("causal"))
+    path = next(iter(made.adapter("a").deltas))
+    weight = made.network.get_submodule(path).weight
+    weight.requires_grad_(False).data = weight.data.to(torch.uint8)
+    with pytest.raises(UserError, match=r"keeps its weight in torch\.uint8"):
+        merge(made, "a", sample)
 
 
 def test_what_says_something_else_is_refused_and_undone(monkeypatch):
@@ -78,3 +125,23 @@ def test_a_merged_run_of_a_shipped_kind_loads_again(tmp_path):
     again = load(ModelSettings(path=str(tmp_path / "out")), device="cpu")
     torch.testing.assert_close(again(rows).logprobs(), made(rows).logprobs(), rtol=1e-5, atol=1e-5)
     assert batch().sequences == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("kind", ["llama", "t5"])
+def test_a_head_and_tied_embeddings_survive(tmp_path, kind, dtype):
+    from tests.models.test_load import ModelSettings, folder_of
+
+    base = folder_of(tmp_path / "base", kind, tie_word_embeddings=True)
+    made = load(ModelSettings(path=str(base)), outputs=3, device="cpu")
+    made.renderer.tokenizer.save_pretrained(tmp_path / "out")
+    with torch.no_grad():
+        for parameter in made.attach("a", LoRA(rank=2)).trained().values():
+            parameter.normal_(std=0.1)
+    sample = laid(sequences(made.family))
+    values = made(sample).values()
+    save_merged(tmp_path / "out", made, "a", sample, dtype)
+    again = load(ModelSettings(path=str(tmp_path / "out")), device="cpu")
+    assert torch.equal(again.head.weight, made.head.weight) and again.head.weight.dtype == torch.float32
+    assert again.network.get_output_embeddings().weight is again.network.get_input_embeddings().weight
+    torch.testing.assert_close(again(sample).values(), values, rtol=0.1 if dtype == torch.bfloat16 else 1e-4, atol=2e-2)

@@ -11,6 +11,8 @@ from tunesmith.comparison.significance import Interval
 from tunesmith.comparison.system import System
 from tunesmith.comparison.table import Comparison
 
+TASKS = (1, 5, 100)  # of which the storage is told
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -54,6 +56,21 @@ def main_row(made: Comparison, system: System) -> list[Cell]:
         Cell(words.size(cost.disk_bytes) if cost.disk_bytes else words.MISSING),
         context(system),
     ]
+
+
+def storage(made: Comparison) -> list[tuple[str, list[str]]]:
+    """What 1, 5, 100 tasks would take on the disk under each tuned system: a copy of the network each, or one and adapters.
+
+    The size of a copy is that of a run of the method `full` on the same model; systems without such a run are left out.
+    """
+    copies = {s.model: s.cost.disk_bytes for s in made.systems if s.method == "full" and s.cost.disk_bytes}
+    found = []
+    for system in made.systems:
+        own, copy = system.cost.disk_bytes, copies.get(system.model)
+        if own and copy:
+            beside = 0 if own > 0.9 * copy else copy  # what is a copy itself needs no network beside it
+            found.append((system.name, [words.size(beside + count * own) for count in TASKS]))
+    return found if len(found) > 1 else []
 
 
 def against(made: Comparison, system: System) -> Cell:

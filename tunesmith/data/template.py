@@ -267,6 +267,23 @@ def _template(file: str, key: str, entry: object) -> Template:
     return made
 
 
+def as_tree(template: Template) -> dict[str, Any]:
+    """An entry of a file of templates, which reads as this template."""
+    plain = Template(template.name)
+    own = {
+        name: value
+        for name in ("references", "rejected", "id", "meta", "messages", "aliases", "optional", "strip", "metrics")
+        if (value := getattr(template, name)) != getattr(plain, name)
+    }
+    lists = {
+        name: [list(v) if isinstance(v, tuple) else v for v in value] for name, value in own.items() if type(value) is tuple
+    }
+    tree: dict[str, Any] = {"name": template.name, "jinja": template.jinja}
+    if template.choices:
+        tree["answer_choices"] = template.choices
+    return {**tree, "metadata": {**own, **lists}} if own else tree
+
+
 def find_template(name: str) -> Template:
     """A wording by its name: built-in (`summarize`, or `FAMILY/NAME`), `FILE.yaml:NAME`, or the wording itself.
 

@@ -1,6 +1,8 @@
 """A model from a name or a folder."""
 
 import json
+import sys
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +12,7 @@ import torch
 from tunesmith.errors import UserError, did_you_mean
 from tunesmith.models import weights
 from tunesmith.models.families import PROVED, Family, family_of, window
+from tunesmith.models.identity import kept_identity, unlike
 from tunesmith.models.initial import initialise
 from tunesmith.models.model import Model
 from tunesmith.models.prove import prove
@@ -55,7 +58,9 @@ def load(source: ModelSettings, outputs: int = 0, device: torch.device | str | N
     where = best_device() if device is None else torch.device(device)
     path, adapter = _place(source.path)
     if adapter is not None:
-        model = load(replace(source, path=base_of(adapter)), outputs or weights.head_outputs(adapter), where)
+        model = load(below(source, adapter), outputs or weights.head_outputs(adapter), where)
+        for told in unlike(adapter, model):
+            print(f"warning: {told}", file=sys.stderr)
         weights.load_adapter(adapter, model, "run")
         return model
     config = _config(path, source)
@@ -64,6 +69,8 @@ def load(source: ModelSettings, outputs: int = 0, device: torch.device | str | N
     network = _network(path, source, config, outputs or saved_outputs, where)
     model = Model(network, _renderer(path, source, family, config), family, outputs or saved_outputs)
     model.source = str(Path(path).resolve()) if Path(path).is_dir() and not source.path.startswith("town/") else source.path
+    if not source.random:
+        model.folder, model.revision = _folder(path, source), getattr(config, "_commit_hash", None)
     if saved_outputs:
         weights.load_head(Path(path), model)
     if config.model_type not in PROVED:
@@ -75,9 +82,18 @@ def load_renderer(source: ModelSettings) -> tuple[Renderer, int | None]:
     """The renderer, and the most tokens of a row, without reading any weights."""
     path, adapter = _place(source.path)
     if adapter is not None:
-        return load_renderer(replace(source, path=base_of(adapter)))
+        return load_renderer(below(source, adapter))
     config = _config(path, source)
     return _renderer(path, source, _family(config, source), config), window(config)
+
+
+def saved_dtype(source: ModelSettings) -> torch.dtype:
+    """The precision of the weights in the file of a network, or of the base of an adapter."""
+    path, adapter = _place(source.path)
+    if adapter is not None:
+        return saved_dtype(below(source, adapter))
+    found = getattr(_config(path, source), "dtype", None)
+    return found if isinstance(found, torch.dtype) else torch.float32
 
 
 def best_device() -> torch.device:
@@ -85,6 +101,18 @@ def best_device() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def adapter_of(path: str) -> Path | None:
+    """The folder of the adapter that a path names, a run's or its own; None where it names a whole network."""
+    return _place(path)[1]
+
+
+def below(source: ModelSettings, adapter: Path) -> ModelSettings:
+    """The base of an adapter, at the revision and with the chat template that the adapter was trained with."""
+    kept = kept_identity(adapter)
+    chat = str(kept.get("chat", "auto")) if source.chat == "auto" else source.chat
+    return replace(source, path=base_of(adapter), chat=chat, revision=source.revision or kept.get("revision"))
 
 
 def base_of(adapter: Path) -> str:
@@ -134,6 +162,18 @@ def _config(path: str, source: ModelSettings) -> Any:
 
     with told(source.path):
         return AutoConfig.from_pretrained(path, **_hub(source))
+
+
+def _folder(path: str, source: ModelSettings) -> Path | None:
+    """Where the files of a network lie on this disk."""
+    if Path(path).is_dir():
+        return Path(path)
+    from transformers.utils import cached_file
+
+    with suppress(OSError):
+        found = cached_file(path, "config.json", revision=source.revision, local_files_only=True)
+        return Path(found).parent if found else None
+    return None
 
 
 def _network(path: str, source: ModelSettings, config: Any, outputs: int, device: torch.device) -> Any:

@@ -1,9 +1,10 @@
-"""Writing an adapter into the weights of its network, with a proof.
+"""Writing an adapter into the weights of its network, with a proof, and taking it out again.
 
-Dimension key: B rows, T tokens a row, O outputs, I inputs of a site, V vocabulary.
+Dimension key: B rows, T tokens a row, O outputs, I inputs of a site, N targets, V vocabulary.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,40 +20,52 @@ from tunesmith.tokens.batch import Batch
 
 # Largest difference of a logit, as a share of the largest logit.
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.1, torch.float16: 1e-2}
+Kept = Mapping[str, Mapping[str, Tensor]]  # site -> `weight` and `bias` as they were
 
 
 @dataclass(frozen=True)
 class Merged:
     """What merging changed.
 
+    name:      of the adapter.
     largest:   difference of a logit between the network with the adapter and the merged one, over the sample.
     scale:     the largest logit of the sample.
     tolerance: most that `largest / scale` may be.
+    dtype:     precision of the merged weights.
+    adapter, kept: what `unmerge` needs: the adapter, and the weights as they were. They are in memory as long as this is.
     """
 
+    name: str
     largest: float
     scale: float
     tolerance: float
+    dtype: torch.dtype
+    adapter: Adapter = field(repr=False)
+    kept: Kept = field(repr=False)
 
     def __str__(self) -> str:
-        return f"merged: logits differ by at most {self.largest:.2g} (largest logit {self.scale:.3g})"
+        told = str(self.dtype).removeprefix("torch.")
+        return f"merged in {told}: logits differ by at most {self.largest:.2g} (largest logit {self.scale:.3g})"
 
 
 @torch.no_grad()
-def merge(model: Model, name: str, sample: Batch) -> Merged:
+def merge(model: Model, name: str, sample: Batch, dtype: torch.dtype | None = None) -> Merged:
     """Write an adapter into the network and take it off. Sums are float32 and are cast once.
 
     Args:
         name: of the attached adapter.
         sample: rows without virtual tokens on which the merged network is compared with the one before.
+        dtype: precision that the whole network has afterwards, by default its own. A network in float32 keeps all that it
+            knows until the sums are taken, so load it so and name the precision here.
 
     Raises:
         UserError: the method cannot be merged, or the merged network says something else; the network is then as before.
     """
     adapter = model.adapter(name)
-    _refuse(adapter)
+    refuse_unmergeable(model, adapter)
     model.eval()
     before_NV = _logits(model, replace(sample, adapters=(name,) * len(sample.input_ids)))
+    own = model.dtype
     kept: dict[str, dict[str, Tensor]] = {}
     try:
         for path in adapter.deltas:
@@ -60,42 +73,70 @@ def merge(model: Model, name: str, sample: Batch) -> Merged:
     except NotImplementedError as error:
         _put_back(model, kept)
         raise UserError(str(error), "serve it as an adapter beside the network") from error
+    if dtype is not None and dtype != own:
+        cast(model, kept, dtype)
     after_NV = _logits(model, sample.plain())
     report = Merged(
+        name,
         largest=float((after_NV - before_NV).abs().max()),
         scale=float(before_NV.abs().max()),
         tolerance=TOLERANCE[model.dtype],
+        dtype=model.dtype,
+        adapter=adapter,
+        kept=kept,
     )
     if not report.largest <= report.tolerance * max(report.scale, 1.0):
         _put_back(model, kept)
         raise UserError(
             f"the merged network says something else: logits differ by {report.largest:.2g} (largest logit {report.scale:.3g})",
-            "keep the adapter beside the network, or merge in float32 (`model.dtype=float32`)",
+            "keep the adapter beside the network, or merge in float32 (`--dtype float32`)",
         )
     model.detach(name)
     return report
 
 
-def save_merged(folder: Path, model: Model, name: str, sample: Batch) -> Merged:
+@torch.no_grad()
+def unmerge(model: Model, merged: Merged) -> Adapter:
+    """Put the weights back that were there before `merge`, bit for bit, and the adapter beside them."""
+    _put_back(model, merged.kept)
+    model.put(merged.name, merged.adapter)
+    return merged.adapter
+
+
+def save_merged(folder: Path, model: Model, name: str, sample: Batch, dtype: torch.dtype | None = None) -> Merged:
     """Merge, and write the network as transformers does."""
-    report = merge(model, name, sample)
+    report = merge(model, name, sample, dtype)
     save_network(folder, model)
     return report
 
 
-def _refuse(adapter: Adapter) -> None:
+def refuse_unmergeable(model: Model, adapter: Adapter) -> None:
+    """Say why an adapter cannot be written into the weights of its network.
+
+    Raises:
+        UserError: it puts virtual tokens into the row, or the network keeps weights that no sum can be written into.
+    """
     method = type(adapter.method).__name__
     if adapter.method.virtual_tokens:
         raise UserError(
             f"`{method}` cannot be merged: its virtual tokens are positions in the row, not weights",
             "serve it as an adapter, or tune with a method that changes weights (`lora`)",
         )
+    for path in adapter.deltas:
+        weight: Any = getattr(model.network.get_submodule(path), "weight", None)
+        if weight is not None and not weight.is_floating_point():
+            raise UserError(
+                f"`{path}` keeps its weight in {weight.dtype}, into which no sum can be written",
+                "load the base in float32 first; `tunesmith merge` does",
+            )
 
 
 def _fold(model: Model, adapter: Adapter, path: str) -> dict[str, Tensor]:
     """Fold one site; its weight and bias as they were."""
     module: Any = model.network.get_submodule(path)
     delta = adapter.deltas[path]
+    if not hasattr(module, "weight"):  # an MLP as a whole
+        raise NotImplementedError(f"`{type(delta).__name__}` stands behind `{path}` and cannot be merged into a weight")
     kept = {part: p.clone() for part in ("weight", "bias") if (p := getattr(module, part, None)) is not None}
     flip = stores_transposed(module)
     weight = module.weight.float()
@@ -106,10 +147,22 @@ def _fold(model: Model, adapter: Adapter, path: str) -> dict[str, Tensor]:
     return kept
 
 
-def _put_back(model: Model, kept: dict[str, dict[str, Tensor]]) -> None:
+def cast(model: Model, kept: dict[str, dict[str, Tensor]], dtype: torch.dtype) -> None:
+    """Cast what the network's file holds, and keep what was not kept yet. Tables that are computed (rotary) stay float32."""
+    held = model.network.state_dict(keep_vars=True)
+    for name, now in {id(value): (name, value) for name, value in held.items()}.values():  # tied weights once
+        path, _, part = name.rpartition(".")
+        if now.is_floating_point():
+            kept.setdefault(path, {}).setdefault(part, now.data)
+            now.data = now.data.to(dtype)
+
+
+def _put_back(model: Model, kept: Kept) -> None:
     for path, parts in kept.items():
         for part, value in parts.items():
-            getattr(model.network.get_submodule(path), part).copy_(value)
+            now: Tensor = getattr(model.network.get_submodule(path), part)
+            now.data = now.data.to(value.dtype)  # where it was cast
+            now.data.copy_(value)
 
 
 def _logits(model: Model, sample: Batch) -> Tensor:

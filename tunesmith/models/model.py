@@ -6,6 +6,7 @@ Dimension key: B rows, T tokens a row, D hidden size, N targets, S sequences, K 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -41,6 +42,8 @@ class Model(nn.Module):
         head:     the further head, or None.
         active:   adapter of the batches that name none; "" is the bare network.
         source:   where the network came from: a folder, a hub name, `town/t5`.
+        folder:   where its files lie on this disk; None where that is not known.
+        revision: the commit of a hub repository, or None.
         starting: adapter that `reference` reads; "" is the bare network.
     """
 
@@ -65,6 +68,8 @@ class Model(nn.Module):
         self.active = ""
         self.starting = ""
         self.source = str(getattr(network.config, "_name_or_path", ""))
+        self.folder: Path | None = None
+        self.revision: str | None = None
         self._hooks: dict[str, list[RemovableHandle]] = {}
         self._first: dict[str, Tensor] | None = None
         self._compiled = False
@@ -114,17 +119,22 @@ class Model(nn.Module):
 
         begin: let the method look at the network for its first values; not where they are about to be read from a file.
         """
-        assert name, "an adapter has a name"
-        assert name not in self.adapters, f"an adapter `{name}` is attached already"
         adapter = Adapter(method, self.network, self.head, self.spell).to(self.device)
-        adapter.train(self.training).free()
-        self._hooks[name] = hook(name, adapter, self.network)
-        self.adapters[name] = self._registered[name.encode().hex()] = adapter
-        self.active = name
+        adapter.free()
+        self.put(name, adapter)
         if begin:
             vocabulary = int(self.network.get_input_embeddings().weight.shape[0])
             method.begin(adapter.deltas, Look(self._said(adapter), self.spell, vocabulary))
         return adapter
+
+    def put(self, name: str, adapter: Adapter) -> None:
+        """Put an adapter that was made for this network on it, and make it the active one."""
+        assert name, "an adapter has a name"
+        assert name not in self.adapters, f"an adapter `{name}` is attached already"
+        adapter.train(self.training)
+        self._hooks[name] = hook(name, adapter, self.network)
+        self.adapters[name] = self._registered[name.encode().hex()] = adapter
+        self.active = name
 
     def _said(self, adapter: Adapter) -> Callable[[Tensor], dict[str, Tensor]]:
         """`Look.said` of an adapter's sites."""

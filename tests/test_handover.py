@@ -1,0 +1,229 @@
+"""From a run to files for others: merged, combined, exported."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.models.test_gguf import STAND_IN
+from tests.test_cli import run
+from tests.tiny import rows, tiny_model
+from tunesmith import handover, verbs
+from tunesmith.errors import UserError
+from tunesmith.generation.engine import generate
+from tunesmith.generation.sampling import Sampling
+from tunesmith.models.alone import replay, telling
+from tunesmith.models.combine import Combination
+from tunesmith.models.load import ModelSettings, load
+from tunesmith.models.weights import load_adapter, save_network
+
+RECIPE = {
+    "method": {"kind": "lora", "rank": 2},
+    "tasks": {"sums.jsonl": 1.0},
+    "forgetting": "none",
+    "plan": {"steps": 3, "examples": 4, "learning_rate": 1e-2},
+    "ask": {"tokens": 4},
+    "limit": {"test": 3},
+}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder with a tiny network of each speaking family, and a run of each."""
+    folder = tmp_path_factory.mktemp("home")
+    before = os.getcwd()  # noqa: PTH109
+    os.chdir(folder)
+    rows(folder / "sums.jsonl")
+    for kind in ("t5", "llama"):
+        tiny_model(folder / kind, kind)
+        verbs.train({"name": kind, "model": {"path": kind}, **RECIPE}, into=f"runs/{kind}", quiet=True)
+    verbs.train({"name": "prompt", "model": {"path": "t5"}, **RECIPE, "method": {"kind": "prompt"}}, quiet=True)
+    verbs.train({"name": "full", "model": {"path": "t5"}, **RECIPE, "method": {"kind": "full"}}, quiet=True)
+    os.chdir(before)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def here(home, monkeypatch):
+    monkeypatch.chdir(home)
+
+
+@pytest.mark.parametrize("kind", ["t5", "llama"])
+def test_a_merged_run_says_what_the_run_says(kind, tmp_path):
+    handed = handover.merge_run(f"runs/{kind}", tmp_path / "out")
+    merged, attached = load(ModelSettings(path=str(tmp_path / "out"))), load(ModelSettings(path=f"runs/{kind}"))
+    sample = handover.laid(attached, handover.asked(f"runs/{kind}"))
+    torch.testing.assert_close(merged(sample).logprobs(), attached(sample).logprobs(), rtol=1e-4, atol=1e-5)
+    assert handed.merged.largest < 1e-4
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_a_merged_run_in_half_precision(dtype, tmp_path):
+    handover.merge_run("runs/llama", tmp_path / "out", dtype)
+    weights = load_file(tmp_path / "out" / "model.safetensors")
+    assert {value.dtype for value in weights.values()} == {handover.DTYPES[dtype]}
+    assert load(ModelSettings(path=str(tmp_path / "out"))).dtype == torch.float32
+
+
+def test_the_bases_own_precision_is_the_default(tmp_path):
+    base = load(ModelSettings(path="llama")).network
+    base.to(torch.bfloat16).save_pretrained(tmp_path / "base")
+    load(ModelSettings(path="llama")).renderer.tokenizer.save_pretrained(tmp_path / "base")
+    verbs.train({"name": "half", "model": {"path": str(tmp_path / "base")}, **RECIPE}, into=tmp_path / "run", quiet=True)
+    merged = handover.merge_run(str(tmp_path / "run"), tmp_path / "out").merged
+    assert merged.dtype == torch.bfloat16
+
+
+def test_prompts_of_ones_own(tmp_path):
+    (tmp_path / "prompts.txt").write_text("one and two\n\nthree\n")
+    for kind in ("t5", "llama"):
+        sample = handover.laid(load(ModelSettings(path=kind)), handover.asked(f"runs/{kind}", tmp_path / "prompts.txt"))
+        assert len(sample.input_ids) == 2
+    assert handover.merge_run("runs/t5", tmp_path / "out", prompts=tmp_path / "prompts.txt").merged.largest < 1e-4
+    (tmp_path / "empty.txt").write_text("\n")
+    with pytest.raises(UserError, match="holds no prompt"):
+        handover.asked("runs/t5", tmp_path / "empty.txt")
+
+
+def test_an_adapter_without_a_run_is_compared_on_plain_sentences(tmp_path):
+    assert handover.merge_run("runs/llama/adapter", tmp_path / "out").merged.largest < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("prompt", "virtual tokens are positions"), ("full", "nothing to merge"), ("../t5", "nothing to merge")]
+)
+def test_what_cannot_be_merged_is_refused_and_nothing_is_written(name, said, tmp_path):
+    with pytest.raises(UserError, match=said):
+        handover.merge_run(f"runs/{name}", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def second(home):
+    """Another run on the same base."""
+    before = os.getcwd()  # noqa: PTH109
+    os.chdir(home)
+    verbs.train({"name": "other", "model": {"path": "llama"}, **RECIPE, "seed": 1}, quiet=True)
+    os.chdir(before)
+    return "runs/other"
+
+
+def test_runs_are_combined_into_an_adapter(second, tmp_path):
+    handed = handover.combine_runs(["runs/llama", second], tmp_path / "out", Combination(weights=(2.0, -1.0)))
+    assert handed.folder == tmp_path / "out/adapter" and handed.combined.rank == 4 and handed.merged is None
+    both = load(ModelSettings(path="runs/llama"))
+    load_adapter(Path(second) / "adapter", both, "other")
+    made = load(ModelSettings(path=str(tmp_path / "out")))
+    for path, delta in made.adapter().deltas.items():
+        wanted = sum(
+            w * both.adapter(name).deltas[path].fold(torch.zeros(delta.b_OR.shape[0], delta.a_RI.shape[1]))
+            for name, w in (("run", 2.0), ("other", -1.0))
+        )
+        torch.testing.assert_close(delta.fold(torch.zeros_like(wanted)), wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("how", ["linear", "ties", "dare"])
+def test_runs_are_combined_into_a_network(second, how, tmp_path):
+    wanted, runs = Combination(how, density=0.5), ["runs/llama", second]
+    handover.combine_runs(runs, tmp_path / "lora", wanted, rank=16)
+    handed = handover.combine_runs(runs, tmp_path / "out", wanted, fold=True)
+    made, beside = load(ModelSettings(path=str(tmp_path / "out"))), load(ModelSettings(path=str(tmp_path / "lora")))
+    sample = handover.laid(made, handover.asked(second))
+    torch.testing.assert_close(made(sample).logits(), beside(sample).logits(), rtol=1e-4, atol=1e-4)
+    assert handed.merged.largest < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("runs/llama runs/t5 --combine linear", "combine adapters of one base"),
+        ("runs/llama runs/full --combine linear", "holds a whole network"),
+        ("runs/llama runs/other --combine ties", "no LoRA"),
+        ("runs/llama runs/other --combine linear --weights 1 2 3", "3 weights are given for 2 adapters"),
+        ("runs/t5 runs/prompt --combine linear", "only plain LoRAs"),
+        ("runs/llama runs/other", "say how they become one"),
+        ("", "name a run and a new folder"),
+    ],
+)
+def test_what_cannot_be_combined_is_refused(second, capsys, words, said, tmp_path):
+    status, out, err = run(capsys, "merge", *words.split()[:2], str(tmp_path / "out"), *words.split()[2:])
+    assert (status, out) == (1, "") and said in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_that_combines(second, capsys, tmp_path):
+    words = ["runs/llama", second, str(tmp_path / "out"), "--combine", "ties", "--rank", "2", "--weights", ".5", "-.3"]
+    status, out, err = run(capsys, "merge", *words)
+    assert (status, out.strip()) == (0, str(tmp_path / "out/adapter"))
+    assert "combined in rank 2:" in err
+
+
+def test_the_command(capsys, tmp_path):
+    status, out, err = run(capsys, "merge", "runs/t5", str(tmp_path / "out"), "--dtype", "float16")
+    assert (status, out.strip()) == (0, str(tmp_path / "out"))
+    assert "merged in float16: logits differ by at most" in err
+    status, _, err = run(capsys, "merge", "runs/t5", str(tmp_path / "out"))
+    assert status == 1 and "is there already" in err
+
+
+@pytest.mark.parametrize("name", ["t5", "llama", "full"])
+def test_an_exported_run_answers_alike(name, tmp_path):
+    exported = handover.export_run(f"runs/{name}", tmp_path / "out")
+    assert exported.replayed and not exported.partings
+    assert (exported.merged is None) == (name == "full")
+    assert "answers are the run's own" in str(exported)
+
+
+def test_every_stop_token_and_the_chat_template_go_along(home, tmp_path):
+    import transformers
+
+    template = (
+        "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}</s>{% endfor %}"
+        "{% if add_generation_prompt %}assistant: {% endif %}"
+    )
+    config = json.loads((home / "llama/generation_config.json").read_text())
+    shutil.copytree(home / "llama", tmp_path / "base")
+    (tmp_path / "base/generation_config.json").write_text(json.dumps({**config, "eos_token_id": [1, 7]}))
+    model = load(ModelSettings(path=str(tmp_path / "base"), chat=template))
+    before = model.renderer.tokenizer.chat_template, model.network.generation_config.eos_token_id
+    with telling(model):
+        save_network(tmp_path / "out", model)
+    assert (model.renderer.tokenizer.chat_template, model.network.generation_config.eos_token_id) == before
+    written = transformers.GenerationConfig.from_pretrained(tmp_path / "out")
+    assert set(written.eos_token_id) == model.renderer.stops and len(model.renderer.stops) > 1
+    assert transformers.AutoTokenizer.from_pretrained(tmp_path / "out").chat_template == template
+    again = load(ModelSettings(path=str(tmp_path / "out")))
+    example = handover.prompt("1 and 2", 0)
+    assert again.renderer.prompt(example) == model.renderer.prompt(example) and again.renderer.stops == model.renderer.stops
+    plain = load(ModelSettings(path=str(tmp_path / "out"), chat="none"))
+    with telling(plain):
+        save_network(tmp_path / "plain", plain)
+    assert transformers.AutoTokenizer.from_pretrained(tmp_path / "plain").chat_template is None
+
+
+def test_a_folder_that_says_something_else_is_told(tmp_path):
+    model = load(ModelSettings(path="runs/llama"))
+    handover.export_run("runs/llama", tmp_path / "out")
+    prompt = model.renderer.prompt(handover.prompt("1 and 2", 0))
+    [own] = generate(model, [prompt], Sampling(tokens=8))
+    assert replay(tmp_path / "out", "causal", [prompt], [own.ids], 8) == []
+    wrong = (*own.ids[:3], 5 if own.ids[3] != 5 else 6, *own.ids[4:])
+    [parting] = replay(tmp_path / "out", "causal", [prompt], [wrong], 8)
+    assert (parting.prompt, parting.token) == (0, 3) and parting.margin > 0
+
+
+def test_gguf_without_a_converter_tells_the_command_and_with_one_calls_it(capsys, tmp_path, monkeypatch):
+    monkeypatch.delenv("LLAMA_CPP", raising=False)
+    status, out, err = run(capsys, "export", "runs/llama", str(tmp_path / "out"), "--to", "gguf")
+    assert (status, out) == (1, "") and (tmp_path / "out/model.safetensors").is_file()
+    assert f"convert_hf_to_gguf.py {tmp_path / 'out'} --outfile {tmp_path / 'out/out.gguf'} --outtype f32" in err
+    script = tmp_path / "convert_hf_to_gguf.py"
+    script.write_text(STAND_IN)
+    words = ["runs/llama", str(tmp_path / "two"), "--to", "gguf", "--converter", str(script), "--dtype", "bfloat16"]
+    status, out, err = run(capsys, "export", *words)
+    assert (status, out.strip()) == (0, str(tmp_path / "two/two.gguf"))
+    assert "merged in bfloat16" in err and "does not name the stop tokens" in err

@@ -1,0 +1,249 @@
+"""What was learnt, as files for others: an adapter merged into its base, several combined, a network for other programs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from tunesmith.data.example import Example, Message
+from tunesmith.errors import UserError
+from tunesmith.generation.engine import generate
+from tunesmith.generation.sampling import Sampling
+from tunesmith.models import gguf
+from tunesmith.models.alone import Parting, replay, telling
+from tunesmith.models.combine import Combination, Combined, combine
+from tunesmith.models.load import ModelSettings, adapter_of, base_of, load, saved_dtype
+from tunesmith.models.merge import Merged, cast, merge, save_merged
+from tunesmith.models.model import Model
+from tunesmith.models.weights import head_outputs, load_adapter, save_adapter, save_network
+from tunesmith.recipe import own
+from tunesmith.run import Run
+from tunesmith.tasks.own import task_from
+from tunesmith.tokens import sequence
+from tunesmith.tokens.batch import Batch, Rows, collate
+from tunesmith.tokens.renderer import Renderer
+from tunesmith.tokens.sequence import Tokens
+
+Dtype = Literal["float16", "bfloat16", "float32"]
+DTYPES: dict[Dtype, torch.dtype] = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
+REPLAYED = 32  # tokens of an answer that is replayed
+SHOWN = 8  # rows on which a merged network is compared with the one before
+PLAIN = ("The weather was fine, so we walked to the river.", "Question: what is two and three? Answer: five.")
+
+
+@dataclass(frozen=True)
+class HandedOver:
+    """A folder that was written, what combining left out, and what merging changed; None for what was not done."""
+
+    folder: Path
+    merged: Merged | None = None
+    combined: Combined | None = None
+
+    def __str__(self) -> str:
+        return "\n".join(str(told) for told in (self.combined, self.merged) if told)
+
+
+def merge_run(run: str, out: Path, dtype: Dtype | None = None, prompts: Path | None = None) -> HandedOver:
+    """Merge a run's adapter into its base and write a network as transformers does. Command: `tunesmith merge RUN OUT`.
+
+    Args:
+        run: folder of a run or of an adapter.
+        out: a folder that is not there yet.
+        dtype: precision of the weights that are written; None: that of the base's file. Sums are float32 in any case.
+        prompts: a text file, a prompt a line, to compare on; None: rows of the run's own first task.
+
+    Raises:
+        UserError: there is no adapter, it cannot be merged, or the merged network says something else; nothing is written.
+    """
+    refuse_full(out)
+    model = load(ModelSettings(path=run, dtype="float32"))
+    if not model.active:
+        raise UserError(f"`{run}` holds a whole network and no adapter: there is nothing to merge", "use its folder as it is")
+    wanted = DTYPES[dtype] if dtype else saved_dtype(ModelSettings(path=run))
+    sample = laid(model, asked(run, prompts))
+    with telling(model):
+        return HandedOver(out, save_merged(out, model, model.active, sample, wanted))
+
+
+def combine_runs(
+    runs: Sequence[str],
+    out: Path,
+    wanted: Combination,
+    rank: int | None = None,
+    fold: bool = False,
+    dtype: Dtype | None = None,
+    prompts: Path | None = None,
+) -> HandedOver:
+    """Combine the LoRAs of several runs of one base. Command: `tunesmith merge RUN RUN OUT --combine linear`.
+
+    Args:
+        runs: folders of runs or of adapters.
+        out: a folder that is not there yet. The adapter is written into `out/adapter`, in PEFT's format.
+        rank: bring the combination down to a LoRA of this rank; None: leave it whole.
+        fold: write a merged network into `out` instead of an adapter; `dtype` and `prompts` are as in `merge_run`.
+
+    Raises:
+        UserError: the adapters do not belong together, or the combination is no LoRA and is neither folded nor given a rank.
+    """
+    refuse_full(out)
+    if wanted.how != "linear" and rank is None and not fold:
+        raise UserError(
+            f"`{wanted.how}` gives whole matrices and no LoRA",
+            "bring them down to one with `--rank 16`, or write them into the base with `--fold`",
+        )
+    wanted.shares(len(runs))
+    places = [together(run, runs[0]) for run in runs]
+    model = load(ModelSettings(path=base_of(places[0]), dtype="float32"))
+    names = [f"{number} {run}" for number, run in enumerate(runs)]
+    for place, name in zip(places, names, strict=True):
+        load_adapter(place, model, name)
+    combined = combine(model, names, "combined", wanted, rank)
+    if not fold:
+        return HandedOver(save_adapter(out, combined.adapter, model), None, combined)
+    precision = DTYPES[dtype] if dtype else saved_dtype(ModelSettings(path=runs[0]))
+    with telling(model):
+        merged = save_merged(out, model, "combined", laid(model, asked(runs[0], prompts)), precision)
+    return HandedOver(out, merged, combined)
+
+
+def together(run: str, first: str) -> Path:
+    """The adapter's folder of a run; refused where it cannot be combined with that of another run."""
+    place, other = adapter_of(run), adapter_of(first)
+    if place is None or other is None:
+        raise UserError(f"`{run if place is None else first}` holds a whole network and no adapter", "name runs with adapters")
+    if base_of(place) != base_of(other):
+        raise UserError(
+            f"`{run}` stands on `{base_of(place)}`, and `{first}` on `{base_of(other)}`", "combine adapters of one base"
+        )
+    if head_outputs(place):
+        raise UserError(f"`{run}` has a head of its own, and heads are not combined", "combine runs without one")
+    return place
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A folder for other programs, and how it was proved.
+
+    merged:   what merging changed; None where there was no adapter.
+    replayed: sample prompts that transformers answered from the folder; `partings` are those it answered otherwise.
+    file:     the GGUF, or None; `lost` is what it does not hold, a sentence each.
+    """
+
+    folder: Path
+    merged: Merged | None
+    replayed: int
+    partings: list[Parting]
+    file: Path | None = None
+    lost: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        equal = self.replayed - len(self.partings)
+        told = f"replayed by transformers from the folder: {equal} of {self.replayed} answers are the run's own, token by token"
+        return "\n".join(str(line) for line in (self.merged, told, *self.partings, *self.lost) if line)
+
+
+def export_run(
+    run: str,
+    out: Path,
+    to: Literal["folder", "gguf"] = "folder",
+    dtype: Dtype | None = None,
+    prompts: Path | None = None,
+    converter: Path | None = None,
+) -> Exported:
+    """Write a network that needs nothing of tunesmith, and let it answer as proof. Command: `tunesmith export RUN OUT`.
+
+    The folder is transformers': weights with the adapter merged in, tokenizer with its chat template, every stop token.
+
+    Args:
+        run: folder of a run, of an adapter or of a network.
+        out: a folder that is not there yet.
+        to: `gguf` writes `out/NAME.gguf` besides, by llama.cpp's converter.
+        dtype, prompts: as in `merge_run`.
+        converter: llama.cpp's `convert_hf_to_gguf.py`, or its folder; None: that of the folder in `LLAMA_CPP`.
+
+    Raises:
+        UserError: as `merge_run`; or there is no converter, after the folder was written: the hint is the command to run.
+    """
+    refuse_full(out)
+    script = gguf.converter(converter) if to == "gguf" else None
+    model = load(ModelSettings(path=run, dtype="float32"))
+    wanted = DTYPES[dtype] if dtype else saved_dtype(ModelSettings(path=run))
+    examples = asked(run, prompts)
+    spelled = [ids for ids in map(model.renderer.prompt, examples) if model.window is None or len(ids) < model.window]
+    spelled = [] if model.family == "masked" else spelled
+    said = [answer.ids for answer in generate(model, spelled, Sampling(tokens=REPLAYED))]
+    merged = merge(model, model.active, laid(model, examples), wanted) if model.active else None
+    cast(model, {}, wanted)
+    with telling(model):
+        save_network(out, model)
+    exported = Exported(out, merged, len(said), replay(out, model.family, spelled, said, REPLAYED))
+    return exported if to == "folder" else converted(exported, model, script)
+
+
+def converted(exported: Exported, model: Model, script: Path | None) -> Exported:
+    """The same with a GGUF beside."""
+    file = exported.folder / f"{exported.folder.resolve().name}.gguf"
+    precision = {torch.float32: "f32", torch.float16: "f16", torch.bfloat16: "bf16"}[model.dtype]
+    if script is None:
+        raise UserError(
+            f"`{exported.folder}` is written; for a GGUF, llama.cpp's `{gguf.SCRIPT}` is needed, and it was not named",
+            gguf.how_to(exported.folder, file, precision) + " (or let `--converter` name the script next time)",
+        )
+    found = gguf.convert(script, exported.folder, file, precision)
+    renderer = model.renderer
+    pieces = dict(zip(renderer.stops, renderer.pieces(list(renderer.stops)), strict=True))
+    template = renderer.chat.template if renderer.chat else None
+    return replace(exported, file=file, lost=gguf.lost(found, template, renderer.stops, pieces))
+
+
+def refuse_full(out: Path) -> None:
+    """Nothing is written over."""
+    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+        raise UserError(f"`{out}` is there already", "name a folder that is not there yet, or remove it")
+
+
+def asked(run: str, prompts: Path | None = None) -> list[Example]:
+    """A few prompts: the lines of a file, else test rows of the run's first task, else plain sentences."""
+    if prompts is not None:
+        lines = [line.strip() for line in prompts.read_text(encoding="utf-8").splitlines() if line.strip()]
+        if not lines:
+            raise UserError(f"`{prompts}` holds no prompt", "write one a line")
+        return [prompt(line, number) for number, line in enumerate(lines)]
+    record = Run(Path(run))
+    tree = record.recipe() if record.exists() else {}
+    named = [own(name, setting) for name, setting in tree.get("tasks", {}).items()] + list(tree.get("judged_by", ()))
+    if not named:
+        return [prompt(line, number) for number, line in enumerate(PLAIN)]
+    task = task_from(named[0])
+    split = next(name for name in ("test", "validation", *task.source.splits()) if name in task.source.splits())
+    return list(islice(task.examples(split), SHOWN))
+
+
+def prompt(text: str, number: int) -> Example:
+    return Example((Message("user", text),), "", id=f"prompt-{number}")
+
+
+def laid(model: Model, examples: Sequence[Example]) -> Batch:
+    """Rows of the examples with what they say, or of the prompt alone where nothing is said; those that fit the window."""
+    rows = [read(model.renderer, example) for example in examples]
+    fitting = [row for row in rows if model.window is None or row.row() <= model.window]
+    if not fitting:
+        raise UserError(
+            f"no sample prompt fits the network's window of {model.window} tokens", "name shorter ones, `--prompts`"
+        )
+    origin = Rows(tuple((row,) for row in fitting), tuple((number,) for number in range(len(fitting))))
+    return collate(origin).to(model.device)
+
+
+def read(renderer: Renderer, example: Example) -> Tokens:
+    """An example as a row with targets: its answer or, without one, every token of its prompt."""
+    if example.target:
+        return renderer.render(example)
+    ids = renderer.prompt(example)
+    if renderer.family == "seq2seq":
+        return sequence.seq2seq(ids, ids, renderer.start)
+    ids = ids if len(ids) > 1 else [*ids, renderer.end]
+    return sequence.masked(ids, ids) if renderer.family == "masked" else sequence.causal(ids, [1.0] * len(ids))
