@@ -70,6 +70,9 @@ def test_systems_are_arms_and_have_axes_of_their_own():
     with pytest.raises(UserError, match="belongs to no system") as error:
         arms(["method.rank=2,4"], systems=systems)
     assert "systems.lora.method.rank" in error.value.hint
+    with pytest.raises(UserError, match="names no system") as error:
+        arms(["systems.lroa.method.rank=2,4"], systems=systems)
+    assert "lora" in error.value.hint
 
 
 def test_seeds_alone_are_a_study():

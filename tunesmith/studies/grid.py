@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any
 
 from tunesmith import settings
-from tunesmith.errors import UserError
+from tunesmith.errors import UserError, did_you_mean
 from tunesmith.recipe import Recipe
 from tunesmith.settings import Tree
 from tunesmith.sweep import ComparisonRecipe, overlay
@@ -132,12 +132,15 @@ def by_system(made: Space) -> list[tuple[Values, dict[str, Axis]]]:
     systems = made.tree.get("systems") or {}
     if not systems:
         return [({}, dict(made.axes))]
-    common = {name: axis for name, axis in made.axes.items() if not name.startswith("systems.")}
-    method = next((name for name in common if name.partition(".")[0] == "method"), None)
-    if method:
-        raise UserError(
-            f"`{method}` belongs to no system of the comparison", f"did you mean `systems.{next(iter(systems))}.{method}`?"
-        )
+    common = {name: axis for name, axis in made.axes.items() if name.partition(".")[0] != "systems"}
+    tuned = [name for name, own in systems.items() if (own or {}).get("method") not in (None, "none")]
+    for name in made.axes:
+        first, _, rest = name.partition(".")
+        if first == "method":
+            hint = f"did you mean `systems.{next(iter([*tuned, *systems]))}.{name}`?"
+            raise UserError(f"`{name}` belongs to no system of the comparison", hint)
+        if first == "systems" and rest.partition(".")[0] not in systems:
+            raise UserError(f"`{name}` names no system", did_you_mean(rest.partition(".")[0], systems))
     found = []
     for system in systems:
         before = f"systems.{system}."
