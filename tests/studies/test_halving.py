@@ -9,7 +9,13 @@ from tunesmith.studies.halving import rungs, survivors
 
 @pytest.mark.parametrize(
     ("arms", "keep", "shares"),
-    [(1, 2, [1.0]), (2, 2, [0.5, 1.0]), (6, 2, [0.25, 0.5, 1.0]), (64, 2, [0.125, 0.25, 0.5, 1.0]), (9, 3, [1 / 9, 1 / 3, 1.0])],
+    [
+        (1, 2, [1.0]),
+        (2, 2, [0.5, 1.0]),
+        (6, 2, [0.25, 0.5, 1.0]),
+        (64, 2, [0.125, 0.25, 0.5, 1.0]),
+        (9, 3, [1 / 9, 1 / 3, 1.0]),
+    ],
 )
 def test_each_rung_is_as_many_times_the_one_before(arms, keep, shares):
     assert rungs(arms, keep) == shares

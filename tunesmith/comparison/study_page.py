@@ -56,7 +56,8 @@ def verdict(made: Study) -> str:
         return f"{said}; its {metric}, {score}, {'cannot be told from' if best.level else 'is worse than'} {top}."
     others = [arm for arm in made.arms if arm.scores and arm.name != made.top]
     level = sum(arm.level for arm in others)
-    return f"{said}, and the best {metric}, {score}; {level or 'none'} of the other {len(others)} arms cannot be told from it."
+    rest = f"{level} of the other {len(others)} cannot be told from it" if level else "every other arm is worse"
+    return f"{said}, and the best {metric}, {score}" + (f"; {rest}." if others else ".")
 
 
 def plateau_told(made: Study) -> str:
@@ -106,7 +107,7 @@ def _cell(made: Study, arm: Arm, heading: str) -> Cell:
         case "Scale":
             return Cell(words.MISSING if arm.scale is None else f"{arm.scale:g}")
         case _:
-            return Cell(words.percent(arm.share), "" if arm.share == 1 else "then dropped")
+            return Cell(words.percent(arm.share), "failed" if arm.failed else "" if arm.share == 1 else "then dropped")
 
 
 def _behind(made: Study, arm: Arm) -> Cell:
@@ -201,7 +202,9 @@ def terminal_table(made: Study) -> "Group":
     for arm in in_order(made):
         behind = words.MISSING if arm.behind is None or arm.name == made.top else words.score(arm.behind.value)
         mark = "plateau" if arm.name in begins else "best" if arm.name == made.top else "level" if arm.level else ""
-        if arm.share < 1:
+        if arm.failed:
+            mark = "failed"
+        elif arm.share < 1:
             mark = f"left at {words.percent(arm.share)}"
         scores = (words.score(arm.scores[m.name].value) if m.name in arm.scores else words.MISSING for m in shown)
         lowest = Text(words.score(arm.validation.value), style="bold green" if arm.name == made.best else "")

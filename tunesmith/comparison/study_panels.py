@@ -37,12 +37,14 @@ def quality_panels(made: Study) -> Iterator[Panel]:
         if not known:
             continue
         along = axes and len(lines) <= MOST_LINES and len(known) > 1
-        frame = _along(made, axes[0], lines, known) if along else _forest(made, known)
+        plateaus = made.plateaus if made.measures and title == words.label(made.measures[0].name) else ()
+        begins = {plateau.arm for plateau in plateaus if plateau.setting in axes[:1]}
+        frame = _along(made, axes[0], lines, known, begins) if along else _forest(made, known)
         text = "; ".join(f"{name} {words.score(value.value)}" for name, value in known.items())
         yield Panel(f"quality-{title}", title, note, text, frame)
 
 
-def _along(made: Study, axis: str, lines: dict[str, list[int]], known: dict[str, Interval]) -> Frame:
+def _along(made: Study, axis: str, lines: dict[str, list[int]], known: dict[str, Interval], begins: set[str]) -> Frame:
     """A line a group; the plateau's begin is ringed, with a dashed line down to the axis."""
     values = sorted({float(arm.values[axis]) for arm in made.arms if axis in arm.values and arm.name in known})
     across, ticks = _scale(values)
@@ -59,7 +61,6 @@ def _along(made: Study, axis: str, lines: dict[str, list[int]], known: dict[str,
         right=right,
         x_name=axis.rpartition(".")[2].replace("_", " "),
     )
-    begins = {plateau.arm for plateau in made.plateaus if plateau.setting == axis}
     labels: list[tuple[Spot, str]] = []
     for row, places in enumerate(lines.values()):
         colour = 2 if len(lines) == 1 else 1 + row
