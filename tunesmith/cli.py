@@ -60,21 +60,7 @@ def parser() -> Parser:
     verb.add_argument("--into", type=Path, help="folder of the run (runs/NAME)")
     verb.add_argument("--brief", action="store_true", help="print no scores at the end")
 
-    verb = _verb(
-        verbs, "sweep", sweep, "a study: settings with several values, seeds, a search; one page of what each is worth"
-    )
-    verb.add_argument(
-        "given",
-        nargs="+",
-        metavar="RECIPE | name=value,value ...",
-        help=f"a recipe, settings with values to try, and {OVERRIDES}",
-    )
-    verb.add_argument("--into", type=Path, help="folder for runs and page (sweeps/NAME)")
-    verb.add_argument("--parallel", type=at_least_one, default=1, help="runs at a time, each with its share of the threads")
-    verb.add_argument("--halving", type=at_least_one, nargs="?", const=2, default=0, help="keep one in so many arms a rung (2)")
-    verb.add_argument("--engine", help="grid, random or optuna (grid, or random where a range is searched)")
-    verb.add_argument("--trials", type=at_least_one, default=16, help="arms that a search tries")
-    verb.add_argument("--open", action=argparse.BooleanOptionalAction, default=None, help="open the page in a browser")
+    _studying(verbs)
 
     verb = _verb(verbs, "eval", evaluate, "judge a model or a run on tasks")
     verb.add_argument("model", help="run folder, model folder or hub name")
@@ -110,6 +96,33 @@ def parser() -> Parser:
     verb = _verb(verbs, "schema", schema, "the JSON schema of a recipe, for editors")
     verb.add_argument("recipe", nargs="?", choices=("run", "comparison"), default="comparison")
     return top
+
+
+def _studying(verbs: "argparse._SubParsersAction[Parser]") -> None:
+    verb = _verb(
+        verbs, "sweep", sweep, "a study: settings with several values, seeds, a search; one page of what each is worth"
+    )
+    verb.add_argument(
+        "given",
+        nargs="+",
+        metavar="RECIPE | name=value,value ...",
+        help=f"a recipe, settings with values to try, and {OVERRIDES}",
+    )
+    verb.add_argument("--into", type=Path, help="folder for runs and page (sweeps/NAME)")
+    verb.add_argument("--parallel", type=at_least_one, default=1, help="runs at a time, each with its share of the threads")
+    verb.add_argument("--halving", type=at_least_one, nargs="?", const=2, default=0, help="keep one in so many arms a rung (2)")
+    verb.add_argument("--engine", help="grid, random or optuna (grid, or random where a range is searched)")
+    verb.add_argument("--trials", type=at_least_one, default=16, help="arms that a search tries")
+    verb.add_argument("--open", action=argparse.BooleanOptionalAction, default=None, help="open the page in a browser")
+
+    verb = _verb(
+        verbs, "inspect", inspect, "what tuning did inside: change of each weight and its rank, words near soft prompts"
+    )
+    verb.add_argument("run", help="folder of a run")
+    verb.add_argument("--nearest", type=at_least_one, default=5, help="words named beside each virtual token")
+    verb.add_argument("--base", help="the network it was tuned from, where it has moved")
+    verb.add_argument("--into", type=Path, help="folder for tables and plots (RUN/inspection)")
+    verb.add_argument("--json", action="store_true", help="print everything as JSON")
 
 
 def _verb(
@@ -213,6 +226,20 @@ def sweep(arguments: argparse.Namespace) -> None:
     Console().print(terminal_table(made.study))
     print(made.page)
     open_page(made.page, arguments.open)
+
+
+def inspect(arguments: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from tunesmith.comparison.inspected import terminal_table
+    from tunesmith.inspection import inspect as looked
+
+    made = looked(arguments.run, nearest=arguments.nearest, base=arguments.base, into=arguments.into)
+    if arguments.json:
+        print((made.folder / "inspection.json").read_text(encoding="utf-8"), end="")
+        return
+    Console().print(terminal_table(made.found))
+    print(made.folder)
 
 
 def evaluate(arguments: argparse.Namespace) -> None:

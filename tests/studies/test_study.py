@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -13,7 +15,10 @@ from tunesmith import cli, experiment
 from tunesmith.errors import UserError
 from tunesmith.run import Run
 from tunesmith.studies import processes
+from tunesmith.studies.grid import arm, grid, space
+from tunesmith.studies.processes import Job, Pool
 from tunesmith.studies.study import study
+from tunesmith.training.progress import Reporter
 
 TREE = {
     "name": "tiny",
@@ -121,14 +126,10 @@ def test_halving_drops_the_worse_and_the_rest_are_the_runs_of_a_full_grid(ran, t
     assert study(TREE, given=given, into=tmp_path / "halved", halving=2).study == made.study
     assert len(ran) == before
     rate = winner.removeprefix("learning_rate ")
-    whole = experiment.run  # the same run without stops
-    assert whole
-    alone = study(TREE, given=[f"plan.learning_rate={rate},0.5", "plan.steps=8"], into=tmp_path / "whole")
-    names = [f"learning_rate-{rate}", f"learning_rate-{rate}"]
-    runs = [Run(tmp_path / "halved" / "runs" / names[0]), Run(tmp_path / "whole" / "runs" / names[1])]
+    study(TREE, given=[f"plan.learning_rate={rate},0.5", "plan.steps=8"], into=tmp_path / "whole")
+    runs = [Run(tmp_path / which / "runs" / f"learning_rate-{rate}") for which in ("halved", "whole")]
     for read in (lambda run: [(one["step"], one["loss"]) for one in run.steps()], Run.validations, Run.scores):
         assert read(runs[0]) == read(runs[1])
-    assert alone
 
 
 def test_a_run_that_fails_is_told_and_left_out(ran, tmp_path):
@@ -164,7 +165,7 @@ def test_optuna_proposes_and_goes_on_where_it_stopped(ran, tmp_path):
 
 
 def test_what_engines_cannot_do_is_refused(ran, tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "optuna", None)
+    monkeypatch.setitem(sys.modules, "optuna", None)
     ranged = ["plan.learning_rate=1e-4..1e-2:log"]
     for given, options, said in (
         (ranged, {"engine": "optuna"}, "needs the package optuna"),
@@ -198,29 +199,81 @@ def test_a_share_of_the_threads(monkeypatch):
     assert processes.share(2) == {"OMP_NUM_THREADS": "3"}
 
 
-def test_ctrl_c_in_real_processes_and_the_same_command_goes_on(home, monkeypatch, tmp_path):
-    """The one test here that begins real ones: it takes a while."""
-    monkeypatch.chdir(home)
-    given = ["method.rank=2,4", "plan.steps=300", "plan.validate_every=100"]
-    first = tmp_path / "runs" / "rank-2" / "steps.jsonl"
+STUBBORN = """
+import signal, sys, time
+stop = []
+signal.signal(signal.SIGINT, lambda *_: stop.append(1))
+print("begun", flush=True)
+while not stop:
+    time.sleep(0.01)
+print("saved", flush=True)
+sys.exit(130)
+"""
+
+
+def test_ctrl_c_waits_for_every_process_and_begins_no_more(tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "POLL", 0.01)
+    begun = []
+
+    def begin(job, parallel, logs):
+        begun.append(job)
+        with (tmp_path / f"{len(begun)}.log").open("wb") as output:
+            return subprocess.Popen([sys.executable, "-c", STUBBORN], stdout=output, process_group=0)
 
     def press():
-        for _ in range(600):
-            time.sleep(0.2)
-            if first.is_file() and len(first.read_text().splitlines()) > 3:
-                os.kill(os.getpid(), signal.SIGINT)
-                return
+        while not all((tmp_path / f"{one}.log").is_file() and (tmp_path / f"{one}.log").read_text() for one in (1, 2)):
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
 
+    monkeypatch.setattr(processes, "begin", begin)
     pressing = threading.Thread(target=press)
     pressing.start()
+    before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        study(TREE, given=given, into=tmp_path, parallel=2)
+        Pool(2, tmp_path).make(iter("abcd"), lambda job, status: None)
     pressing.join()
-    assert list((tmp_path / "runs" / "rank-2" / "state").glob("step-*"))
-    assert not Run(tmp_path / "runs" / "rank-2").answered()
-    made = study(TREE, given=given, into=tmp_path, parallel=2)
-    assert all(arm.scores for arm in made.study.arms)
-    assert "going on from step" in (tmp_path / "logs" / "rank-2.log").read_text()
+    assert begun == ["a", "b"]
+    assert [(tmp_path / f"{one}.log").read_text().split() for one in (1, 2)] == [["begun", "saved"]] * 2
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_a_run_that_was_stopped_goes_on_with_the_same_command(ran, tmp_path, monkeypatch):
+    given = ["method.rank=2,4"]
+    stop = Reporter.step
+
+    def press(self, made, steps, memory):
+        stop(self, made, steps, memory)
+        if made.step == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as pressing:
+        pressing.setattr(Reporter, "step", press)
+        with pytest.raises(KeyboardInterrupt):
+            study(TREE, given=given, into=tmp_path / "run")
+    assert ran == [("rank-2", None)]
+    made = study(TREE, given=given, into=tmp_path / "run").study
+    assert ran == [("rank-2", None), ("rank-2", None), ("rank-4", None)]
+    whole = study(TREE, given=given, into=tmp_path / "whole").study
+    assert [(arm.by_seed, arm.scores, arm.curves) for arm in made.arms] == [
+        (arm.by_seed, arm.scores, arm.curves) for arm in whole.arms
+    ]
+
+
+def test_a_run_in_a_process_of_its_own(home, monkeypatch, tmp_path):
+    """The one test here that begins a real one: it takes seconds."""
+    monkeypatch.chdir(home)
+    [one] = study_of(["plan.learning_rate=1e-2,1e30", "plan.clip=null"])[:1]
+    job = Job(one, Run(tmp_path / "runs" / one.name))
+    told = []
+    Pool(2, tmp_path / "logs").make(iter([job]), lambda job, status: told.append(status))
+    assert told == [0]
+    assert job.run.world()["ended"]
+    assert "learning" in (tmp_path / "logs" / f"{one.name}.log").read_text()
+
+
+def study_of(given):
+    made = space(TREE, given)
+    return [recipe for values in grid(made) for recipe in arm(made, values).recipes.values()]
 
 
 def test_the_command(ran, tmp_path, monkeypatch, capsys):
