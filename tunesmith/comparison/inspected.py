@@ -226,7 +226,7 @@ def markdown(made: Inspected, plots: Sequence[str] = ()) -> str:
 
 START = (
     "A soft prompt that began as words (`init: vocabulary` or `text`) may lie near those words because it has not moved far. "
-    "Random vectors have the lengths of the virtual tokens; the words are a sample of the vocabulary, each held against the others."
+    "Random vectors have the lengths of the virtual tokens; the words are a sample, each held against all others."
 )
 
 

@@ -73,12 +73,12 @@ class Pool:
                     time.sleep(POLL)
                     stop = stop or stopped()
                     for process, status in [(one, one.poll()) for one in self.running]:
-                        if status == INTERRUPTED:
-                            stop = True
-                        if status is not None:
-                            job = self.running.pop(process)
-                            if status != INTERRUPTED:
-                                ended(job, status)
+                        if status is None:
+                            continue
+                        job = self.running.pop(process)
+                        stop = stop or status == INTERRUPTED
+                        if status == 0 or not stop:  # what was told to stop has not failed
+                            ended(job, status)
             finally:
                 for process in self.running:  # only where an error of ours ends the loop
                     process.send_signal(signal.SIGTERM)
