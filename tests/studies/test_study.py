@@ -85,10 +85,10 @@ def test_a_grid_with_seeds_and_its_page(ran, tmp_path):
     four = made.study.arm("rank 4")
     assert four.by_seed == tuple(lowest)
     assert four.validation.value == pytest.approx(sum(lowest) / 2)
-    assert "alpha / rank is held at 2" in made.study.scaling
+    assert "alpha / rank is held at 2 for every rank" in made.study.scaling
     assert made.study.plateaus[0].setting == "method.rank"
     page = made.page.read_text(encoding="utf-8")
-    assert "alpha / rank is held at 2" in page
+    assert "alpha / rank is held at 2 for every rank" in page
     assert {path.name for path in (tmp_path / "plots").iterdir()} >= {"quality.svg", "quality.png", "learning.svg"}
     told = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert [arm["name"] for arm in told["arms"]] == ["rank 2", "rank 4"]

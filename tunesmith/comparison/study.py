@@ -24,6 +24,12 @@ RULE = (
 )
 
 
+HELD = (
+    "A larger rank still moves the network further in a step, since more products add up: where large ranks are unsteady, take "
+    "the rank-stabilised scale, or a learning rate for each."
+)
+
+
 class Varied(Protocol):
     """What differs in some settings: `Tried` and `Arm` fit."""
 
@@ -297,12 +303,12 @@ def _scaling(tried: Sequence[Tried]) -> tuple[str, tuple[str, ...]]:
         return "", ()
     (low, first), (high, last) = known[0], known[-1]
     if all(abs(scale / first - 1) < 1e-6 for _, scale in known):
-        return f"alpha / rank is held at {first:g} for every rank, so that the rank changes and the learning rate does not.", ()
+        return f"The scale alpha / rank is held at {first:g} for every rank. {HELD}", ()
     if all(abs(scale * rank**0.5 / (first * low**0.5) - 1) < 1e-6 for rank, scale in known):
         return f"Rank-stabilised: the sum is scaled by {first * low**0.5:g} / sqrt(rank) (Kalajdzievski, 2023).", ()
     warning = (
         f"The scale of the change moves with the rank: {first:g} at rank {low}, {last:g} at rank {high}. That changes the "
-        "learning rate in secret, so the arms differ in more than their rank. Leave `method.alpha` null (alpha / rank then "
-        "stays as it is), or set `method.rank_stabilised: true` with an `alpha`."
+        "learning rate in secret, so the arms differ in more than their rank. Leave `method.alpha` null, by which alpha / rank "
+        "stays as it is, or set `method.rank_stabilised: true` with an `alpha`."
     )
     return "", (warning,)
