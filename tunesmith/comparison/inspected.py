@@ -143,7 +143,7 @@ def verdict(made: Inspected) -> list[str]:
         limit = f"{limits[0]}" if len(limits) == 1 else f"{limits[0]} to {limits[-1]}"
         said.append(
             f"{len(moved)} maps changed, by {words.percent(fmean(c.relative for c in moved))} of their size on average; "
-            f"most of all {most.site} ({words.percent(most.relative)})."
+            f"most of all {place(made, most)} ({words.percent(most.relative)})."
         )
         said.append(
             f"The changes have an effective rank of {fmean(c.effective_rank or 0 for c in moved):.1f} where {limit} is "
@@ -158,7 +158,7 @@ def verdict(made: Inspected) -> list[str]:
     return said
 
 
-HEAD = ("maps", "change", "stable rank", "effective rank", "for 90 %", "possible")
+HEAD = ("weights", "change", "stable rank", "effective", "for 90 %", "possible")
 
 
 def summary(changes: Sequence[Change]) -> list[str]:
@@ -179,8 +179,14 @@ def summaries(made: Inspected) -> dict[str, dict[str, list[str]]]:
     return {
         "By part": {name: summary(some) for name, some in by(made.changes, lambda change: change.role).items()},
         "By layer": {name: summary(some) for name, some in by(made.changes, lambda change: change.row).items()},
-        "Moved most": {change.site: summary([change]) for change in most},
+        "Moved most": {place(made, change): summary([change]) for change in most},
     }
+
+
+def place(made: Inspected, change: Change) -> str:
+    """`encoder 2, mlp up`, where that means one weight; else its path."""
+    alike = [one for one in made.changes if (one.row, one.role) == (change.row, change.role)]
+    return f"{change.row}, {short(change.role)}" if len(alike) == 1 else change.site
 
 
 def near(some: Sequence[Near], number: Callable[[Near], float]) -> str:
@@ -243,7 +249,7 @@ def terminal_table(made: Inspected) -> "Group":
     for title, lines in summaries(made).items():
         table = _table(Table, title, HEAD)
         for name, cells in lines.items():
-            table.add_row(Text(name), *cells)
+            table.add_row(Text(short(name)), *cells)
         parts.append(Padding(table, (1, 0, 0, 0)))
     for prompt in made.prompts:
         for head, rows in ((PROMPT_HEAD, prompt_rows(prompt)), (TIGHT_HEAD, tight_rows(prompt))):

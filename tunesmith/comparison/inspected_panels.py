@@ -51,7 +51,7 @@ def heat_map(name: str, title: str, note: str, cells: Cells) -> Panel:
         corners = [frame.at(x + right, y + down) for right, down in ((-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5))]
         frame.marks.append(Area(tuple(corners), "paper", None))
         frame.marks.append(Area(tuple(corners), 2, None, alpha=0.04 + 0.96 * share))
-        frame.marks.append(Text(frame.at(x, y), words.percent(value), "paper" if share > 0.5 else "ink", 9.5, "middle"))
+        frame.marks.append(Text(frame.at(x, y), words.percent(value), "paper" if share > 0.7 else "ink", 9.5, "middle"))
     top = max(cells, key=cells.__getitem__)
     return Panel(name, title, note, f"most: {top[0]} {top[1]} {words.percent(cells[top])}", frame)
 
