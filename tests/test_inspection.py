@@ -121,6 +121,8 @@ def test_full_tuning_is_told_tensor_by_tensor(home, tmp_path, monkeypatch):
     made = inspect(run).found
     before, after = Stored(home / "model"), Stored(run / "model")
     assert made.left_out == ()
+    rows = list(dict.fromkeys(change.row for change in made.changes))
+    assert rows == ["encoder 0", "decoder 0", "outside"]
     assert {change.site for change in made.changes} == {name.removesuffix(".weight") for name in after.files}
     one = next(change for change in made.changes if change.role == "mlp_down")
     added = after[f"{one.site}.weight"] - before[f"{one.site}.weight"]

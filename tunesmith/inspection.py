@@ -22,7 +22,7 @@ from tunesmith.methods.lora import LowRank
 from tunesmith.methods.method import Delta, Site
 from tunesmith.models.load import ASSETS, ModelSettings, load
 from tunesmith.models.model import Model
-from tunesmith.models.sites import role_of
+from tunesmith.models.sites import LINEAR, role_of
 from tunesmith.run import Run, write_text
 
 SAMPLE = 256  # words and random vectors that virtual tokens are held against
@@ -75,7 +75,7 @@ def inspect(run: str | Path, *, nearest: int = 5, base: str | None = None, into:
     else:
         raise UserError(f"`{run}` has learnt nothing: it has neither `adapter/` nor `model/`", "name a run that was trained")
     kind = recipe["method"] if isinstance(recipe["method"], str) else str(recipe["method"]["kind"])
-    made = Inspected(record.name, kind, from_, tuple(changes), tuple(prompts), tuple(left_out))
+    made = Inspected(record.name, kind, from_, tuple(sorted(changes, key=order)), tuple(prompts), tuple(left_out))
     return Inspection(made, written(made, folder))
 
 
@@ -149,6 +149,16 @@ def row_of(path: str, stack: str = "") -> str:
         return "outside"
     found = stack if stack in ("encoder", "decoder") else next(iter(re.findall(r"(?:^|\.)(encoder|decoder)\.", path)), "")
     return f"{found if found and stack != 'only' else 'layer'} {number[1]}"
+
+
+ROLES = ("embedding", *LINEAR, *(f"cross_{role}" for role in LINEAR), "norm", "other", "head")
+
+
+def order(change: Change) -> tuple[int, int, int]:
+    """As a network is read: the encoder first, layer by layer; what is outside of the layers last."""
+    stack, _, number = change.row.partition(" ")
+    stacks = ("encoder", "layer", "decoder", "outside")
+    return stacks.index(stack), int(number or 0), ROLES.index(change.role)
 
 
 def part_of(path: str) -> str:
