@@ -17,6 +17,7 @@ from tests.recipe_table import DOCUMENT, inside, tables, written
 from tunesmith import cli, registry, settings, sweep
 from tunesmith.metrics.metric import Metric
 from tunesmith.recipe import Recipe
+from tunesmith.studies import grid
 
 DOCUMENTS = {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
@@ -170,9 +171,15 @@ RECIPES = [(name, block) for name, text in DOCUMENTS.items() for block in blocks
 
 @pytest.mark.parametrize(("name", "block"), RECIPES)
 def test_recipes_are_valid(name, block):
-    first = block.partition("\n")[0]
-    tree = settings.load(yaml.safe_load(block))
-    if first.startswith("# tunesmith compare"):
+    refuse_invalid(settings.load(yaml.safe_load(block)))
+
+
+def refuse_invalid(tree):
+    """Build every recipe that a run, a comparison or a study would."""
+    if "sweep" in tree:
+        made = grid.space(tree, [])
+        assert all(grid.arm(made, values).recipes for values in grid.grid(made))
+    elif "systems" in tree:
         assert sweep.recipes(tree)
     else:
         settings.build(Recipe, tree)
@@ -218,8 +225,4 @@ def test_the_architecture_is_one_page_and_names_every_room():
 
 @pytest.mark.parametrize("path", RECIPE_FILES, ids=str)
 def test_recipes_that_come_along_are_valid(path):
-    tree = settings.load(ROOT / path)
-    if "systems" in tree:
-        assert sweep.recipes(tree)
-    else:
-        settings.build(Recipe, tree)
+    refuse_invalid(settings.load(ROOT / path))

@@ -136,6 +136,20 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(whole, tmp_path, monkey
     assert world["training_seconds"] == pytest.approx(sum(record["seconds"] for record in run.steps()))
 
 
+def test_a_run_that_stops_at_shares_of_its_steps_ends_as_one_that_did_not(whole, tmp_path):
+    for share, step in (("0.3", 2), ("0.3", 2), ("0.5", 4), ("1", 6)):
+        run = train(tmp_path / "run", f"plan.stop_after={share}")
+        assert run.steps()[-1]["step"] == step
+        assert not run.answered()
+        assert run.world()["planned_steps"] == 6
+        assert ("best_step" in run.world()) == (share == "1")
+    run = train(tmp_path / "run")
+    assert losses(run) == losses(whole)
+    assert same(tuned(run), tuned(whole))
+    assert [a.said for a in run.answers("sums")] == [a.said for a in whole.answers("sums")]
+    assert run.recipe()["plan"]["stop_after"] is None
+
+
 def test_a_crash_between_checkpoints_repeats_the_steps_since(whole, tmp_path, monkeypatch):
     shown = Reporter.step
 

@@ -1,6 +1,7 @@
 """Fine-tune language models, and know what the tuning was worth.
 
-Every command is a call: `compare`, `train`, `evaluate`, `answer`, `chat`, `predict`, `show`, `listed`. They are imported when
+Every command is a call: `compare`, `train`, `evaluate`, `answer`, `chat`, `predict`, `show`, `listed`,
+`study`, `inspect`. They are imported when
 first used, so that `import tunesmith` and `tunesmith --help` are instant.
 """
 
@@ -8,14 +9,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tunesmith.inspection import inspect
     from tunesmith.showing import show
+    from tunesmith.studies.study import study
     from tunesmith.verbs import answer, chat, compare, evaluate, listed, predict, train
 
 __version__ = "0.1.0"
-__all__ = ["answer", "chat", "compare", "evaluate", "listed", "predict", "show", "train"]
+__all__ = ["answer", "chat", "compare", "evaluate", "inspect", "listed", "predict", "show", "study", "train"]
+MODULES = {"inspect": "tunesmith.inspection", "show": "tunesmith.showing", "study": "tunesmith.studies.study"}
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module `tunesmith` has no attribute `{name}`")
-    return getattr(import_module("tunesmith.showing" if name == "show" else "tunesmith.verbs"), name)
+    return getattr(import_module(MODULES.get(name, "tunesmith.verbs")), name)

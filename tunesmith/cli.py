@@ -60,6 +60,8 @@ def parser() -> Parser:
     verb.add_argument("--into", type=Path, help="folder of the run (runs/NAME)")
     verb.add_argument("--brief", action="store_true", help="print no scores at the end")
 
+    _studying(verbs)
+
     verb = _verb(verbs, "eval", evaluate, "judge a model or a run on tasks")
     verb.add_argument("model", help="run folder, model folder or hub name")
     verb.add_argument("tasks", nargs="+", metavar="TASK | name=value", help=f"tasks or files, and {OVERRIDES}")
@@ -119,12 +121,46 @@ def _handing_over(verbs: "argparse._SubParsersAction[Parser]") -> None:
     verb.add_argument("--converter", type=Path, help="llama.cpp's convert_hf_to_gguf.py, or its folder (LLAMA_CPP)")
 
 
+def _studying(verbs: "argparse._SubParsersAction[Parser]") -> None:
+    verb = _verb(
+        verbs, "sweep", sweep, "a study: settings with several values, seeds, a search; one page of what each is worth"
+    )
+    verb.add_argument(
+        "given",
+        nargs="+",
+        metavar="RECIPE | name=value,value ...",
+        help=f"a recipe, settings with values to try, and {OVERRIDES}",
+    )
+    verb.add_argument("--into", type=Path, help="folder for runs and page (sweeps/NAME)")
+    verb.add_argument("--parallel", type=at_least_one, default=1, help="runs at a time, each with its share of the threads")
+    verb.add_argument("--halving", type=at_least_one, nargs="?", const=2, default=0, help="keep one in so many arms a rung (2)")
+    verb.add_argument("--engine", help="grid, random or optuna (grid, or random where a range is searched)")
+    verb.add_argument("--trials", type=at_least_one, default=16, help="arms that a search tries")
+    verb.add_argument("--open", action=argparse.BooleanOptionalAction, default=None, help="open the page in a browser")
+
+    verb = _verb(
+        verbs, "inspect", inspect, "what tuning did inside: change of each weight and its rank, words near soft prompts"
+    )
+    verb.add_argument("run", help="folder of a run")
+    verb.add_argument("--nearest", type=at_least_one, default=5, help="words named beside each virtual token")
+    verb.add_argument("--base", help="the network it was tuned from, where it has moved")
+    verb.add_argument("--into", type=Path, help="folder for tables and plots (RUN/inspection)")
+    verb.add_argument("--json", action="store_true", help="print everything as JSON")
+
+
 def _verb(
     verbs: "argparse._SubParsersAction[Parser]", name: str, call: Callable[[argparse.Namespace], None], text: str
 ) -> Parser:
     made = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False)
     made.set_defaults(call=call)
     return made
+
+
+def at_least_one(text: str) -> int:
+    """A whole number above nought."""
+    if not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"`{text}` is not a whole number above nought")
+    return int(text)
 
 
 def split_given(given: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -190,6 +226,43 @@ def train(arguments: argparse.Namespace) -> None:
     if not arguments.brief:
         print_scores(run.scores())
         print(run.folder)
+
+
+def sweep(arguments: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from tunesmith.comparison.study_page import terminal_table
+    from tunesmith.studies.study import study
+    from tunesmith.verbs import say
+
+    paths, given = split_given(arguments.given)
+    made = study(
+        one_recipe(paths),
+        given=given,
+        into=arguments.into,
+        parallel=arguments.parallel,
+        halving=arguments.halving,
+        engine=arguments.engine,
+        trials=arguments.trials,
+        say=say,
+    )
+    Console().print(terminal_table(made.study))
+    print(made.page)
+    open_page(made.page, arguments.open)
+
+
+def inspect(arguments: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from tunesmith.comparison.inspected import terminal_table
+    from tunesmith.inspection import inspect as looked
+
+    made = looked(arguments.run, nearest=arguments.nearest, base=arguments.base, into=arguments.into)
+    if arguments.json:
+        print((made.folder / "inspection.json").read_text(encoding="utf-8"), end="")
+        return
+    Console().print(terminal_table(made.found))
+    print(made.folder)
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
@@ -313,7 +386,7 @@ def schema(arguments: argparse.Namespace) -> None:
     print(json.dumps(settings.schema(ComparisonRecipe if arguments.recipe == "comparison" else Recipe), indent=2))
 
 
-GOES_ON = ("compare", "train", "eval")
+GOES_ON = ("compare", "train", "sweep", "eval")
 
 
 def main(given: Sequence[str] | None = None) -> None:

@@ -60,7 +60,9 @@ def run(recipe: Recipe, folder: Path, quiet: bool = False) -> Run:
         memory = Memory(model.device)
         record.keep_world(**facts(recipe, model))
         if isinstance(recipe.method, Method):
-            learn(record, recipe, recipe.method, work, model, reporter, memory)
+            learnt = learn(record, recipe, recipe.method, work, model, reporter, memory)
+            if not learnt or recipe.plan.stop_after is not None:
+                return record
         answer(record, recipe, work, model, reporter, memory)
         keep_card(record, model.family)
     shutil.rmtree(folder / "state", ignore_errors=True)  # what was learnt stands in adapter/ or model/
@@ -68,8 +70,8 @@ def run(recipe: Recipe, folder: Path, quiet: bool = False) -> Run:
     return record
 
 
-def learn(record: Run, recipe: Recipe, method: Method, work: "Work", model: Model, reporter: Reporter, memory: Memory) -> None:
-    """Attach the method, train, and keep what was learnt."""
+def learn(record: Run, recipe: Recipe, method: Method, work: "Work", model: Model, reporter: Reporter, memory: Memory) -> bool:
+    """Attach the method, train, and keep what was learnt. False where `plan.stop_after` stopped it before the end."""
     refuse_adapter(recipe, model)
     learning = Learning(record, recipe.plan, recipe.seed, reporter, memory)
     plan = learning.with_presets(method, model)
@@ -79,7 +81,8 @@ def learn(record: Run, recipe: Recipe, method: Method, work: "Work", model: Mode
     validation = Joined(learnable(task, "validation", recipe, model) for task in work.learnt)
     mixture = Mixture(sources, [weight_of(name, setting) for name, setting in recipe.tasks.items()], recipe.seed)
     stream = ByLength(mixture, plan.examples) if plan.order == "by_length" else mixture
-    learning.learn(model, adapter, recipe.objective, stream, validation)
+    if not learning.learn(model, adapter, recipe.objective, stream, validation):
+        return False
     with telling(model):
         saved = save_adapter(record.folder, adapter, model)
     record.keep_world(
@@ -88,6 +91,7 @@ def learn(record: Run, recipe: Recipe, method: Method, work: "Work", model: Mode
         total_parameters=sum(p.numel() for p in model.network.parameters()) + added(adapter),
     )
     complete(saved, model, recipe.model.chat, work.learnt)
+    return True
 
 
 def answer(record: Run, recipe: Recipe, work: "Work", model: Model, reporter: Reporter, memory: Memory) -> None:

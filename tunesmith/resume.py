@@ -11,8 +11,8 @@ from tunesmith.recipe import Recipe, told
 from tunesmith.run import Run
 from tunesmith.tasks.task import Task
 
-# Settings of memory and speed alone: a run may go on with others.
-FREE = ("plan.room", "plan.recompute", "plan.save_every", "ask.rows")
+# Settings that change no step: a run may go on with others.
+FREE = ("plan.room", "plan.recompute", "plan.save_every", "plan.stop_after", "ask.rows")
 
 
 def begin(record: Run, recipe: Recipe, tasks: Sequence[Task]) -> None:

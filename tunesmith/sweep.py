@@ -32,20 +32,24 @@ class ComparisonRecipe(Recipe):
 
     systems:  name -> settings laid over the common ones.
     baseline: the system that the others are compared with; null: the first.
+    sweep:    dotted setting -> the values it takes in a study (`tunesmith sweep`): a list, or a range such as `1e-5..1e-3:log`.
     """
 
     systems: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     baseline: str | None = None
+    sweep: Mapping[str, Any] = field(default_factory=dict)
 
 
 def recipes(tree: Tree) -> dict[str, Recipe]:
     """One recipe a system; every mistake is found before anything runs."""
     common = settings.build(ComparisonRecipe, tree)
+    if common.sweep:
+        raise UserError("the recipe names a `sweep`: it is a study", "use `tunesmith sweep`")
     if not common.systems:
         raise UserError("the recipe names no `systems`", "name some under `systems`, or use `tunesmith train` for a single run")
     if common.baseline is not None and common.baseline not in common.systems:
         raise UserError(f"`baseline` names no system: `{common.baseline}`", did_you_mean(common.baseline, common.systems))
-    shared = {key: value for key, value in tree.items() if key not in ("systems", "baseline")}
+    shared = {key: value for key, value in tree.items() if key not in ("systems", "baseline", "sweep")}
     return {
         name: settings.build(Recipe, overlay(shared, {**own, "name": name}), f"systems.{name}.")
         for name, own in common.systems.items()

@@ -305,6 +305,8 @@ def neighbours(folder: Path) -> list[str]:
 def recipe_of(tree: Tree) -> "Recipe":
     from tunesmith.recipe import Recipe
 
+    if tree.get("sweep"):
+        raise UserError("this recipe names a `sweep`: it is a study", "use `tunesmith sweep`")
     if "systems" in tree:
         raise UserError("this recipe names `systems`: it is a comparison", "use `tunesmith compare`")
     return settings.build(Recipe, tree)

@@ -19,7 +19,8 @@ FLOORS = [
     {"recipe"},
     {"resume", "handover", "card"},
     {"experiment", "synthesis"},
-    {"sweep", "plan"},
+    {"sweep", "plan", "inspection"},
+    {"studies"},
     {"cli", "verbs", "showing", "__main__"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

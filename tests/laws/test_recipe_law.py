@@ -12,6 +12,7 @@ from tests.tiny import tiny_model
 from tunesmith import experiment, settings, sweep
 from tunesmith.comparison.table import compare
 from tunesmith.recipe import Recipe
+from tunesmith.studies import grid
 
 MAIN = ROOT / "tunesmith" / "assets" / "compare.yaml"
 RECIPES = [path.relative_to(ROOT) for path in sorted([*ROOT.glob("recipes/**/*.yaml"), MAIN])]
@@ -24,7 +25,11 @@ SHORT = [
 @pytest.mark.parametrize("path", RECIPES, ids=str)
 def test_every_recipe_builds_and_is_the_same_written_down(path):
     tree = settings.load(ROOT / path)
-    made = sweep.recipes(tree).values() if "systems" in tree else [settings.build(Recipe, tree)]
+    if "sweep" in tree:
+        space = grid.space(tree, [])
+        made = [recipe for values in grid.grid(space) for recipe in grid.arm(space, values).recipes.values()]
+    else:
+        made = sweep.recipes(tree).values() if "systems" in tree else [settings.build(Recipe, tree)]
     for recipe in made:
         assert settings.build(Recipe, settings.dump(recipe)) == recipe
         recipe.plan.total_steps(100)

@@ -18,6 +18,9 @@ TITLES = {
     "quality": "Quality, with 95 % intervals",
     "cost": "Quality against cost; filled marks and the line are the Pareto front",
     "learning": "Learning: training and validation loss",
+    "change": "How far tuning moved each weight",
+    "singular-values": "Singular values of the change, as parts of the largest; the darker, the deeper",
+    "prompt": "Soft prompts and the vocabulary",
     "forgetting": "Forgetting: what was lost on other tasks",
 }
 

@@ -57,14 +57,14 @@ def write_report(made: Comparison, folder: Path) -> Path:
 def plain(made: Comparison) -> dict[str, Any]:
     """The comparison as JSON can hold it: nan and infinities become null."""
     tree = {"verdict": verdict(made), "asides": asides(made), "tunesmith": __version__, **made.as_tree()}
-    return {key: _finite(value) for key, value in tree.items()}
+    return {key: finite(value) for key, value in tree.items()}
 
 
-def _finite(value: object) -> object:
+def finite(value: object) -> object:
     if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
+        return {str(key): finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     if isinstance(value, float):
         return float(value) if isfinite(value) else None
     return value
@@ -105,13 +105,13 @@ def page(made: Comparison, panels: Mapping[str, Sequence[Panel]] | None = None) 
         command=notes.command(made),
         version=__version__,
         marks=[Markup(shape) for shape in MARKS],
-        light=Markup(_variables(LIGHT)),
-        dark=Markup(_variables(DARK)),
+        light=Markup(variables(LIGHT)),
+        dark=Markup(variables(DARK)),
         data=Markup(_data(made)),
     )
 
 
-def _variables(colours: tuple[str, ...]) -> str:
+def variables(colours: tuple[str, ...]) -> str:
     return "".join(f"--s{place}:{colour};" for place, colour in enumerate(colours))
 
 

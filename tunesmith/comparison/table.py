@@ -131,10 +131,10 @@ def compare(
     if not runs:
         raise UserError("there is nothing to compare", "name at least one run's folder")
     found = systems(runs)
-    main = main or _main_task(runs, found)
+    main = main or main_task(runs, found)
     answers = paired(runs, main)
     base = _baseline(found, baseline)
-    measures, columns = _columns(runs, main, answers, base, metrics)
+    measures, columns = columns_of(runs, main, answers, base, metrics)
     counts_QN = bootstrap_counts(len(answers[0]), draws, seed)
     drawn = {key: made.resampled(counts_QN) for key, made in columns.items()}
     return Comparison(
@@ -156,7 +156,7 @@ def compare(
     )
 
 
-def _main_task(runs: Sequence[Run], found: Sequence[System]) -> str:
+def main_task(runs: Sequence[Run], found: Sequence[System]) -> str:
     told = list(dict.fromkeys(str(s.world["main_task"]) for s in found if s.world.get("main_task")))
     if len(told) == 1:
         return told[0]
@@ -181,7 +181,7 @@ def _baseline(found: Sequence[System], name: str | None) -> int:
 Columns = Mapping[tuple[int, str], Column]
 
 
-def _columns(
+def columns_of(
     runs: Sequence[Run], main: str, answers: Sequence[Sequence[Answer]], base: int, metrics: Mapping[str, Metric] | None
 ) -> tuple[tuple[Measure, ...], Columns]:
     """The metrics that every run has statistics of, in the baseline's order, and one column for each system under each."""

@@ -55,9 +55,10 @@ class Learning:
 
     def learn(
         self, model: Model, adapter: Adapter, objective: Objective, stream: Stream, validation: Sequence[Example]
-    ) -> None:
+    ) -> bool:
         """Train to the end or to the last patient validation, and leave the best weights in the model.
 
+        False where `plan.stop_after` stopped it before: a checkpoint is saved, and the best weights are not taken yet.
         Ctrl-C and SIGTERM are obeyed after the step, when a checkpoint is saved.
         """
         plan = self.with_presets(adapter.method, model)
@@ -65,14 +66,14 @@ class Learning:
         if "best_step" in self.record.world():  # learnt before; only the answers are missing
             self.reporter.say("learnt before; going on with the answers")
             self._take_best(state)
-            return
+            return True
         self.memory.start()
         model.checkpointing(plan.recompute)
         model.compiling(plan.compile)
         self._resume(state)
         steps = plan.total_steps(len(stream))
         with patient() as interrupted:
-            self._steps(
+            stopped = self._steps(
                 train(model, adapter, objective, stream, plan, state, steps, self.seed),
                 steps,
                 state,
@@ -81,31 +82,42 @@ class Learning:
             )
             model.eval()
             model.compiling(False)
+            if stopped:
+                self._tell(state, steps)
+                return False
             if not (self._root / "best.safetensors").is_file():  # nothing to validate on: the last weights are the best known
                 self._keep_best(state)
             self._take_best(state)
             self._tell(state, steps)
+            self.record.keep_world(best_step=state.facts.get("best_step", state.step), stopped_early=state.step < steps)
         if interrupted():
             raise KeyboardInterrupt
+        return True
 
     def _steps(
         self, made: Iterator[Step], steps: int, state: State, interrupted: Callable[[], bool], better: Callable[[], bool]
-    ) -> None:
-        """Pull the steps: log, validate, save, stop. `better` validates and says whether to go on."""
-        every = self.plan.validate_every or max(1, steps // 10)
+    ) -> bool:
+        """Pull the steps: log, validate, save, stop. `better` validates and says whether to go on. Did `stop_after` stop it?"""
+        every, last = self.plan.validating_every(steps), self.plan.stop_step(steps)
         if state.step == 0:
             better()
+        if last <= state.step < steps:
+            return True
         for step in made:
             self.record.log(asdict(step))
             self.reporter.step(step, steps, self.memory.now())
             if (step.step % every == 0 or step.step == steps) and not better():
-                return
-            stopping = interrupted()
-            if step.step < steps and (stopping or step.step % (self.plan.save_every or every) == 0):
+                return False
+            stopping, enough = interrupted(), step.step == last
+            if step.step < steps and (stopping or enough or step.step % (self.plan.save_every or every) == 0):
                 self._save(state)
             if stopping:
                 self.reporter.say(f"stopped after step {step.step} of {steps}")
                 raise KeyboardInterrupt
+            if enough and step.step < steps:
+                self.reporter.say(f"stopped after step {step.step} of {steps}, as `plan.stop_after` says")
+                return True
+        return False
 
     def _tell(self, state: State, steps: int) -> None:
         """What learning took, by its steps: those of earlier, interrupted runs too, and without validation."""
@@ -113,8 +125,7 @@ class Learning:
         seconds, tokens = sum(step["seconds"] for step in made), sum(step["tokens"] for step in made)
         self.record.keep_world(
             steps=state.step,
-            best_step=state.facts.get("best_step", state.step),
-            stopped_early=state.step < steps,
+            planned_steps=steps,
             training_seconds=seconds,
             training_tokens=tokens,
             tokens_per_second=tokens / max(seconds, 1e-9),

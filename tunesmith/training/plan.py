@@ -1,5 +1,6 @@
 """How long, how fast and in what order to learn."""
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -29,6 +30,8 @@ class Plan:
     validate_every: steps between validations; null: ten times a run. The best checkpoint is kept.
     patience:       stop after so many validations without a better one; null: never.
     save_every:     steps between checkpoints for resuming; null: at validations.
+    stop_after:     share of the steps after which to stop, at the next validation, keep everything and answer nothing; the same
+                    recipe with a later share, or null, goes on there as if it had not stopped.
     too_long:       what to do with examples longer than the window: `refuse`, `drop`, `cut_prompt`, or `split` (plain text).
     window:         longest example in tokens; null: the network's own.
     """
@@ -52,6 +55,7 @@ class Plan:
     validate_every: Annotated[int, Field(gt=0)] | None = None
     patience: Annotated[int, Field(gt=0)] | None = None
     save_every: Annotated[int, Field(gt=0)] | None = None
+    stop_after: Annotated[float, Field(gt=0, le=1)] | None = None
     too_long: Literal["refuse", "drop", "cut_prompt", "split"] = "refuse"
     window: Annotated[int, Field(gt=1)] | None = None
     room: Room = Room()
@@ -63,6 +67,15 @@ class Plan:
         if self.steps is not None:
             return self.steps
         return max(1, round((self.epochs or 1.0) * examples / self.examples))
+
+    def validating_every(self, steps: int) -> int:
+        """Steps between validations of a run of so many steps."""
+        return self.validate_every or max(1, steps // 10)
+
+    def stop_step(self, steps: int) -> int:
+        """The step at which a run of so many steps stops: the first validation that `stop_after` reaches, or the last step."""
+        every = self.validating_every(steps)
+        return min(steps, every * math.ceil((self.stop_after or 1.0) * steps / every - 1e-9))
 
     def warmup_steps(self, steps: int) -> int:
         return round(self.warmup * steps)

@@ -1,0 +1,290 @@
+"""Studies from recipe to page, on a tiny network. Runs are made in this process but where a test says otherwise."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from tests.tiny import rows, tiny_model
+from tunesmith import cli, experiment
+from tunesmith.errors import UserError
+from tunesmith.run import Run
+from tunesmith.studies import processes
+from tunesmith.studies.grid import arm, grid, space
+from tunesmith.studies.processes import Job, Pool
+from tunesmith.studies.study import study
+from tunesmith.training.progress import Reporter
+
+TREE = {
+    "name": "tiny",
+    "model": {"path": "model"},
+    "method": {"kind": "lora", "rank": 2},
+    "tasks": {"sums.jsonl": 1.0},
+    "forgetting": "none",
+    "plan": {"steps": 8, "examples": 4, "learning_rate": 1e-2, "validate_every": 1},
+    "ask": {"tokens": 4},
+    "limit": {"test": 3, "validation": 4},
+}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("home")
+    tiny_model(folder / "model")
+    rows(folder / "sums.jsonl")
+    return folder
+
+
+class Done:
+    """A process that has ended."""
+
+    def __init__(self, status):
+        self.status = status
+
+    def poll(self):
+        return self.status
+
+    def send_signal(self, number):
+        raise AssertionError
+
+
+@pytest.fixture
+def ran(home, monkeypatch):
+    """(name, share) of the runs that were made."""
+    monkeypatch.chdir(home)
+    monkeypatch.setattr(processes, "POLL", 0)
+    made = []
+
+    def begin(job, parallel, logs):
+        made.append((job.recipe.name, job.recipe.plan.stop_after))
+        try:
+            experiment.run(job.recipe, job.run.folder, quiet=True)
+        except UserError as error:
+            logs.mkdir(exist_ok=True, parents=True)
+            (logs / f"{job.recipe.name}.log").write_text(f"error: {error}\n")
+            return Done(1)
+        return Done(0)
+
+    monkeypatch.setattr(processes, "begin", begin)
+    return made
+
+
+def test_a_grid_with_seeds_and_its_page(ran, tmp_path):
+    given = ["method.rank=2,4", "seed=0,1"]
+    made = study(TREE, given=given, into=tmp_path)
+    assert ran == [(f"rank-{rank}-seed-{seed}", None) for rank in (2, 4) for seed in (0, 1)]
+    assert [arm.name for arm in made.study.arms] == ["rank 2", "rank 4"]
+    assert made.study.seeds == (0, 1)
+    assert made.study.examples == 3
+    lowest = [min(one["loss"] for one in Run(tmp_path / "runs" / f"rank-4-seed-{seed}").validations()) for seed in (0, 1)]
+    four = made.study.arm("rank 4")
+    assert four.by_seed == tuple(lowest)
+    assert four.validation.value == pytest.approx(sum(lowest) / 2)
+    assert "alpha / rank is held at 2 for every rank" in made.study.scaling
+    assert made.study.plateaus[0].setting == "method.rank"
+    page = made.page.read_text(encoding="utf-8")
+    assert "alpha / rank is held at 2 for every rank" in page
+    assert {path.name for path in (tmp_path / "plots").iterdir()} >= {"quality.svg", "quality.png", "learning.svg"}
+    told = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert [arm["name"] for arm in told["arms"]] == ["rank 2", "rank 4"]
+    assert "| rank 4 |" in (tmp_path / "report.md").read_text(encoding="utf-8")
+    before = len(ran)
+    again = study(TREE, given=given, into=tmp_path)
+    assert len(ran) == before
+    assert again.study == made.study
+    study(TREE, given=["method.rank=2,8", "seed=0,1"], into=tmp_path)
+    assert [name for name, _ in ran[before:]] == ["rank-8-seed-0", "rank-8-seed-1"]
+
+
+def test_a_fixed_alpha_is_warned_of(ran, tmp_path):
+    made = study(TREE, given=["method.rank=2,4", "method.alpha=8", "plan.steps=1"], into=tmp_path / "plain")
+    assert "4 at rank 2, 2 at rank 4" in made.study.warnings[0]
+    assert "learning rate in secret" in made.page.read_text(encoding="utf-8")
+    given = ["method.rank=2,4", "method.alpha=8", "method.rank_stabilised=true", "plan.steps=1"]
+    made = study(TREE, given=given, into=tmp_path / "stabilised")
+    assert made.study.scaling.startswith("Rank-stabilised: the sum is scaled by 8 / sqrt(rank)")
+    assert not any("secret" in warning for warning in made.study.warnings)
+
+
+def test_halving_drops_the_worse_and_the_rest_are_the_runs_of_a_full_grid(ran, tmp_path):
+    given = ["plan.learning_rate=1e-7,3e-2,1e-6,1e-2"]
+    made = study(TREE, given=given, into=tmp_path / "halved", halving=2)
+    assert [share for _, share in ran] == [0.25] * 4 + [0.5] * 2 + [None]
+    assert {arm.name: arm.share for arm in made.study.arms if arm.share < 1} == {
+        "learning_rate 1e-07": 0.25,
+        "learning_rate 1e-06": 0.25,
+        **{arm.name: 0.5 for arm in made.study.arms if arm.share == 0.5},
+    }
+    [winner] = [arm.name for arm in made.study.arms if arm.share == 1]
+    assert made.study.best == winner
+    before = len(ran)
+    assert study(TREE, given=given, into=tmp_path / "halved", halving=2).study == made.study
+    assert len(ran) == before
+    rate = winner.removeprefix("learning_rate ")
+    study(TREE, given=[f"plan.learning_rate={rate},0.5", "plan.steps=8"], into=tmp_path / "whole")
+    runs = [Run(tmp_path / which / "runs" / f"learning_rate-{rate}") for which in ("halved", "whole")]
+    for read in (lambda run: [(one["step"], one["loss"]) for one in run.steps()], Run.validations, Run.scores):
+        assert read(runs[0]) == read(runs[1])
+
+
+def test_a_run_that_fails_is_told_and_left_out(ran, tmp_path):
+    made = study(TREE, given=["plan.learning_rate=1e-2,1e30", "plan.clip=null"], into=tmp_path)
+    [bad] = [arm for arm in made.study.arms if arm.failed]
+    assert bad.name == "learning_rate 1e+30"
+    assert "diverged" in bad.failed[0]
+    assert made.study.best == "learning_rate 0.01"
+    assert "learning_rate 1e+30" in made.study.warnings[-1]
+    with pytest.raises(UserError, match="every run failed"):
+        study(TREE, given=["plan.learning_rate=1e30,1e31", "plan.clip=null"], into=tmp_path / "all")
+
+
+def test_random_search_draws_the_same_again(ran, tmp_path):
+    given = ["plan.learning_rate=1e-4..1e-2:log", "method.rank=2,4", "plan.steps=1"]
+    made = study(TREE, given=given, into=tmp_path, trials=4)
+    assert len(made.study.arms) == 4
+    assert all(1e-4 <= arm.values["plan.learning_rate"] <= 1e-2 for arm in made.study.arms)
+    before = len(ran)
+    assert study(TREE, given=given, into=tmp_path, trials=5).study.arms[:4] == made.study.arms
+    assert len(ran) == before + 1
+
+
+def test_optuna_proposes_and_goes_on_where_it_stopped(ran, tmp_path):
+    pytest.importorskip("optuna")
+    given = ["plan.learning_rate=1e-4..1e-2:log", "method.rank=2,4", "plan.steps=1"]
+    made = study(TREE, given=given, into=tmp_path, engine="optuna", trials=3)
+    assert len((tmp_path / "optuna.jsonl").read_text().splitlines()) == 3
+    before = list(ran)
+    again = study(TREE, given=given, into=tmp_path, engine="optuna", trials=4)
+    assert again.study.arms[: len(made.study.arms)] == made.study.arms
+    assert len(ran) <= len(before) + 1
+
+
+def test_what_engines_cannot_do_is_refused(ran, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    ranged = ["plan.learning_rate=1e-4..1e-2:log"]
+    for given, options, said in (
+        (ranged, {"engine": "optuna"}, "needs the package optuna"),
+        (ranged, {"engine": "grid"}, "is a range"),
+        (ranged, {"engine": "ray"}, "no engine `ray`"),
+        (ranged, {"engine": "optuna", "halving": 2}, "Optuna proposes one after another"),
+        (["seed=0,1"], {"engine": "random"}, "nothing to search"),
+        (["method.rank=2,4"], {"halving": 1}, "drops nothing"),
+    ):
+        with pytest.raises(UserError, match=said):
+            study(TREE, given=given, into=tmp_path, **options)
+    with pytest.raises(UserError, match="with `systems` is searched"):
+        study({**TREE, "systems": {"a": {}}}, given=ranged, into=tmp_path)
+    assert ran == []
+
+
+def test_every_arm_is_checked_before_one_runs(ran, tmp_path):
+    with pytest.raises(UserError, match="nowhere"):
+        study(TREE, given=["tasks={sums.jsonl: 1},{nowhere.jsonl: 1}"], into=tmp_path)
+    with pytest.raises(UserError, match=r"method\.rank"):
+        study(TREE, given=["method.rank=2,0"], into=tmp_path)
+    assert ran == []
+
+
+def test_a_share_of_the_threads(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert processes.share(2) == {"OMP_NUM_THREADS": "4"}
+    assert processes.share(16) == {"OMP_NUM_THREADS": "1"}
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert processes.share(2) == {"OMP_NUM_THREADS": "3"}
+
+
+STUBBORN = """
+import signal, sys, time
+stop = []
+signal.signal(signal.SIGINT, lambda *_: stop.append(1))
+print("begun", flush=True)
+while not stop:
+    time.sleep(0.01)
+print("saved", flush=True)
+sys.exit(130)
+"""
+
+
+def test_ctrl_c_waits_for_every_process_and_begins_no_more(tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "POLL", 0.01)
+    begun = []
+
+    def begin(job, parallel, logs):
+        begun.append(job)
+        with (tmp_path / f"{len(begun)}.log").open("wb") as output:
+            return subprocess.Popen([sys.executable, "-c", STUBBORN], stdout=output, process_group=0)
+
+    def press():
+        while not all((tmp_path / f"{one}.log").is_file() and (tmp_path / f"{one}.log").read_text() for one in (1, 2)):
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(processes, "begin", begin)
+    pressing = threading.Thread(target=press)
+    pressing.start()
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        Pool(2, tmp_path).make(iter("abcd"), lambda job, status: None)
+    pressing.join()
+    assert begun == ["a", "b"]
+    assert [(tmp_path / f"{one}.log").read_text().split() for one in (1, 2)] == [["begun", "saved"]] * 2
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_a_run_that_was_stopped_goes_on_with_the_same_command(ran, tmp_path, monkeypatch):
+    given = ["method.rank=2,4"]
+    stop = Reporter.step
+
+    def press(self, made, steps, memory):
+        stop(self, made, steps, memory)
+        if made.step == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as pressing:
+        pressing.setattr(Reporter, "step", press)
+        with pytest.raises(KeyboardInterrupt):
+            study(TREE, given=given, into=tmp_path / "run")
+    assert ran == [("rank-2", None)]
+    made = study(TREE, given=given, into=tmp_path / "run").study
+    assert ran == [("rank-2", None), ("rank-2", None), ("rank-4", None)]
+    whole = study(TREE, given=given, into=tmp_path / "whole").study
+    assert [(arm.by_seed, arm.scores, arm.curves) for arm in made.arms] == [
+        (arm.by_seed, arm.scores, arm.curves) for arm in whole.arms
+    ]
+
+
+def test_a_run_in_a_process_of_its_own(home, monkeypatch, tmp_path):
+    """The one test here that begins a real one: it takes seconds."""
+    monkeypatch.chdir(home)
+    [one] = study_of(["plan.learning_rate=1e-2,1e30", "plan.clip=null"])[:1]
+    job = Job(one, Run(tmp_path / "runs" / one.name))
+    told = []
+    Pool(2, tmp_path / "logs").make(iter([job]), lambda job, status: told.append(status))
+    assert told == [0]
+    assert job.run.world()["ended"]
+    assert "learning" in (tmp_path / "logs" / f"{one.name}.log").read_text()
+
+
+def study_of(given):
+    made = space(TREE, given)
+    return [recipe for values in grid(made) for recipe in arm(made, values).recipes.values()]
+
+
+def test_the_command(ran, tmp_path, monkeypatch, capsys):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(json.dumps({**TREE, "sweep": {"method.rank": [2, 4]}}))
+    cli.main(["sweep", str(recipe), "plan.steps=1", "--into", str(tmp_path / "out"), "--no-open"])
+    out = capsys.readouterr().out
+    assert "rank 2" in out
+    assert str(tmp_path / "out" / "report.html") in out
+    with pytest.raises(SystemExit):
+        cli.main(["train", str(recipe)])
+    assert "use `tunesmith sweep`" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        cli.main(["sweep", str(recipe), "--parallel", "0"])

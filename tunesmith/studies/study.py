@@ -1,0 +1,287 @@
+"""`tunesmith sweep`: run the arms of a study, drop the worse ones on the way where that is asked for, and write its page."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from math import inf
+from pathlib import Path
+
+from tunesmith.comparison import words
+from tunesmith.comparison.study import Study, Tried
+from tunesmith.comparison.study import study as judged
+from tunesmith.errors import UserError
+from tunesmith.experiment import prepared
+from tunesmith.methods.method import Method
+from tunesmith.recipe import Recipe
+from tunesmith.resume import refuse_other, refuse_other_rows
+from tunesmith.run import Run
+from tunesmith.settings import Tree
+from tunesmith.studies.grid import Arm, Space, arm, grid, space
+from tunesmith.studies.halving import rungs, survivors
+from tunesmith.studies.processes import Job, Pool
+from tunesmith.studies.search import Engine, engine
+
+SWEEPS = Path("sweeps")
+ENGINES = ("grid", "random", "optuna")
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Studied:
+    """A study and the page that shows it."""
+
+    study: Study
+    page: Path
+
+
+def study(
+    recipe: str | Path | Tree | None = None,
+    *,
+    given: Sequence[str] = (),
+    into: str | Path | None = None,
+    parallel: int = 1,
+    halving: int = 0,
+    engine: str | None = None,
+    trials: int = 16,
+    say: Say = lambda text: None,
+) -> Studied:
+    """Run a recipe with several values of its settings, and write one page. Command: `tunesmith sweep`.
+
+    Args:
+        recipe: a recipe; its `sweep` names what is varied. With `systems`, each of them is an arm.
+        given: `method.rank=2,4,8` varies a setting too, `plan.learning_rate=1e-5..1e-3:log` searches a range, `plan.steps=100`
+            changes one.
+        into: folder for runs and page; `sweeps/NAME` where None.
+        parallel: runs at a time, each with its share of the threads.
+        halving: keep 1 / halving of the arms at each rung; 0: all are run to the end.
+        engine: `grid`, `random` or `optuna`; None: `grid`, or `random` where a range is searched.
+        trials: arms that a search tries.
+        say: told how it goes.
+
+    Raises:
+        UserError: for whatever is wrong in the recipe or the data, and where no run ended.
+    """
+    made = space(recipe, given)
+    kind = chosen_engine(engine, made, halving)
+    folder = Path(into or SWEEPS / str(made.tree.get("name", "sweep")))
+    work = Work(made, folder, Pool(parallel, folder / "logs"), say)
+    if kind == "optuna":
+        work.search(engine_of(kind, made, folder), trials)
+    else:
+        work.check(drawn(made, engine_of(kind, made, folder), trials) if kind == "random" else grid_of(made))
+        work.halve(halving) if halving else work.run(work.arms)
+    return Studied(found := work.result(told(kind, work, halving)), written(found, folder))
+
+
+def written(found: Study, folder: Path) -> Path:
+    from tunesmith.comparison.study_page import write_study
+
+    return write_study(found, folder)
+
+
+def chosen_engine(kind: str | None, made: Space, halving: int) -> str:
+    kind = kind or ("random" if made.ranges else "grid")
+    if kind not in ENGINES:
+        raise UserError(f"there is no engine `{kind}`", f"there are: {', '.join(ENGINES)}")
+    if kind == "grid" and made.ranges:
+        raise UserError(f"`{made.ranges[0]}` is a range, and a grid needs values", "name the values, or `--engine random`")
+    if kind != "grid" and not made.axes:
+        raise UserError(f"the engine `{kind}` has nothing to search", "give a range: `plan.learning_rate=1e-5..1e-3:log`")
+    if kind == "optuna" and halving:
+        raise UserError(
+            "`--halving` drops arms from a set that is known from the start; Optuna proposes one after another",
+            "use `--engine random` with `--halving`",
+        )
+    if halving == 1:
+        raise UserError("`--halving 1` drops nothing", "2 keeps the better half at each rung, 3 the best third")
+    return kind
+
+
+def engine_of(kind: str, made: Space, folder: Path) -> Engine:
+    return engine(kind, made, int(made.tree.get("seed", 0)), folder)
+
+
+def grid_of(made: Space) -> list[Arm]:
+    return [arm(made, values) for values in grid(made)]
+
+
+def drawn(made: Space, source: Engine, trials: int) -> list[Arm]:
+    """The arms of a random search; what is drawn twice is tried once."""
+    return list({one.name: one for one in (arm(made, source.ask()) for _ in range(trials))}.values())
+
+
+@dataclass
+class Work:
+    """The runs of a study while they are made.
+
+    shares: arm -> the share of the steps to which halving let it go.
+    failed: run -> why it stopped.
+    """
+
+    made: Space
+    folder: Path
+    pool: Pool
+    say: Say
+    arms: list[Arm] = field(default_factory=list)
+    shares: dict[str, float] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    begun: int = 0
+
+    def of(self, recipe: Recipe) -> Run:
+        return Run(self.folder / "runs" / recipe.name)
+
+    def check(self, arms: Sequence[Arm]) -> None:
+        """Take up arms; every mistake is found before one runs."""
+        self.arms += arms
+        names = [recipe.name for one in self.arms for recipe in one.recipes.values()]
+        for name in names:
+            if names.count(name) > 1:
+                raise UserError(f"two arms would be called `{name}`", "give values that differ in their first six digits")
+        tasks: dict[str, Sequence[object]] = {}
+        for one in arms:
+            for recipe in one.recipes.values():
+                refuse_other(self.of(recipe), recipe)
+                asked = repr((recipe.tasks, recipe.judged_by, recipe.forgetting, recipe.method == "none", recipe.plan.epochs))
+                if asked not in tasks:
+                    tasks[asked] = prepared(recipe).all
+                refuse_other_rows(self.of(recipe), tasks[asked])  # type: ignore[arg-type]
+
+    def run(self, arms: Sequence[Arm], share: float | None = None) -> None:
+        """Bring arms to a share of their steps, or to their end; what came as far before is kept."""
+        self.pool.make(self.jobs(arms, share), self.ended)
+
+    def jobs(self, arms: Sequence[Arm], share: float | None = None) -> Iterator[Job]:
+        runs = [recipe for one in arms for recipe in one.recipes.values()]
+        for number, recipe in enumerate(runs, start=1):
+            recipe = dataclasses.replace(recipe, plan=dataclasses.replace(recipe.plan, stop_after=share))  # noqa: PLW2901
+            kept = reached(self.of(recipe), recipe)
+            self.say(f"[{number}/{len(runs)}] {recipe.name}" + (": kept from before" if kept else ""))
+            if not kept and recipe.name not in self.failed:
+                yield Job(recipe, self.of(recipe))
+
+    def ended(self, job: Job, status: int) -> None:
+        """Told by the pool. A run that fails does not stop the others: in a search some diverge."""
+        name = job.recipe.name
+        if status:
+            self.failed[name] = why(self.pool.logs / f"{name}.log") or f"exit status {status}"
+            self.say(f"{name} failed: {self.failed[name]}")
+        elif self.pool.parallel > 1:
+            self.say(f"{name} ended, validation loss {words.score(lowest(job.run))}")
+
+    def loss(self, one: Arm, share: float | None = None) -> float:
+        """Mean over seeds of the lowest validation loss up to a share of the steps; infinite where a run failed."""
+        losses = []
+        for recipe in one.recipes.values():
+            run = self.of(recipe)
+            plan = dataclasses.replace(recipe.plan, stop_after=share)
+            last = plan.stop_step(run.world().get("planned_steps", 0) or 1) if share else None
+            losses.append(inf if recipe.name in self.failed else lowest(run, last))
+        return sum(losses) / len(losses)
+
+    def halve(self, keep: int) -> None:
+        """Successive halving: at each rung the better part goes on."""
+        arms = self.arms
+        for share in rungs(len(arms), keep):
+            self.say(f"{len(arms)} arms go on to {words.percent(share)} of their steps")
+            self.run(arms, None if share == 1 else share)
+            self.shares.update({one.name: share for one in arms})
+            if share < 1:
+                arms = [arms[place] for place in survivors([self.loss(one, share) for one in arms], keep)]
+
+    def search(self, source: Engine, trials: int) -> None:
+        """Let an engine propose arms one after another, and tell it what they were worth."""
+        asked: dict[str, tuple[Arm, object]] = {}
+        left: dict[str, int] = {}
+
+        def done(one: Arm, values: object) -> None:
+            source.tell(values, self.loss(one))  # type: ignore[arg-type]
+
+        def jobs() -> Iterator[Job]:
+            for _ in range(trials):
+                values = source.ask()
+                one = arm(self.made, values)
+                if any(one.name == before.name for before in self.arms):
+                    done(one, values)
+                    continue
+                self.check([one])
+                new = list(self.jobs([one]))
+                left[one.name] = len(new)
+                asked.update({job.recipe.name: (one, values) for job in new})
+                if not new:
+                    done(one, values)
+                yield from new
+
+        def ended(job: Job, status: int) -> None:
+            self.ended(job, status)
+            one, values = asked[job.recipe.name]
+            left[one.name] -= 1
+            if not left[one.name]:
+                done(one, values)
+
+        self.pool.make(jobs(), ended)
+
+    def result(self, how: str) -> Study:
+        """What came of it, read from the runs' folders."""
+        tried = [
+            Tried(
+                one.name,
+                one.values,
+                {seed: self.of(recipe) for seed, recipe in one.recipes.items() if recipe.name not in self.failed},
+                [self.failed[recipe.name] for recipe in one.recipes.values() if recipe.name in self.failed],
+                self.shares.get(one.name, 1.0),
+                scale_of(one),
+            )
+            for one in self.arms
+        ]
+        if not any(one.runs for one in tried):
+            raise UserError(
+                f"every run failed; the first: {next(iter(self.failed.values()))}", "mend it and give the command again"
+            )
+        settings = list(dict.fromkeys(name for one in self.arms for name in one.values))
+        return judged(str(self.made.tree.get("name", self.folder.name)), tried, settings, how)
+
+
+def reached(run: Run, recipe: Recipe) -> bool:
+    """Whether a run came as far as it is to go."""
+    world = run.world()
+    if recipe.plan.stop_after is None or world.get("ended"):
+        return bool(world.get("ended"))
+    planned = world.get("planned_steps")
+    return "best_step" in world or bool(planned and world.get("steps", 0) >= recipe.plan.stop_step(planned))
+
+
+def lowest(run: Run, last: int | None = None) -> float:
+    """The lowest validation loss, up to a step."""
+    return min((float(one["loss"]) for one in run.validations() if last is None or one["step"] <= last), default=inf)
+
+
+def why(log: Path) -> str:
+    """What a process said was wrong; empty where it spoke to the terminal."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    return (errors or [line for line in lines if line.strip()] or [""])[-1]
+
+
+def scale_of(one: Arm) -> float | None:
+    """What the method multiplies its change by, where it says so."""
+    method = next(iter(one.recipes.values())).method
+    scale = getattr(method, "scale", None) if isinstance(method, Method) else None
+    return float(scale) if isinstance(scale, int | float) else None
+
+
+def told(kind: str, work: Work, halving: int) -> str:
+    """How the arms were chosen, in words."""
+    many = len(work.arms)
+    how = {
+        "grid": f"Every combination of the values that were given: {many} arms.",
+        "random": f"Random search: {many} arms drawn from the ranges, by the recipe's seed.",
+        "optuna": f"Optuna's sampler (TPE) proposed {many} arms one after another, and was told the validation loss of each.",
+    }[kind]
+    if halving:
+        shares = ", ".join(words.percent(share) for share in rungs(many, halving))
+        how += (
+            f" Successive halving (Jamieson and Talwalkar, 2016): at {shares} of the steps the better 1/{halving} of the arms "
+            "went on from where it stood, under the schedule of the whole run; the others were left there and not asked. "
+            "Losses of arms that stopped at different shares are not to be held against each other."
+        )
+    return how
