@@ -106,6 +106,15 @@ class Mixture:
         return list(accumulate(self.shares))
 
 
+def with_replay(mixture: Mixture, sources: Sequence[Sequence[Example]], shares: Sequence[float]) -> Mixture:
+    """The mixture with so many examples of further sets beside each one of its own; an epoch is longer by them."""
+    for number, (source, share) in enumerate(zip(sources, shares, strict=True), start=1):
+        if share and not source:
+            raise UserError(f"set {number} of what is replayed has no example", "look at its rows, or leave it out")
+    weights = [share * mixture.epoch / max(1, len(source)) for source, share in zip(sources, shares, strict=True)]
+    return Mixture([*mixture.sources, *sources], [*mixture.weights, *weights], mixture.seed)
+
+
 def by_length(
     stream: Callable[[int], Example], places: range, length: Callable[[Example], int], window: int, seed: int = 0
 ) -> Sequence[int]:
