@@ -34,8 +34,8 @@ class Recipe:
     """Everything that makes a run.
 
     tasks:      what is learnt from: a name or a file -> its weight, or a mapping (`weight`, `template`, `limit` ...).
-    replay:     what is shown again so that it is not forgotten: as `tasks`, but a weight is how many examples come with each one
-                of the tasks (0.2: one with every five). Neither validated nor judged.
+    replay:     what is shown again so that it is not forgotten: as `tasks`, but a weight is how many examples come with each
+                of the tasks' own (0.2: one with every five). Neither validated nor judged.
     judged_by:  what the result is asked: names, files or mappings; empty: the test splits of `tasks`.
     forgetting: further tasks that tell what was forgotten; `auto`: the other clusters of the town.
     method:     `none`, or `{kind: lora, rank: 8}`.

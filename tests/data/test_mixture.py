@@ -68,6 +68,8 @@ def test_what_is_replayed_is_a_share_of_what_is_learnt_whatever_the_sizes(own, m
     mixture = with_replay(bare, [examples("b", more)], [share])
     assert mixture.shares[0] == bare.epoch == 2 * own
     assert mixture.shares[1] == max(1, round(share * 2 * own))
+    told = [mixture(place) for place in range(len(mixture))]
+    assert all(example.replayed == example.id.startswith("b") for example in told)
 
 
 def test_nothing_replayed_changes_nothing_and_an_empty_set_is_told():

@@ -55,14 +55,14 @@ def test_at_first_nothing_differs(name, method):
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("rows", [1, 4])
-def test_gradients_equal_those_of_a_plain_implementation(name, method, rows):
-    made, adapter, _, guarding = begun(name, METHODS[method], BOTH)
+@pytest.mark.parametrize(("rows", "on"), [(1, "all"), (4, "all"), (1, "replay"), (4, "replay")])
+def test_gradients_equal_those_of_a_plain_implementation(name, method, rows, on):
+    made, adapter, _, guarding = begun(name, METHODS[method], replace(BOTH, on=on))
     first = {name: p.detach().clone() for name, p in adapter.trained().items()}
     bare = model(name)
     moved(adapter)
     objective = Count(made.family, weights=made.family == "causal")
-    placed = [Placed(stream(place), place) for place in range(4)]
+    placed = [Placed(replace(stream(place), replayed=place % 2 == 1), place) for place in range(4)]
     [batches] = map(list, objective.updates(placed, made, Room(rows=rows)))
     result = backward(made, adapter, objective, batches, PLAN, World(), guarding)
     ours = {name: p.grad for name, p in adapter.trained().items()}
@@ -73,7 +73,8 @@ def test_gradients_equal_those_of_a_plain_implementation(name, method, rows):
         now = made(batch).logits().log_softmax(1)
         before = bare(batch.plain()).logits().log_softmax(1).detach()
         total = total - (now.gather(1, batch.target_ids[:, None])[:, 0] * batch.weight).sum()
-        divergence = divergence + ((before.exp() * (before - now)).sum(1) * batch.weight).sum()
+        counted = batch.weight * (batch.numbers[batch.target_seq] % 2 if on == "replay" else 1)
+        divergence = divergence + ((before.exp() * (before - now)).sum(1) * counted).sum()
     square = sum((p - first[name]).square().sum() for name, p in adapter.trained().items())
     whole = (total + 0.7 * divergence) / count + 0.3 / 2 * square
     theirs = torch.autograd.grad(whole, list(adapter.trained().values()))
@@ -82,6 +83,12 @@ def test_gradients_equal_those_of_a_plain_implementation(name, method, rows):
     assert result.loss == pytest.approx(float(total.detach()) / count, rel=1e-5), "penalties are shown apart"
     shown = {"divergence": float(divergence.detach()) / count, "distance": float(square.detach()) ** 0.5}
     assert result.shown == pytest.approx(shown, rel=1e-4)
+
+
+def test_where_nothing_is_replayed_nothing_is_read_again(monkeypatch):
+    made, adapter, state, guarding = begun("llama", LoRA(rank=2), Guard(divergence=1.0, on="replay"))
+    monkeypatch.setattr(Model, "reference", lambda *given: pytest.fail("read for nothing"))
+    assert next(train(made, adapter, Count(), stream, PLAN, state, 5, guarding=guarding)).shown == {}
 
 
 def test_processes_share_the_pull():

@@ -8,7 +8,7 @@ to keep all that p might have said; its gradient is q - p, as of cross-entropy w
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -28,10 +28,12 @@ class Guard:
                 0.01 is a beginning. Keeps a copy of them in memory, but for those that start at zero.
     divergence: so many times KL(before || now), in nats, is added to each learnt token's loss: how far the answers of the model
                 as it was are from those of now. 0.1 is a beginning. Reads each batch once more, without gradients.
+    on:         whose tokens' divergence: of `all` examples, or of the recipe's `replay` alone, so that the task is free.
     """
 
     distance: Annotated[float, Field(ge=0)] = 0.0
     divergence: Annotated[float, Field(ge=0)] = 0.0
+    on: Literal["all", "replay"] = "all"
 
     def begin(self, model: Model, adapter: Adapter) -> "Guarding":
         """Take down where the parameters are now: before the first step, and before a checkpoint is read."""
@@ -58,16 +60,26 @@ class Guarding:
 
     def loss(self, objective: Objective, model: Model, batch: Batch) -> tuple[Tensor, Loss]:
         """The sum whose gradient is wanted, and the objective's own loss, which shows the divergence too."""
-        if not self.guard.divergence:
+        weight_N = self._weight(batch)
+        if weight_N is None:
             loss = objective.loss(model, batch)
             return loss.total, loss
         reference = model.reference(batch)
         with model.listening() as readings:
             loss = objective.loss(model, batch)
         reading = next((reading for reading in readings if reading.batch is batch), None) or model(batch)
-        divergence = (reading.divergence(reference) * batch.weight).sum()
+        divergence = (reading.divergence(reference) * weight_N).sum()
         shown = {**loss.shown, "divergence": divergence.detach()}
         return loss.total + self.guard.divergence * divergence, replace(loss, shown=shown)
+
+    def _weight(self, batch: Batch) -> Tensor | None:
+        """[N] how much the divergence of each target counts; None where none does."""
+        if not self.guard.divergence:
+            return None
+        if self.guard.on == "all":
+            return batch.weight
+        replayed_S = batch.extras.get("replayed")
+        return None if replayed_S is None or not replayed_S.any() else batch.weight * replayed_S[batch.target_seq]
 
     @torch.no_grad()
     def pull(self, adapter: Adapter, processes: int = 1) -> dict[str, float]:
