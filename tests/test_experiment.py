@@ -239,7 +239,7 @@ MISTAKES = {
     "a share that is no number": (["replay={sums.jsonl: many}"], "`replay.sums.jsonl`: found"),
     "an unknown task to replay": (["replay.town/dialoges=1"], "town/dialoges"),
     "a guard of random weights": (["model.random=true", "method=full", "guard.distance=1"], "nothing that could be forgotten"),
-    "a guard of what is not shown": (["guard={divergence: 1, on: replay}"], "`replay` names nothing"),
+    "a guard of what is not shown": (["guard={divergence: 1, over: replay}"], "`replay` names nothing"),
     "a penalty that would push away": (["guard.divergence=-1"], "guard.divergence"),
     "an adapter on random weights": (["model.random=true"], "would not be saved"),
 }
@@ -294,7 +294,7 @@ def test_a_guarded_run_with_replay_that_was_stopped_ends_as_one_that_was_not(hom
         *(f"method={method}", "guard={distance: 0.1, divergence: 0.5}", "forgetting=none"),
         "replay={town/stars: 0.5}",
     ]
-    told[1] = told[1] if method == "lora" else "guard={distance: 0.1, divergence: 0.5, on: replay}"
+    told[1] = told[1] if method == "lora" else "guard={distance: 0.1, divergence: 0.5, over: replay}"
     wanted = train(tmp_path / "whole", *told)
     with monkeypatch.context() as pressing:
         interrupt(pressing, 3)

@@ -216,9 +216,9 @@ def refuse_guard(recipe: Recipe) -> None:
     """What there is nothing to hold near, or no words to compare."""
     if recipe.guard != Guard() and recipe.model.random:
         raise UserError("`guard` with `model.random`: random weights know nothing that could be forgotten", "leave `guard` out")
-    if recipe.guard.on == "replay" and not recipe.replay:
+    if recipe.guard.over == "replay" and not recipe.replay:
         raise UserError(
-            "`guard.on` is `replay`, and `replay` names nothing", "name a task under `replay`, or set `guard.on: all`"
+            "`guard.over` is `replay`, and `replay` names nothing", "name a task under `replay`, or set `guard.over: all`"
         )
     if recipe.guard.divergence and recipe.objective.outputs:
         raise UserError(

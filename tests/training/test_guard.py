@@ -55,9 +55,9 @@ def test_at_first_nothing_differs(name, method):
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize(("rows", "on"), [(1, "all"), (4, "all"), (1, "replay"), (4, "replay")])
-def test_gradients_equal_those_of_a_plain_implementation(name, method, rows, on):
-    made, adapter, _, guarding = begun(name, METHODS[method], replace(BOTH, on=on))
+@pytest.mark.parametrize(("rows", "over"), [(1, "all"), (4, "all"), (1, "replay"), (4, "replay")])
+def test_gradients_equal_those_of_a_plain_implementation(name, method, rows, over):
+    made, adapter, _, guarding = begun(name, METHODS[method], replace(BOTH, over=over))
     first = {name: p.detach().clone() for name, p in adapter.trained().items()}
     bare = model(name)
     moved(adapter)
@@ -73,7 +73,7 @@ def test_gradients_equal_those_of_a_plain_implementation(name, method, rows, on)
         now = made(batch).logits().log_softmax(1)
         before = bare(batch.plain()).logits().log_softmax(1).detach()
         total = total - (now.gather(1, batch.target_ids[:, None])[:, 0] * batch.weight).sum()
-        counted = batch.weight * (batch.numbers[batch.target_seq] % 2 if on == "replay" else 1)
+        counted = batch.weight * (batch.numbers[batch.target_seq] % 2 if over == "replay" else 1)
         divergence = divergence + ((before.exp() * (before - now)).sum(1) * counted).sum()
     square = sum((p - first[name]).square().sum() for name, p in adapter.trained().items())
     whole = (total + 0.7 * divergence) / count + 0.3 / 2 * square
@@ -86,7 +86,7 @@ def test_gradients_equal_those_of_a_plain_implementation(name, method, rows, on)
 
 
 def test_where_nothing_is_replayed_nothing_is_read_again(monkeypatch):
-    made, adapter, state, guarding = begun("llama", LoRA(rank=2), Guard(divergence=1.0, on="replay"))
+    made, adapter, state, guarding = begun("llama", LoRA(rank=2), Guard(divergence=1.0, over="replay"))
     monkeypatch.setattr(Model, "reference", lambda *given: pytest.fail("read for nothing"))
     assert next(train(made, adapter, Count(), stream, PLAN, state, 5, guarding=guarding)).shown == {}
 

@@ -1,7 +1,7 @@
 """Against forgetting: two penalties that hold a model near what it was.
 
 Distance (L2-SP: Li, Grandvalet and Davoine, 2018, arXiv:1802.01483): distance / 2 * |w - w0|^2, over all trained parameters w
-and their first values w0. Divergence (as Li and Hoiem's "Learning without Forgetting", 2017, but in the network's own words):
+and their first values w0. Divergence (after Li and Hoiem, 2016, "Learning without Forgetting", arXiv:1606.09282):
 divergence * KL(p || q) a learnt token, p the vocabulary's probabilities before tuning and q those of now. This direction asks q
 to keep all that p might have said; its gradient is q - p, as of cross-entropy whose targets are p.
 """
@@ -28,12 +28,12 @@ class Guard:
                 0.01 is a beginning. Keeps a copy of them in memory, but for those that start at zero.
     divergence: so many times KL(before || now), in nats, is added to each learnt token's loss: how far the answers of the model
                 as it was are from those of now. 0.1 is a beginning. Reads each batch once more, without gradients.
-    on:         whose tokens' divergence: of `all` examples, or of the recipe's `replay` alone, so that the task is free.
+    over:       whose tokens' divergence: of `all` examples, or of the recipe's `replay` alone, so that the task is free.
     """
 
     distance: Annotated[float, Field(ge=0)] = 0.0
     divergence: Annotated[float, Field(ge=0)] = 0.0
-    on: Literal["all", "replay"] = "all"
+    over: Literal["all", "replay"] = "all"
 
     def begin(self, model: Model, adapter: Adapter) -> "Guarding":
         """Take down where the parameters are now: before the first step, and before a checkpoint is read."""
@@ -76,7 +76,7 @@ class Guarding:
         """[N] how much the divergence of each target counts; None where none does."""
         if not self.guard.divergence:
             return None
-        if self.guard.on == "all":
+        if self.guard.over == "all":
             return batch.weight
         replayed_S = batch.extras.get("replayed")
         return None if replayed_S is None or not replayed_S.any() else batch.weight * replayed_S[batch.target_seq]
