@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.models.methods import EVERY
 from tests.models.networks import model
 from tests.models.rows import laid, sequences
 from tests.training.worlds import Count, Everything, curve, learner, stream
 from tunesmith.methods.lora import LoRA, LowRank
-from tunesmith.methods.method import Method
+from tunesmith.methods.method import Method, Weight
 from tunesmith.methods.prompt import PromptTuning
 from tunesmith.models.adapter import Adapter
 from tunesmith.models.model import Model
@@ -33,7 +34,7 @@ def begun(name: str, method: Method, guard: Guard) -> tuple[Model, Adapter, Stat
     made = model(name)
     torch.manual_seed(0)
     adapter = made.attach("a", method)
-    return made, adapter, State.new(adapter.trained(), PLAN), guard.begin(made, adapter)
+    return made, adapter, State.new(adapter, PLAN), guard.begin(made, adapter)
 
 
 def moved(adapter: Adapter) -> None:
@@ -83,6 +84,23 @@ def test_gradients_equal_those_of_a_plain_implementation(name, method, rows, ove
     assert result.loss == pytest.approx(float(total.detach()) / count, rel=1e-5), "penalties are shown apart"
     shown = {"divergence": float(divergence.detach()) / count, "distance": float(square.detach()) ** 0.5}
     assert result.shown == pytest.approx(shown, rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", EVERY)
+@pytest.mark.parametrize("name", ["llama", "t5"])
+def test_every_method_is_held_near_the_bare_network(name, kind):
+    """Whatever stands in the network's way, or was changed in it: the divergence is that from another copy of it."""
+    made, adapter, _, guarding = begun(name, EVERY[kind], BOTH)
+    moved(adapter)
+    placed = [Placed(stream(place), place) for place in range(3)]
+    [[batch]] = map(list, Count(made.family).updates(placed, made, Room()))
+    result = backward(made.train(), adapter, Count(made.family), [batch], PLAN, World(), guarding)
+    with torch.no_grad():
+        now = made.eval()(batch).logits().log_softmax(1)
+        before = model(name)(batch.plain()).logits().log_softmax(1)
+    assert result.shown["divergence"] == pytest.approx(float((before.exp() * (before - now)).sum(1).mean()), rel=1e-4, abs=1e-6)
+    assert result.shown["distance"] == pytest.approx(0.1 * adapter.count() ** 0.5, rel=0.5)
+    assert all(p.grad is not None for p in adapter.trained().values())
 
 
 def test_where_nothing_is_replayed_nothing_is_read_again(monkeypatch):
@@ -177,8 +195,8 @@ def test_an_objective_that_reads_something_else_is_guarded_too():
 
 def test_the_reference_of_a_method_with_both_is_the_bare_network():
     class Mixed(LoRA):
-        def trains(self, parameter: str) -> bool:
-            return "norm" in parameter
+        def trains(self, weight: Weight) -> bool:
+            return "norm" in weight.name
 
     made, adapter, _, _ = begun("llama", Mixed(rank=2), BOTH)
     moved(adapter)
