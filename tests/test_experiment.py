@@ -250,6 +250,11 @@ MISTAKES = {
     "no name": (["name=''"], "`name` is empty"),
     "an unknown method": (["method={kind: lorra}"], "lora"),
     "a wrong number": (["method.rank=0"], "method.rank"),
+    "a share that is no number": (["replay={sums.jsonl: many}"], "`replay.sums.jsonl`: found"),
+    "an unknown task to replay": (["replay.town/dialoges=1"], "town/dialoges"),
+    "a guard of random weights": (["model.random=true", "method=full", "guard.distance=1"], "nothing that could be forgotten"),
+    "a guard of what is not shown": (["guard={divergence: 1, over: replay}"], "`replay` names nothing"),
+    "a penalty that would push away": (["guard.divergence=-1"], "guard.divergence"),
     "an adapter on random weights": (["model.random=true"], "would not be saved"),
 }
 
@@ -295,6 +300,46 @@ def test_changed_rows_are_refused(home, tmp_path):
     mine.write_text(mine.read_text() + mine.read_text().splitlines()[0] + "\n")
     with pytest.raises(UserError, match="rows of task `mine` have changed"):
         train(tmp_path / "run", *told)
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_a_guarded_run_with_replay_that_was_stopped_ends_as_one_that_was_not(home, tmp_path, monkeypatch, method):
+    told = [
+        *(f"method={method}", "guard={distance: 0.1, divergence: 0.5}", "forgetting=none"),
+        "replay={town/stars: 0.5}",
+    ]
+    told[1] = told[1] if method == "lora" else "guard={distance: 0.1, divergence: 0.5, over: replay}"
+    wanted = train(tmp_path / "whole", *told)
+    with monkeypatch.context() as pressing:
+        interrupt(pressing, 3)
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path / "run", *told)
+    run = train(tmp_path / "run", *told)
+    assert losses(run) == losses(wanted)
+    assert [record["shown"] for record in run.steps()] == [record["shown"] for record in wanted.steps()]
+    assert run.steps()[-1]["shown"].keys() == {"divergence", "distance"}
+    assert [a.said for a in run.answers("sums")] == [a.said for a in wanted.answers("sums")]
+
+
+def test_what_is_replayed_is_shown_beside_the_task_and_is_neither_validated_nor_judged(tmp_path, monkeypatch):
+    seen = {}
+
+    def learn(self, model, adapter, objective, stream, validation):
+        seen["stream"] = [stream(place).id for place in range(len(stream))]
+        seen["validation"] = [example.id for example in validation]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(learning.Learning, "learn", learn)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "run", "replay={town/stars: 0.5}", "plan={steps: null, epochs: 1}", "forgetting=auto")
+    work = experiment.prepared(settings.build(Recipe, {**RECIPE, "replay": {"town/sentiment": 0.5}, "forgetting": "auto"}))
+    own = [example.id for example in work.learnt[0].examples("train", 0)]
+    shown = [id_ for id_ in seen["stream"] if id_ in own]
+    assert sorted(shown) == sorted(own) and len(seen["stream"]) == round(1.5 * len(own))
+    assert set(seen["validation"]) <= {example.id for example in work.learnt[0].examples("validation", 0)}
+    assert [task.name for task in work.judged] == ["sums"]
+    assert "town/sentiment" not in [task.name for task in work.forgetting], "what is replayed tells nothing of forgetting"
+    assert "town/sentiment" in [task.name for task in work.all]
 
 
 def test_a_preset_is_no_difference_and_a_changed_one_is(tmp_path, monkeypatch):

@@ -21,7 +21,7 @@ import tunesmith
 from tunesmith import settings
 from tunesmith.card import complete, keep_card
 from tunesmith.data.example import Example
-from tunesmith.data.mixture import ByLength, Mixture
+from tunesmith.data.mixture import ByLength, Mixture, with_replay
 from tunesmith.data.rows import Joined
 from tunesmith.errors import UserError
 from tunesmith.evaluation.judge import Judged, judge
@@ -41,6 +41,7 @@ from tunesmith.tasks.own import task_from
 from tunesmith.tasks.task import Task
 from tunesmith.tokens.lengths import fit
 from tunesmith.tokens.sequence import Tokens
+from tunesmith.training.guard import Guard
 from tunesmith.training.learning import Learning
 from tunesmith.training.progress import Reporter
 
@@ -73,13 +74,16 @@ def run(recipe: Recipe, folder: Path, quiet: bool = False) -> Run:
 def learn(record: Run, recipe: Recipe, method: Method, work: "Work", model: Model, reporter: Reporter, memory: Memory) -> bool:
     """Attach the method, train, and keep what was learnt. False where `plan.stop_after` stopped it before the end."""
     refuse_adapter(recipe, model)
-    learning = Learning(record, recipe.plan, recipe.seed, reporter, memory)
+    learning = Learning(record, recipe.plan, recipe.seed, reporter, memory, recipe.guard)
     plan = learning.with_presets(method, model)
     keep_resolved(record, dataclasses.replace(recipe, plan=plan))
     adapter = model.attach(recipe.name, method)
     sources = [learnable(task, "train", recipe, model) for task in work.learnt]
     validation = Joined(learnable(task, "validation", recipe, model) for task in work.learnt)
-    mixture = Mixture(sources, [weight_of(name, setting) for name, setting in recipe.tasks.items()], recipe.seed)
+    weights = [weight_of(name, setting) for name, setting in recipe.tasks.items()]
+    replayed = [learnable(task, "train", recipe, model) for task in work.replayed]
+    shares = [weight_of(name, setting, "replay") for name, setting in recipe.replay.items()]
+    mixture = with_replay(Mixture(sources, weights, recipe.seed), replayed, shares)
     stream = ByLength(mixture, plan.examples) if plan.order == "by_length" else mixture
     if not learning.learn(model, adapter, recipe.objective, stream, validation):
         return False
@@ -138,6 +142,7 @@ class Work:
     """The tasks of a recipe.
 
     learnt:     what is learnt from.
+    replayed:   what is shown beside it.
     judged:     what the result is judged by; the first is the main one.
     forgetting: what tells what was forgotten.
     """
@@ -145,10 +150,11 @@ class Work:
     learnt: tuple[Task, ...]
     judged: tuple[Task, ...]
     forgetting: tuple[Task, ...]
+    replayed: tuple[Task, ...] = ()
 
     @property
     def all(self) -> tuple[Task, ...]:
-        return (*self.learnt, *self.judged, *self.forgetting)
+        return (*self.learnt, *self.replayed, *self.judged, *self.forgetting)
 
 
 def prepared(recipe: Recipe) -> Work:
@@ -165,12 +171,16 @@ def prepared(recipe: Recipe) -> Work:
         raise UserError("`tasks` is empty: there is nothing to learn from", "name a task or a file, or set `method: none`")
     recipe.plan.total_steps(1)
     refuse_random(recipe)
+    refuse_guard(recipe)
     for name, setting in recipe.tasks.items():
         weight_of(name, setting)
+    for name, setting in recipe.replay.items():
+        weight_of(name, setting, "replay")
     learnt = tuple(task_from(own(name, setting)) for name, setting in recipe.tasks.items())
     judged = tuple(task_from(setting) for setting in recipe.judged_by) or learnt
-    work = Work(learnt, judged, forgetting(recipe, learnt, judged))
-    for task in work.learnt if recipe.method != "none" else ():
+    replayed = tuple(task_from(own(name, setting)) for name, setting in recipe.replay.items())
+    work = Work(learnt, judged, forgetting(recipe, (*learnt, *replayed), judged), replayed)
+    for task in (*work.learnt, *work.replayed) if recipe.method != "none" else ():
         try_out(task, "train")
     asked = [task.name for task in (*work.judged, *work.forgetting)]
     for name in asked:
@@ -208,6 +218,22 @@ def refuse_random(recipe: Recipe) -> None:
         raise UserError(
             f"`model.random` with `method={settings.kind_of(type(recipe.method))}`: its random weights would not be saved",
             "use `method=full`, or train the base first and start from its run",
+        )
+
+
+def refuse_guard(recipe: Recipe) -> None:
+    """What there is nothing to hold near, or no words to compare."""
+    if recipe.guard != Guard() and recipe.model.random:
+        raise UserError("`guard` with `model.random`: random weights know nothing that could be forgotten", "leave `guard` out")
+    if recipe.guard.over == "replay" and not recipe.replay:
+        raise UserError(
+            "`guard.over` is `replay`, and `replay` names nothing", "name a task under `replay`, or set `guard.over: all`"
+        )
+    if recipe.guard.divergence and recipe.objective.outputs:
+        raise UserError(
+            "`guard.divergence` compares probabilities of words, and "
+            f"`objective={settings.kind_of(type(recipe.objective))}` reads numbers of a head instead",
+            "use `guard.distance`",
         )
 
 

@@ -13,6 +13,7 @@ from tunesmith.methods.method import Method
 from tunesmith.models.load import ModelSettings
 from tunesmith.objectives.objective import Objective
 from tunesmith.objectives.sft import SFT
+from tunesmith.training.guard import Guard
 from tunesmith.training.plan import Plan
 
 Named = str | Mapping[str, Any]
@@ -33,6 +34,8 @@ class Recipe:
     """Everything that makes a run.
 
     tasks:      what is learnt from: a name or a file -> its weight, or a mapping (`weight`, `template`, `limit` ...).
+    replay:     what is shown again so that it is not forgotten: as `tasks`, but a weight is how many examples come with each
+                of the tasks' own (0.2: one with every five). Neither validated nor judged.
     judged_by:  what the result is asked: names, files or mappings; empty: the test splits of `tasks`.
     forgetting: further tasks that tell what was forgotten; `auto`: the other clusters of the town.
     method:     `none`, or `{kind: lora, rank: 8}`.
@@ -44,10 +47,12 @@ class Recipe:
     method: Method | Literal["none"] = LoRA()
     objective: Objective = SFT()
     tasks: Mapping[str, Any] = field(default_factory=dict)
+    replay: Mapping[str, Any] = field(default_factory=dict)
     judged_by: Sequence[Named] = ()
     forgetting: str | Sequence[Named] = "auto"
     ask: Ask = Ask()
     plan: Plan = Plan()
+    guard: Guard = Guard()
     limit: Limit = Limit()
     seed: int = 0
 
@@ -60,12 +65,12 @@ def own(name: str, setting: Any) -> Named:
     return name
 
 
-def weight_of(name: str, setting: Any) -> float:
-    """How often an epoch shows a task's examples."""
+def weight_of(name: str, setting: Any, under: str = "tasks") -> float:
+    """How often an epoch shows a task's examples; of a replayed task, how many come with each of the tasks' own."""
     weight = setting.get("weight", 1.0) if isinstance(setting, Mapping) else setting
     if isinstance(weight, bool) or not isinstance(weight, (int, float)):
         raise UserError(
-            f"`tasks.{name}`: found `{told(weight)}`, expected a number", f"write `{name}: 1.0`, or a mapping with `weight`"
+            f"`{under}.{name}`: found `{told(weight)}`, expected a number", f"write `{name}: 1.0`, or a mapping with `weight`"
         )
     return float(weight)
 

@@ -9,7 +9,7 @@ import argparse
 import json
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -64,9 +64,11 @@ def sentences(whole: list[str], dice: random.Random) -> Iterator[str]:
                 yield piece
 
 
-def instructions(dice: random.Random) -> Iterator[dict[str, str]]:
+def instructions(dice: random.Random, without: Sequence[str] = ()) -> Iterator[dict[str, str]]:
     """Stage two: every cluster but summarisation in all its wordings, texts to continue, gists, small tasks about dialogues."""
     for kind, count in INSTRUCTIONS.items():
+        if kind in without:
+            continue
         wordings = [t for name in WORDINGS.get(kind, (kind,)) for t in load_templates(f"town-{name}")]
         for number, row in enumerate(rows(kind, count)):
             for template in dice.sample(wordings, k=min(len(wordings), 2 if kind in ("reviews", "questions") else 1)):
@@ -117,6 +119,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--into", type=Path, default=Path("scratch/base"))
     parser.add_argument("--only", choices=("text", "instructions"))
+    parser.add_argument("--without", nargs="*", choices=INSTRUCTIONS, default=[], help="kinds that no instruction is made of")
     arguments = parser.parse_args()
     dice = random.Random(SEED)
     if arguments.only != "instructions":
@@ -124,7 +127,7 @@ def main() -> None:
         write(arguments.into / "text" / "train.jsonl", ({"text": text} for text in whole), dice)
         write(arguments.into / "sentences" / "train.jsonl", ({"text": text} for text in sentences(whole, dice)), dice)
     if arguments.only != "text":
-        write(arguments.into / "instructions" / "train.jsonl", instructions(dice), dice)
+        write(arguments.into / "instructions" / "train.jsonl", instructions(dice, arguments.without), dice)
 
 
 if __name__ == "__main__":

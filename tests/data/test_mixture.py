@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.data.example import Example
-from tunesmith.data.mixture import Mixture, by_length, permuted
+from tunesmith.data.mixture import Mixture, by_length, permuted, with_replay
 from tunesmith.errors import UserError
 
 
@@ -60,6 +60,23 @@ def test_a_set_of_weight_nought_is_never_shown_and_nothing_at_all_is_an_error():
         Mixture([[], []], [1, 1])
     with pytest.raises(UserError, match="weight of set 1 is `-1`"):
         Mixture([examples("a", 3)], [-1])
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.floats(0.05, 3))
+def test_what_is_replayed_is_a_share_of_what_is_learnt_whatever_the_sizes(own, more, share):
+    bare = Mixture([examples("a", own)], [2.0], 1)
+    mixture = with_replay(bare, [examples("b", more)], [share])
+    assert mixture.shares[0] == bare.epoch == 2 * own
+    assert mixture.shares[1] == max(1, round(share * 2 * own))
+    told = [mixture(place) for place in range(len(mixture))]
+    assert all(example.replayed == example.id.startswith("b") for example in told)
+
+
+def test_nothing_replayed_changes_nothing_and_an_empty_set_is_told():
+    bare = Mixture([examples("a", 7)], [1], 1)
+    assert [with_replay(bare, [], [])(place).id for place in range(20)] == [bare(place).id for place in range(20)]
+    with pytest.raises(UserError, match="replayed has no example"):
+        with_replay(bare, [[]], [0.5])
 
 
 @given(st.integers(1, 40), st.integers(1, 9), st.integers(0, 3))

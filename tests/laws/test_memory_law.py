@@ -6,9 +6,11 @@ import pytest
 
 from tests.training.worlds import Count, curve
 from tunesmith.tokens.packing import Room
+from tunesmith.training.guard import Guard
 from tunesmith.training.plan import Plan
 
 PLAN = Plan(examples=6, learning_rate=1e-2)
+GUARD = Guard(distance=0.3, divergence=0.7)
 ROOMS = [Room(rows=1), Room(rows=2), Room(rows=4, tokens=24), Room(rows=32)]
 
 
@@ -25,6 +27,20 @@ def test_weighted_tokens_share_one_denominator() -> None:
     curves = [[s.loss for s in curve("llama", replace(PLAN, room=room), objective=Count(weights=True))] for room in ROOMS]
     for other in curves[1:]:
         assert other == pytest.approx(curves[0], rel=2e-5)
+
+
+@pytest.mark.parametrize("name", ["llama", "t5", "bert"])
+def test_penalties_against_forgetting_are_the_same_for_any_room(name: str) -> None:
+    """A weight that a token has counts in its divergence too; the distance is there once a step, however many batches."""
+    objective = Count("causal", weights=True) if name == "llama" else None
+    curves = [curve(name, replace(PLAN, room=room), objective=objective, guard=GUARD) for room in ROOMS]
+    for steps in curves[1:]:
+        for step, wanted in zip(steps, curves[0], strict=True):
+            assert step.loss == pytest.approx(wanted.loss, rel=2e-5)
+            assert step.gradient_norm == pytest.approx(wanted.gradient_norm, rel=2e-4)
+            assert step.shown == pytest.approx(wanted.shown, rel=2e-4, abs=1e-6)
+    assert curves[0][-1].shown["divergence"] > 1e-4
+    assert curves[0][-1].shown["distance"] > 1e-2
 
 
 @pytest.mark.parametrize("name", ["llama", "gpt2"])

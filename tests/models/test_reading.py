@@ -1,5 +1,7 @@
 """Readings: log-probabilities as transformers has them, packed or alone, in tiles or at once."""
 
+import math
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -10,7 +12,7 @@ from tests.models.rows import laid, packed, sequences
 from tunesmith.methods.full import Full
 from tunesmith.models import families, logprobs
 from tunesmith.models.families import Vocabulary, why_not_packed
-from tunesmith.models.logprobs import target_logprobs
+from tunesmith.models.logprobs import divergences, target_logprobs
 from tunesmith.tokens.batch import Batch
 from tunesmith.tokens.packing import Room
 from tunesmith.tokens.sequence import IGNORED
@@ -123,6 +125,48 @@ def test_tiles_equal_a_whole_log_softmax(monkeypatch, trained, keep, scale, cap,
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
     for mine, own in zip(torch.autograd.grad(ours, wanted, back), torch.autograd.grad(theirs, wanted, back), strict=True):
         torch.testing.assert_close(mine, own, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("trained", [False, True])
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize(("scale", "cap"), [(1.0, None), (0.3, None), (1.0, 1.5), (0.5, 2.0)])
+def test_a_divergence_in_tiles_equals_torchs_own_of_whole_logits(monkeypatch, trained, keep, scale, cap):
+    monkeypatch.setattr(logprobs, "LEAST", 16)
+    monkeypatch.setitem(logprobs.TILE, "cpu", 16 * 50)  # three tiles
+    monkeypatch.setattr(logprobs, "KEPT", {"cpu": 10**6 if keep else 0})
+    torch.manual_seed(0)
+    head, before = torch.nn.Linear(7, 50).requires_grad_(trained), torch.nn.Linear(7, 50)
+    states, first, back = torch.randn(40, 7, requires_grad=True), torch.randn(40, 7), torch.randn(40)
+    wanted = [states, *(head.parameters() if trained else [])]
+    ours = divergences(states, Vocabulary(head, None, scale, cap), first, Vocabulary(before, None, scale, cap))
+
+    def whole(h, linear):
+        logits = linear(h) * scale
+        return (logits if cap is None else cap * torch.tanh(logits / cap)).log_softmax(1)
+
+    theirs = F.kl_div(whole(states, head), whole(first, before).detach(), reduction="none", log_target=True).sum(1)
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+    for mine, own in zip(torch.autograd.grad(ours, wanted, back), torch.autograd.grad(theirs, wanted, back), strict=True):
+        torch.testing.assert_close(mine, own, rtol=1e-4, atol=1e-5)
+
+
+def test_a_divergence_by_hand():
+    """Two words. p = (3/4, 1/4), q = (1/2, 1/2): KL = 3/4 log(3/2) + 1/4 log(1/2), and its gradient is q - p."""
+    head = torch.nn.Linear(2, 2, bias=False).requires_grad_(False)
+    head.weight.copy_(torch.eye(2))
+    first, now = torch.tensor([[0.75, 0.25]]).log(), torch.zeros(1, 2, requires_grad=True)
+    said = divergences(now, Vocabulary(head), first, Vocabulary(head))
+    assert said.item() == pytest.approx(0.75 * math.log(1.5) + 0.25 * math.log(0.5))
+    torch.testing.assert_close(torch.autograd.grad(said.sum(), now)[0], torch.tensor([[-0.25, 0.25]]))
+
+
+def test_no_more_than_a_tile_of_logits_is_there_for_a_divergence(monkeypatch):
+    monkeypatch.setattr(logprobs, "LEAST", 16)
+    monkeypatch.setitem(logprobs.TILE, "cpu", 16 * 50)
+    head, states = torch.nn.Linear(7, 50, bias=False).requires_grad_(False), torch.randn(80, 7, requires_grad=True)
+    with Made((80, 50)) as whole, Made((16, 50)) as tiles:
+        divergences(states, Vocabulary(head), torch.randn(80, 7), Vocabulary(head)).sum().backward()
+    assert whole.count == 0 and tiles.count > 5
 
 
 class Made(TorchDispatchMode):

@@ -14,6 +14,7 @@ from tunesmith.models.model import Model
 from tunesmith.objectives.objective import Loss, Objective, Placed
 from tunesmith.tokens.batch import Batch
 from tunesmith.tokens.sequence import IGNORED, Tokens, causal, masked, seq2seq
+from tunesmith.training.guard import Guard
 from tunesmith.training.loop import Step, train
 from tunesmith.training.plan import Plan
 from tunesmith.training.state import State
@@ -61,6 +62,7 @@ def learner(name: str, plan: Plan, seed: int = 0, method: Method | None = None) 
     return made, adapter, State.new(adapter, plan)
 
 
-def curve(name: str, plan: Plan, steps: int = 5, objective: Objective | None = None) -> list[Step]:
+def curve(name: str, plan: Plan, steps: int = 5, objective: Objective | None = None, guard: Guard = Guard()) -> list[Step]:
     made, adapter, state = learner(name, plan)
-    return list(train(made, adapter, objective or Count(made.family), stream, plan, state, steps))
+    guarding = guard.begin(made, adapter)
+    return list(train(made, adapter, objective or Count(made.family), stream, plan, state, steps, guarding=guarding))

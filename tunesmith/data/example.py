@@ -39,6 +39,7 @@ class Example:
     weights:    spans of the target with a loss weight other than 1.
     id:         stable within a task and split; the key by which answers of two runs are paired.
     meta:       anything a metric or a report may want (topic, split, origin, source row ...).
+    replayed:   not of the task, but shown beside it so that it is not forgotten.
     """
 
     messages: tuple[Message, ...]
@@ -49,6 +50,7 @@ class Example:
     weights: tuple[Weight, ...] = ()
     id: str = ""
     meta: Mapping[str, Any] = field(default_factory=dict)
+    replayed: bool = False
 
     @property
     def label(self) -> int:

@@ -3,7 +3,7 @@
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from hashlib import blake2b
 from itertools import accumulate
@@ -11,6 +11,7 @@ from itertools import accumulate
 import numpy as np
 
 from tunesmith.data.example import Example
+from tunesmith.data.rows import Made
 from tunesmith.errors import UserError
 
 ROUNDS = 6
@@ -104,6 +105,20 @@ class Mixture:
     @cached_property
     def _ends(self) -> list[int]:
         return list(accumulate(self.shares))
+
+
+def with_replay(mixture: Mixture, sources: Sequence[Sequence[Example]], shares: Sequence[float]) -> Mixture:
+    """The mixture with so many examples of further sets beside each one of its own; an epoch is longer by them."""
+    for number, (source, share) in enumerate(zip(sources, shares, strict=True), start=1):
+        if share and not source:
+            raise UserError(f"set {number} of what is replayed has no example", "look at its rows, or leave it out")
+    weights = [share * mixture.epoch / max(1, len(source)) for source, share in zip(sources, shares, strict=True)]
+    marked = [Made(_replayed, source) for source in sources]
+    return Mixture([*mixture.sources, *marked], [*mixture.weights, *weights], mixture.seed)
+
+
+def _replayed(_: int, example: Example) -> Example:
+    return replace(example, replayed=True)
 
 
 def by_length(

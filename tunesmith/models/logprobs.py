@@ -1,4 +1,4 @@
-"""Log-probability of each target, without ever holding the logits of all of them.
+"""Log-probability of each target, and divergence from a reference, without ever holding the logits of all of them.
 
 With z = (W h + b) * scale and l = cap * tanh(z / cap) (or l = z), log p = l[target] - logsumexp(l) and
 
@@ -29,15 +29,48 @@ Judge = Callable[..., tuple[Tensor, Tensor | None]]  # `judged`, or a compiled f
 
 def target_logprobs(states_ND: Tensor, vocabulary: Vocabulary, target_N: Tensor) -> Tensor:
     """[N] float32 log p(target). With N = 0 the result is empty and connected to the states."""
+    return _each(states_ND, vocabulary, target_N, vocabulary.judge or judged)
+
+
+def divergences(states_ND: Tensor, vocabulary: Vocabulary, reference_ND: Tensor, reference: Vocabulary) -> Tensor:
+    """[N] float32 KL(p || q) in nats, exact over the vocabulary; p is the reference's, which is taken as it stands.
+
+    With p and q the softmax of logits, d KL / d logits = q - p: bounded, whatever the two are.
+    """
+    reference_ND = _as_computed(reference_ND.detach(), reference.weight)
+
+    def judge(
+        product_CV: Tensor, place_C: Tensor, back_C: Tensor | None, scale: float, cap: float | None, learnt: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        logits_CV, slope_CV = _logits(product_CV, scale, cap, learnt)
+        other_CV = _product(reference_ND[place_C], reference.weight.detach(), reference.bias)
+        logp_CV = _logits(other_CV, reference.scale, reference.cap, False)[0].log_softmax(1)
+        logq_CV = logits_CV.log_softmax(1)
+        p_CV = logp_CV.exp()
+        kl_C = logp_CV.sub_(logq_CV).mul_(p_CV).sum(1)
+        if not learnt:
+            return kl_C, None
+        return kl_C, _through(logq_CV.exp_().sub_(p_CV), slope_CV, scale, back_C).to(product_CV.dtype)
+
+    return _each(states_ND, vocabulary, torch.arange(len(states_ND), device=states_ND.device), judge)
+
+
+def _each(states_ND: Tensor, vocabulary: Vocabulary, target_N: Tensor, judge: Judge) -> Tensor:
+    """[N] float32 what `judge` makes of each state's logits and its target."""
     if not len(target_N):
         return states_ND.float().sum(1)
     weight_VD, bias_V = vocabulary.weight, vocabulary.bias
-    device = states_ND.device.type
-    states_ND = states_ND.to(torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight_VD.dtype)
-    settings = (vocabulary.judge or judged, vocabulary.scale, vocabulary.cap)
+    states_ND = _as_computed(states_ND, weight_VD)
+    settings = (judge, vocabulary.scale, vocabulary.cap)
     if weight_VD.requires_grad or (bias_V is not None and bias_V.requires_grad):
         return _Trained.apply(states_ND, weight_VD, bias_V, target_N, *settings)  # type: ignore[no-any-return, no-untyped-call]
     return _Frozen.apply(states_ND, weight_VD, bias_V, target_N, *settings)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def _as_computed(states_ND: Tensor, weight_VD: Tensor) -> Tensor:
+    """States in the precision of the product with the head."""
+    device = states_ND.device.type
+    return states_ND.to(torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight_VD.dtype)
 
 
 def _product(h_CD: Tensor, weight_VD: Tensor, bias_V: Tensor | None) -> Tensor:
@@ -53,12 +86,7 @@ def judged(
     That is, where it is wanted, d log p / d (W h + b) in the product's precision, each row times `back_C` (None: 1). The
     arithmetic is that of float32.
     """
-    logits_CV = product_CV.float()
-    if scale != 1.0:
-        logits_CV = logits_CV.mul_(scale)
-    if cap is not None:
-        logits_CV = logits_CV.div_(cap).tanh_().mul_(cap)
-    slope_CV = (1 - (logits_CV / cap).square_()).mul_(scale) if learnt and cap is not None else None
+    logits_CV, slope_CV = _logits(product_CV, scale, cap, learnt)
     above_CV = logits_CV.sub_(logits_CV.amax(1, keepdim=True))
     said_C1 = above_CV.gather(1, target_C[:, None])
     weights_CV = above_CV.exp_()
@@ -68,13 +96,27 @@ def judged(
         return logprobs_C, None
     gradient_CV = weights_CV.div_(-total_C1)
     gradient_CV.scatter_add_(1, target_C[:, None], gradient_CV.new_ones(len(target_C), 1))
+    return logprobs_C, _through(gradient_CV, slope_CV, scale, back_C).to(product_CV.dtype)
+
+
+def _logits(product_CV: Tensor, scale: float, cap: float | None, learnt: bool) -> tuple[Tensor, Tensor | None]:
+    """Float32 logits of products, which are written over, and the slope of a cap (with the scale) where it is wanted."""
+    logits_CV = product_CV.float()
+    if scale != 1.0:
+        logits_CV = logits_CV.mul_(scale)
+    if cap is None:
+        return logits_CV, None
+    logits_CV = logits_CV.div_(cap).tanh_().mul_(cap)
+    return logits_CV, (1 - (logits_CV / cap).square_()).mul_(scale) if learnt else None
+
+
+def _through(gradient_CV: Tensor, slope_CV: Tensor | None, scale: float, back_C: Tensor | None) -> Tensor:
+    """From gradients of logits, which are written over, to those of products; each row times what comes back."""
     if slope_CV is not None:
         gradient_CV = gradient_CV.mul_(slope_CV)
     elif scale != 1.0:
         gradient_CV = gradient_CV.mul_(scale)
-    if back_C is not None:
-        gradient_CV = gradient_CV.mul_(back_C[:, None])
-    return logprobs_C, gradient_CV.to(product_CV.dtype)
+    return gradient_CV if back_C is None else gradient_CV.mul_(back_C[:, None])
 
 
 def _tiles(states_ND: Tensor, vocabulary: int) -> list[slice]:
@@ -97,18 +139,18 @@ class _Frozen(torch.autograd.Function):
         scale: float,
         cap: float | None,
     ) -> Tensor:
-        logprobs_N = torch.empty(len(target_N), dtype=torch.float32, device=h_ND.device)
+        said_N = torch.empty(len(target_N), dtype=torch.float32, device=h_ND.device)
         learnt = ctx.needs_input_grad[0]
         slope_ND = torch.empty_like(h_ND) if learnt else None
         for at in _tiles(h_ND, len(weight_VD)):
             product_CV = _product(h_ND[at], weight_VD, bias_V)
-            logprobs_N[at], gradient_CV = judge(product_CV, target_N[at], None, scale, cap, learnt)
+            said_N[at], gradient_CV = judge(product_CV, target_N[at], None, scale, cap, learnt)
             if slope_ND is not None and gradient_CV is not None:
                 slope_ND[at] = product(gradient_CV, weight_VD.to(h_ND.dtype).t())
             del product_CV, gradient_CV  # before the next tile is made
         if slope_ND is not None:
             ctx.save_for_backward(slope_ND)
-        return logprobs_N
+        return said_N
 
     @staticmethod
     @once_differentiable
@@ -131,19 +173,19 @@ class _Trained(torch.autograd.Function):
         scale: float,
         cap: float | None,
     ) -> Tensor:
-        logprobs_N = torch.empty(len(target_N), dtype=torch.float32, device=h_ND.device)
+        said_N = torch.empty(len(target_N), dtype=torch.float32, device=h_ND.device)
         most = KEPT.get(h_ND.device.type, KEPT["cpu"])
         keep = len(target_N) * len(weight_VD) <= most and any(ctx.needs_input_grad)
         kept = []
         for at in _tiles(h_ND, len(weight_VD)):
             product_CV = _product(h_ND[at], weight_VD, bias_V)
-            logprobs_N[at], gradient_CV = judge(product_CV, target_N[at], None, scale, cap, keep)
+            said_N[at], gradient_CV = judge(product_CV, target_N[at], None, scale, cap, keep)
             if gradient_CV is not None:
                 kept.append(gradient_CV)
             del product_CV, gradient_CV
         ctx.save_for_backward(h_ND, weight_VD, bias_V, target_N, *kept)
         ctx.settings = judge, scale, cap
-        return logprobs_N
+        return said_N
 
     @staticmethod
     @once_differentiable

@@ -20,7 +20,7 @@ from tunesmith.models.adapter import Adapter, hook, tell_sides
 from tunesmith.models.compiled import compile_layers, restore_layers
 from tunesmith.models.flat import flatten, stand
 from tunesmith.models.lean import exact, slim
-from tunesmith.models.logprobs import judged, target_logprobs
+from tunesmith.models.logprobs import divergences, judged, target_logprobs
 from tunesmith.models.memory import keep_pages
 from tunesmith.models.routing import Routing, calling, checkpointed
 from tunesmith.tokens.batch import Batch, Rows, collate
@@ -72,6 +72,7 @@ class Model(nn.Module):
         self.revision: str | None = None
         self._hooks: dict[str, list[RemovableHandle]] = {}
         self._first: dict[str, Tensor] | None = None
+        self._heard: list[Reading] | None = None
         self._compiled = False
 
     @property
@@ -190,14 +191,27 @@ class Model(nn.Module):
             routing.flats, places_BT = flatten(batch, self.family == "causal" and not everywhere)
         with calling(routing):
             states = families.CALLS[self.family](self.network, batch)
-        return Reading(self, batch, states, places_BT, self.vocabulary)
+        reading = Reading(self, batch, states, places_BT, self.vocabulary)
+        if self._heard is not None:
+            self._heard.append(reading)
+        return reading
 
-    def remember(self) -> None:
+    @contextmanager
+    def listening(self) -> Iterator[list["Reading"]]:
+        """Every reading that is made within: what an objective has read need not be read again."""
+        self._heard = []
+        try:
+            yield self._heard
+        finally:
+            self._heard = None
+
+    def remember(self) -> dict[str, Tensor]:
         """Keep a frozen copy of the weights that the active adapter sets free, so that `reference` can read them.
 
         Only methods that train the network's own weights need it, before their first step.
         """
         self._first = {name: p.detach().clone() for name, p in self.adapter().freed.items()}
+        return self._first
 
     @torch.no_grad()
     def reference(self, batch: Batch) -> "Reading":
@@ -208,13 +222,12 @@ class Model(nn.Module):
                 return self.reference(batch)
             finally:
                 self.train()
+        first = batch.plain() if not self.starting else replace(batch, adapters=(self.starting,) * len(batch.input_ids))
         if self.active and self.adapter().freed:
             assert self._first is not None, "`remember()` before the first step: the method changes the weights"
             with self._put_back(self._first):
-                return self._still(self(batch))
-        if not self.starting:
-            return self._still(self(batch.plain()))
-        return self._still(self(replace(batch, adapters=(self.starting,) * len(batch.input_ids))))
+                return self._still(self(first))
+        return self._still(self(first))
 
     def _still(self, reading: "Reading") -> "Reading":
         """A reading asks for its logits later, when a trained head may have moved on."""
@@ -267,6 +280,10 @@ class Reading:
     def logprobs(self) -> Tensor:
         """[N] float32 log p(target | all before it), in nats; weights are not applied."""
         return target_logprobs(self._at_targets(), self.vocabulary, self.batch.target_ids)
+
+    def divergence(self, reference: "Reading") -> Tensor:
+        """[N] float32 KL(reference || this) at each target in nats, over the whole vocabulary; weights are not applied."""
+        return divergences(self._at_targets(), self.vocabulary, reference._at_targets(), reference.vocabulary)
 
     def values(self) -> Tensor:
         """[S, K] float32 outputs of the head at the last token of each sequence."""

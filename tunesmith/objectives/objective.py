@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from typing import ClassVar
 
@@ -57,8 +57,16 @@ class Objective(ABC):
         An objective that must look first (at a reference, at an answer of the model) does so here.
         """
         groups = [self.render(placed, model.renderer) for placed in examples]
+        if any(placed.example.replayed for placed in examples):
+            pairs = zip(groups, examples, strict=True)
+            groups = [[marked(tokens, placed.example.replayed) for tokens in group] for group, placed in pairs]
         yield (batch.to(model.device) for batch in model.pack(groups, room))
 
     @abstractmethod
     def loss(self, model: Model, batch: Batch) -> Loss:
         """The summed loss of one batch."""
+
+
+def marked(tokens: Tokens, replayed: bool) -> Tokens:
+    """The sequence with word of whether it is replayed, which a guard may want to know."""
+    return replace(tokens, extras={**tokens.extras, "replayed": float(replayed)})

@@ -24,6 +24,7 @@ from tunesmith.models.memory import Memory
 from tunesmith.models.model import Model
 from tunesmith.objectives.objective import Objective
 from tunesmith.run import Run
+from tunesmith.training.guard import Guard
 from tunesmith.training.loop import Step, train, validate
 from tunesmith.training.plan import Plan
 from tunesmith.training.progress import Reporter
@@ -46,6 +47,7 @@ class Learning:
     seed: int
     reporter: Reporter
     memory: Memory
+    guard: Guard = Guard()
 
     def with_presets(self, method: Method, model: Model) -> Plan:
         """The plan with the method's presets where it is null."""
@@ -70,11 +72,12 @@ class Learning:
         self.memory.start()
         model.checkpointing(plan.recompute)
         model.compiling(plan.compile)
+        guarding = self.guard.begin(model, adapter)
         self._resume(state)
         steps = plan.total_steps(len(stream))
         with patient() as interrupted:
             stopped = self._steps(
-                train(model, adapter, objective, stream, plan, state, steps, self.seed),
+                train(model, adapter, objective, stream, plan, state, steps, self.seed, guarding=guarding),
                 steps,
                 state,
                 interrupted,

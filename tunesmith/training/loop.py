@@ -20,6 +20,7 @@ from tunesmith.models.adapter import Adapter
 from tunesmith.models.model import Model
 from tunesmith.objectives.objective import Objective, Placed
 from tunesmith.tokens.batch import Batch
+from tunesmith.training.guard import Guarding
 from tunesmith.training.plan import Plan
 from tunesmith.training.schedule import learning_rate
 from tunesmith.training.state import State
@@ -38,7 +39,9 @@ class Step:
     tokens:        real tokens that the network read.
     seconds:       wall-clock time of the step.
     gradient_norm: before clipping.
-    shown:         further means that the objective shows.
+    shown:         further means that the objective shows. With a guard: `divergence` from the model before tuning, a mean as
+                   `loss` is, and `distance` of the parameters from their first values, both as they are before the step.
+                   Neither is part of `loss`, which so stays comparable with that of validation.
     """
 
     step: int
@@ -61,6 +64,7 @@ def train(
     steps: int,
     seed: int = 0,
     world: World = World(),
+    guarding: Guarding = Guarding(),
 ) -> Iterator[Step]:
     """Make steps from `state.step` on until `steps` are made, and yield a record of each.
 
@@ -71,6 +75,7 @@ def train(
         state: advanced in place; may be saved whenever the generator is suspended.
         steps: length of the whole run, which the schedule needs.
         seed: of masks and other randomness of the objective.
+        guarding: penalties against forgetting, begun before the first step.
 
     Raises:
         UserError: when the loss or its gradient is no longer a number; the parameters are still those of the last good step.
@@ -83,7 +88,7 @@ def train(
         placed = world.share([Placed(stream(place), place, seed) for place in places])
         for batches in objective.updates(placed, model, plan.room):
             model.train()
-            result = backward(model, adapter, objective, list(batches), plan, world)
+            result = backward(model, adapter, objective, list(batches), plan, world, guarding)
             world.sum_gradients(parameters)
             norm = float(nn.utils.clip_grad_norm_(parameters, plan.clip or math.inf))
             if not math.isfinite(result.loss) or not math.isfinite(norm):
@@ -114,7 +119,13 @@ class Result:
 
 
 def backward(
-    model: Model, adapter: Adapter, objective: Objective, batches: Sequence[Batch], plan: Plan, world: World
+    model: Model,
+    adapter: Adapter,
+    objective: Objective,
+    batches: Sequence[Batch],
+    plan: Plan,
+    world: World,
+    guarding: Guarding = Guarding(),
 ) -> Result:
     """Gradients of the mean over all that the batches of all processes hold, however they are cut."""
     count = world.total(sum(batch.count(objective.per) for batch in batches), model.device)
@@ -124,8 +135,8 @@ def backward(
     loss_sum = torch.zeros((), dtype=torch.float64, device=model.device)
     for batch in batches:
         with arithmetic(model, plan):
-            loss = objective.loss(model, batch)
-        (loss.total / count).backward()  # type: ignore[no-untyped-call]
+            total, loss = guarding.loss(objective, model, batch)
+        (total / count).backward()  # type: ignore[no-untyped-call]
         loss_sum += loss.total.detach()
         for name, value in loss.shown.items():
             totals[name] = totals.get(name, torch.zeros_like(value)) + value.detach()
@@ -134,6 +145,7 @@ def backward(
         (penalty / world.size).backward()  # type: ignore[no-untyped-call]
         loss_sum += penalty.detach() * count / world.size
     shown = {name: world.total(float(value), model.device) / count for name, value in totals.items()}
+    shown |= guarding.pull(adapter, world.size)
     tokens = int(world.total(sum(batch.tokens for batch in batches), model.device))
     return Result(world.total(float(loss_sum), model.device) / count, count, tokens, shown)
 
