@@ -216,7 +216,7 @@ def test_the_floors_are_those_of_the_law():
 
 def test_the_architecture_is_one_page_and_names_every_room():
     text = DOCUMENTS["docs/ARCHITECTURE.md"]
-    assert len(text.splitlines()) <= 110
+    assert len(text.splitlines()) <= 120
     named = {span.removesuffix("/").partition("/")[0] for span in spans(text)}
     rooms = [path.name for path in (ROOT / "tunesmith").iterdir() if not path.name.startswith("__") and path.suffix != ".typed"]
     empty = {"serving"}

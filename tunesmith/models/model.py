@@ -14,19 +14,19 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from tunesmith.errors import UserError, did_you_mean
-from tunesmith.methods.method import Look, Method
+from tunesmith.methods.method import Method
 from tunesmith.models import families
 from tunesmith.models.adapter import Adapter, hook, tell_sides
 from tunesmith.models.compiled import compile_layers, restore_layers
 from tunesmith.models.flat import flatten, stand
 from tunesmith.models.lean import exact, slim
 from tunesmith.models.logprobs import divergences, judged, target_logprobs
+from tunesmith.models.looking import look
 from tunesmith.models.memory import keep_pages
 from tunesmith.models.routing import Routing, calling, checkpointed
-from tunesmith.tokens.batch import Batch, Rows, collate
+from tunesmith.tokens.batch import Batch
 from tunesmith.tokens.packing import Group, Room, pack
 from tunesmith.tokens.renderer import Renderer
-from tunesmith.tokens.sequence import IGNORED, Tokens
 
 
 class Model(nn.Module):
@@ -124,8 +124,7 @@ class Model(nn.Module):
         adapter.free()
         self.put(name, adapter)
         if begin:
-            vocabulary = int(self.network.get_input_embeddings().weight.shape[0])
-            method.begin(adapter.deltas, Look(self._said(adapter), self.spell, vocabulary))
+            method.begin(adapter.deltas, look(self.network, self.family, self.spell, list(adapter.deltas)))
         return adapter
 
     def put(self, name: str, adapter: Adapter) -> None:
@@ -136,31 +135,6 @@ class Model(nn.Module):
         self._hooks[name] = hook(name, adapter, self.network)
         self.adapters[name] = self._registered[name.encode().hex()] = adapter
         self.active = name
-
-    def _said(self, adapter: Adapter) -> Callable[[Tensor], dict[str, Tensor]]:
-        """`Look.said` of an adapter's sites."""
-
-        def said(ids: Tensor) -> dict[str, Tensor]:
-            caught: dict[str, Tensor] = {}
-
-            def catch(path: str) -> Callable[..., None]:
-                return lambda module, args, y: caught.__setitem__(path, y[0].detach().float())
-
-            handles = [self.network.get_submodule(path).register_forward_hook(catch(path)) for path in adapter.deltas]
-            training = self.training
-            read = tuple(ids.tolist())
-            tokens = Tokens(read, (IGNORED,) * len(read), source=read if self.family == "seq2seq" else ())
-            try:
-                with torch.no_grad(), calling(Routing("")):
-                    self.eval()
-                    families.CALLS[self.family](self.network, collate(Rows(((tokens,),), ((0,),))).to(self.device))
-            finally:
-                self.train(training)
-                for handle in handles:
-                    handle.remove()
-            return caught
-
-        return said
 
     def detach(self, name: str) -> None:
         """Take an adapter off. Weights that it set free are frozen again, and stay as they were trained."""
