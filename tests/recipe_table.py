@@ -30,7 +30,6 @@ NAMES_SAY = {
     "plan.beta2": "AdamW's decay of the mean squared gradient",
     "plan.epsilon": "AdamW's guard against division by zero",
     "plan.room": "see below",
-    "model.quantize": "weights in fewer bits; planned",
     "limit": "see below",
     "limit.train": "most training examples; null: all",
     "limit.validation": "most validation examples; null: all",

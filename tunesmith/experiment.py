@@ -32,6 +32,7 @@ from tunesmith.models.alone import telling
 from tunesmith.models.load import load
 from tunesmith.models.memory import Memory
 from tunesmith.models.model import Model
+from tunesmith.models.quantize import count
 from tunesmith.models.weights import save_adapter
 from tunesmith.objectives.objective import Placed
 from tunesmith.recipe import Recipe, own, weight_of
@@ -92,7 +93,7 @@ def learn(record: Run, recipe: Recipe, method: Method, work: "Work", model: Mode
     record.keep_world(
         disk_bytes=sum(path.stat().st_size for path in saved.rglob("*") if path.is_file()),
         trained_parameters=adapter.count(),
-        total_parameters=sum(p.numel() for p in model.network.parameters()) + added(adapter),
+        total_parameters=count(model.network) + added(adapter),
     )
     complete(saved, model, recipe.model.chat, work.learnt)
     return True
@@ -292,7 +293,7 @@ def facts(recipe: Recipe, model: Model) -> dict[str, Any]:
         },
         "commit": commit(),
         "window": model.window,
-        "total_parameters": sum(p.numel() for p in model.network.parameters()),
+        "total_parameters": count(model.network),
         "trained_parameters": 0,
         "disk_bytes": 0,
     }

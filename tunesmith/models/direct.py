@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from tunesmith.models.cache import PairCache, RowCache
 from tunesmith.models.flat import signed
 from tunesmith.models.lean import is_lean
+from tunesmith.models.nf4 import NF4Linear
 from tunesmith.models.products import product
 from tunesmith.models.routing import Routing, calling, reading_source
 from tunesmith.tokens.batch import Batch
@@ -68,7 +69,7 @@ def _plain(network: nn.Module) -> bool:
         if module not in own and "forward" in vars(module) and not is_lean(module):
             return False
         hooked = module._forward_hooks or module._forward_pre_hooks
-        if hooked and type(module) not in (nn.Linear, nn.Embedding) and type(module).__name__ not in MLPS:
+        if hooked and type(module) not in (nn.Linear, NF4Linear, nn.Embedding) and type(module).__name__ not in MLPS:
             return False
         if isinstance(module, nn.Linear | nn.Embedding) and type(module) not in (nn.Linear, nn.Embedding):
             return False
@@ -82,16 +83,21 @@ def _hooked(module: nn.Module) -> bool:
     return bool(module._forward_hooks or module._forward_pre_hooks)
 
 
+def _bare(linear: nn.Module) -> bool:
+    """Is it no more than a product?"""
+    return type(linear) is nn.Linear and not _hooked(linear)
+
+
 def _map(linear: Any, x: Tensor) -> Tensor:
     """[..., I] -> [..., O], through the module's hooks where it has any."""
-    if _hooked(linear):
+    if not _bare(linear):
         return linear(x)  # type: ignore[no-any-return]
     return product(x, linear.weight, linear.bias)
 
 
 def _onto(x: Tensor, linear: Any, inputs: Tensor) -> Tensor:
     """x and what the map says, in memory that is surely its own."""
-    return x + linear(inputs) if _hooked(linear) else product(inputs, linear.weight, linear.bias).add_(x)
+    return product(inputs, linear.weight, linear.bias).add_(x) if _bare(linear) else x + linear(inputs)
 
 
 def _attend(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, scale: float) -> Tensor:

@@ -16,6 +16,7 @@ from tunesmith.models.identity import kept_identity, unlike
 from tunesmith.models.initial import initialise
 from tunesmith.models.model import Model
 from tunesmith.models.prove import prove
+from tunesmith.models.quantize import quantise
 from tunesmith.models.refusals import quiet, refuse_holes, refuse_pickles, told
 from tunesmith.tokens.renderer import Renderer
 
@@ -31,6 +32,8 @@ class ModelSettings:
                come along.
     family:    `causal`, `seq2seq`, `masked`; `auto` asks the network's config.
     dtype:     `auto` is float32 on a CPU, and what the file has elsewhere (bfloat16 for float16).
+    quantize:  `nf4` keeps the weights of attention and MLPs in four bits, an eighth of float32, as QLoRA's base: methods that
+               put their own weights beside them can be trained. An adapter's folder says what its base was.
     revision:  of a hub repository.
     trust_remote_code: run code that comes with the network.
     chat:      `auto` (the tokenizer's chat template, where it has one and the network is causal), `none`, or a Jinja template.
@@ -41,7 +44,7 @@ class ModelSettings:
     path: str = "town/t5"
     family: Literal["auto", "causal", "seq2seq", "masked"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    quantize: Literal["none"] = "none"
+    quantize: Literal["none", "nf4"] = "none"
     revision: str | None = None
     trust_remote_code: bool = False
     chat: str = "auto"
@@ -109,22 +112,28 @@ def adapter_of(path: str) -> Path | None:
 
 
 def below(source: ModelSettings, adapter: Path) -> ModelSettings:
-    """The base of an adapter, at the revision and with the chat template that the adapter was trained with."""
+    """The base of an adapter, at the revision, with the chat template and in as many bits as the adapter was trained with."""
     kept = kept_identity(adapter)
+    quantize = _adapter_config(adapter).get("base_quantize", source.quantize)
     chat = str(kept.get("chat", "auto")) if source.chat == "auto" else source.chat
-    return replace(source, path=base_of(adapter), chat=chat, revision=source.revision or kept.get("revision"))
+    revision = source.revision or kept.get("revision")
+    return replace(source, path=base_of(adapter), chat=chat, revision=revision, quantize=quantize)
 
 
 def base_of(adapter: Path) -> str:
     """The network that an adapter was trained on."""
-    config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
-    name = config.get("base_model_name_or_path")
+    name = _adapter_config(adapter).get("base_model_name_or_path")
     if not name:
         raise UserError(
             f"`{adapter / 'adapter_config.json'}` names no base network",
             "add `base_model_name_or_path: a folder or a hub name`",
         )
     return str(name)
+
+
+def _adapter_config(adapter: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    return found
 
 
 def _place(path: str) -> tuple[str, Path | None]:
@@ -185,17 +194,30 @@ def _network(path: str, source: ModelSettings, config: Any, outputs: int, device
         "masked": transformers.AutoModelForMaskedLM,
     }
     kind = kinds[_family(config, source)]
-    options: dict[str, Any] = {"dtype": _dtype(source, config, device)}
+    dtype = _dtype(source, config, device)
+    # What is packed is read as the file has it: safetensors are mapped, not copied, until a weight is packed.
+    options: dict[str, Any] = {"dtype": dtype if source.quantize == "none" else "auto"}
     if source.attention:
         options["attn_implementation"] = source.attention
     if source.random:
         made = kind.from_config(config, trust_remote_code=source.trust_remote_code, **options)
         initialise(made)
-        return made.to(device)
+        return _placed(made, source, dtype, device)
     refuse_pickles(path)
     with told(source.path), quiet():
         network, found = kind.from_pretrained(path, use_safetensors=True, output_loading_info=True, **_hub(source), **options)
     refuse_holes(source.path, found["missing_keys"], found["mismatched_keys"], outputs)
+    return _placed(network, source, dtype, device)
+
+
+def _placed(network: Any, source: ModelSettings, dtype: torch.dtype, device: torch.device) -> Any:
+    """The network on its device, packed where that is asked for."""
+    if source.quantize == "nf4":
+        read = network.dtype
+        quantise(network, device)
+        for parameter in network.parameters():
+            if parameter.dtype == read:  # some are kept more precise on purpose
+                parameter.data = parameter.data.to(device, dtype)
     return network.to(device)
 
 

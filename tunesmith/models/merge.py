@@ -14,6 +14,7 @@ from torch import Tensor
 from tunesmith.errors import UserError
 from tunesmith.models.adapter import Adapter
 from tunesmith.models.model import Model
+from tunesmith.models.quantize import dequantise
 from tunesmith.models.sites import stores_transposed
 from tunesmith.models.weights import save_network
 from tunesmith.tokens.batch import Batch
@@ -66,6 +67,7 @@ def merge(model: Model, name: str, sample: Batch, dtype: torch.dtype | None = No
     model.eval()
     before_NV = _logits(model, replace(sample, adapters=(name,) * len(sample.input_ids)))
     own = model.dtype
+    dequantise(model.network)  # nothing is ever written into four bits
     kept: dict[str, dict[str, Tensor]] = {}
     try:
         for path in adapter.deltas:

@@ -23,6 +23,7 @@ from tunesmith.models.lean import exact, slim
 from tunesmith.models.logprobs import divergences, judged, target_logprobs
 from tunesmith.models.looking import look
 from tunesmith.models.memory import keep_pages
+from tunesmith.models.quantize import refuse_freed
 from tunesmith.models.routing import Routing, calling, checkpointed
 from tunesmith.tokens.batch import Batch
 from tunesmith.tokens.packing import Group, Room, pack
@@ -121,6 +122,7 @@ class Model(nn.Module):
         begin: let the method look at the network for its first values; not where they are about to be read from a file.
         """
         adapter = Adapter(method, self.network, self.head, self.spell).to(self.device)
+        refuse_freed(adapter.freed, self.network, type(method).__name__)
         adapter.free()
         self.put(name, adapter)
         if begin:

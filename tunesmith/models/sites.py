@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tunesmith.methods.method import Site, Weight
+from tunesmith.models.nf4 import NF4Linear
 
 # The first pattern that matches the end of a module's path names its role. Roles of linear maps first.
 ROLES = {
@@ -140,7 +141,7 @@ def role_of(path: str) -> str:
 
 def linear_shape(module: nn.Module) -> tuple[int, int] | None:
     """(inputs, outputs) of a linear map, whichever way it stores its weight; None for any other module."""
-    if isinstance(module, nn.Linear):
+    if isinstance(module, nn.Linear | NF4Linear):
         return module.in_features, module.out_features
     if stores_transposed(module):
         weight: Any = module.weight
@@ -155,6 +156,8 @@ def stores_transposed(module: nn.Module) -> bool:
 
 def weight_of(module: Any) -> Tensor:
     """[O, I] float32, a linear map's weight whichever way it keeps it; [V, D] of an embedding. May share its memory."""
+    if isinstance(module, NF4Linear):
+        return module.dequantised()
     weight: Tensor = module.weight.detach().float()
     return weight.T if stores_transposed(module) else weight
 

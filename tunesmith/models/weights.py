@@ -30,6 +30,7 @@ from tunesmith.methods.selective import Selective
 from tunesmith.models.adapter import Adapter
 from tunesmith.models.families import Family
 from tunesmith.models.model import Model
+from tunesmith.models.quantize import quantised
 from tunesmith.models.refusals import quiet
 from tunesmith.models.sites import linear_shape
 
@@ -89,6 +90,8 @@ def adapter_files(adapter: Adapter, model: Model) -> tuple[dict[str, Any], dict[
     """(adapter_config.json, tensors of adapter_model.safetensors): in PEFT's format where PEFT can hold what was trained."""
     method = adapter.method
     config: dict[str, Any] = {"base_model_name_or_path": model.source, "inference_mode": True, "revision": None}
+    if quantised(model.network):
+        config["base_quantize"] = "nf4"
     modules = _whole_modules(adapter, model)
     own = method.peft_config(list(adapter.sites.values()), adapter.deltas) if method.peft_type and modules is not None else None
     if own is None:
