@@ -17,6 +17,8 @@ class Plan:
 
     steps, epochs:  how long; one of the two (epochs over the mixture).
     examples:       examples that make one step; `room` says how they are laid out in memory, and never changes the result.
+    optimizer:      `adamw`; or, to save memory of a GPU, `adamw_8bit` (moments in 8 bits: a quarter) or `adamw_paged` (moments
+                    that move to the processor's memory when the GPU's is full), which are bitsandbytes'.
     learning_rate:  the peak of the schedule.
     warmup:         share of the steps in which the rate rises.
     floor:          the rate at the end, as a share of the peak.
@@ -39,6 +41,7 @@ class Plan:
     steps: Annotated[int, Field(gt=0)] | None = None
     epochs: Annotated[float, Field(gt=0)] | None = None
     examples: Annotated[int, Field(gt=0)] = 16
+    optimizer: Literal["adamw", "adamw_8bit", "adamw_paged"] = "adamw"
     learning_rate: Annotated[float, Field(gt=0)] | None = None
     schedule: Shape = "cosine"
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.06

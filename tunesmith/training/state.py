@@ -3,7 +3,7 @@
 state/step-000400/
     state.json            step, place in the stream, random states, settings of the optimizer
     trained.safetensors   trained parameters by name, and what the method remembers beside them
-    moments.safetensors   AdamW's two moments by parameter name
+    moments.safetensors   what the optimizer keeps (AdamW: two moments) by parameter name
 """
 
 import json
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from tunesmith.errors import UserError
 from tunesmith.models.adapter import Adapter
+from tunesmith.training.optimizers import optimizer_of
 from tunesmith.training.plan import Plan
 
 NAME = re.compile(r"step-(\d+)$")
@@ -37,7 +38,7 @@ class State:
 
     trained: Mapping[str, nn.Parameter]
     remembered: Mapping[str, Tensor]
-    optimizer: torch.optim.AdamW
+    optimizer: torch.optim.Optimizer
     step: int = 0
     place: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
@@ -53,9 +54,7 @@ class State:
             {"params": group, "weight_decay": plan.weight_decay if decay else 0.0, "multiple": multiple}
             for (decay, multiple), group in sorted(alike.items(), key=lambda one: one[0], reverse=True)
         ]
-        fused = all(p.device.type in ("cpu", "cuda") for p in trained.values())
-        optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(plan.beta1, plan.beta2), eps=plan.epsilon, fused=fused)
-        return cls(trained, adapter.remembered(), optimizer)
+        return cls(trained, adapter.remembered(), optimizer_of(plan, groups))
 
     def save(self, root: Path) -> Path:
         """Write `root/step-NNNNNN`, beside and then renamed: a checkpoint is whole or absent."""
@@ -82,17 +81,24 @@ class State:
                 value.copy_(saved[name])
         moments = load_file(folder / "moments.safetensors")
         for name, parameter in self.trained.items():
-            if f"{name}|exp_avg" in moments:
-                self.optimizer.state[parameter] = {
-                    key: moments[f"{name}|{key}"].to("cpu" if key == "step" and not _on_gpu(parameter) else parameter.device)
-                    for key in ("step", "exp_avg", "exp_avg_sq")
-                }
+            own = {key.removeprefix(f"{name}|"): value for key, value in moments.items() if key.startswith(f"{name}|")}
+            if own:
+                self.optimizer.state[parameter] = {key: self._back(key, value, parameter) for key, value in own.items()}
         self.step, self.place, self.facts = record["step"], record["place"], record["facts"]
         set_random_states(record["random"])
 
+    def _back(self, key: str, value: Tensor, parameter: Tensor) -> Any:
+        """What the optimizer keeps, of the kind and at the place that it expects."""
+        if key != "step":
+            return value.to(parameter.device)
+        if not isinstance(self.optimizer, torch.optim.AdamW):
+            return int(value)
+        return value.to(parameter.device) if _on_gpu(parameter) else value
+
     def _moments(self) -> dict[str, Tensor]:
+        shared = ("qmap1", "qmap2")  # tables that all parameters refer to; a file keeps no memory under two names
         return {
-            f"{name}|{key}": value.detach().cpu().contiguous()
+            f"{name}|{key}": value.cpu().clone() if key in shared else torch.as_tensor(value).detach().cpu().contiguous()
             for name, parameter in self.trained.items()
             for key, value in self.optimizer.state.get(parameter, {}).items()
         }
