@@ -260,6 +260,7 @@ def test_a_file_is_packed_as_it_is_read(tmp_path, dtype):
     read.to(dtype).save_pretrained(base)
     made = load(ModelSettings(str(base), quantize="nf4"), device="cpu")
     assert made.dtype == torch.float32 and {p.dtype for p in made.network.parameters()} == {torch.float32}
+    assert {module.weight.dtype for module in made.network.modules() if isinstance(module, NF4Linear)} == {torch.float32}
     quantise(read)
     for name, part in read.named_buffers():
         if re.search("codes|scales|spreads|mean", name):

@@ -214,7 +214,7 @@ def _placed(network: Any, source: ModelSettings, dtype: torch.dtype, device: tor
     """The network on its device, packed where that is asked for."""
     if source.quantize == "nf4":
         read = network.dtype
-        quantise(network, device)
+        quantise(network, device, dtype)
         for parameter in network.parameters():
             if parameter.dtype == read:  # some are kept more precise on purpose
                 parameter.data = parameter.data.to(device, dtype)

@@ -20,11 +20,12 @@ HOOKS = [
 
 
 @torch.no_grad()
-def quantise(network: nn.Module, device: torch.device | None = None) -> None:
+def quantise(network: nn.Module, device: torch.device | None = None, dtype: torch.dtype | None = None) -> None:
     """Pack the maps of known roles in place, one after the other; head, embedding, norms and biases stay as they are.
 
     Args:
-        device: where packed maps stand from now on; null: where the network is. The rest of the network is not moved.
+        device, dtype: where packed maps stand from now on, and what they take themselves for, with their biases; null: as they
+            did. The rest of the network stays as it is.
 
     Raises:
         UserError: there is no such map.
@@ -39,14 +40,15 @@ def quantise(network: nn.Module, device: torch.device | None = None) -> None:
     if not found:
         raise UserError("`model.quantize`: no linear map of attention or MLP is known in this network", "set it to `none`")
     while found:  # a map is let go before the next is packed
+        linear: Any
         linear, paths = found.popitem()
-        _put(network, paths, _packed(linear, device or next(linear.parameters()).device))
+        _put(network, paths, _packed(linear, device or linear.weight.device, dtype or linear.weight.dtype))
 
 
-def _packed(linear: Any, device: torch.device) -> NF4Linear:
+def _packed(linear: Any, device: torch.device, dtype: torch.dtype) -> NF4Linear:
     weight = linear.weight.to(device)
     flip = stores_transposed(linear)
-    return NF4Linear(weight.T if flip else weight, linear.bias, flip).to(device)
+    return NF4Linear(weight.T if flip else weight, linear.bias, flip).to(device, dtype)
 
 
 @torch.no_grad()
