@@ -85,7 +85,7 @@ def one(kind: str, given: argparse.Namespace) -> Figures:
     plan = Plan(steps=steps, examples=EXAMPLES, learning_rate=RATE, warmup=0.0, schedule="linear")
     memory.start()
     times, losses = [time.perf_counter()], []
-    for step in train(model, adapter, SFT(), learnt.__getitem__, plan, State.new(adapter.trained(), plan), steps):
+    for step in train(model, adapter, SFT(), learnt.__getitem__, plan, State.new(adapter, plan), steps):
         times.append(time.perf_counter())
         losses.append(step.loss)
     took = sorted(after - start for start, after in pairwise(times))

@@ -237,7 +237,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(tmp_path):
     def learner() -> tuple[Model, State]:
         made, _ = twins("llama")
         torch.manual_seed(0)
-        return made, State.new(made.attach("a", LoRA(rank=2)).trained(), plan)
+        return made, State.new(made.attach("a", LoRA(rank=2)), plan)
 
     def steps(parts: tuple[Model, State], most: int | None = None) -> list[float]:
         made, state = parts
