@@ -112,7 +112,8 @@ def below(source: ModelSettings, adapter: Path) -> ModelSettings:
     """The base of an adapter, at the revision and with the chat template that the adapter was trained with."""
     kept = kept_identity(adapter)
     chat = str(kept.get("chat", "auto")) if source.chat == "auto" else source.chat
-    return replace(source, path=base_of(adapter), chat=chat, revision=source.revision or kept.get("revision"))
+    revision = source.revision or json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8")).get("revision")
+    return replace(source, path=base_of(adapter), chat=chat, revision=revision)
 
 
 def base_of(adapter: Path) -> str:
