@@ -12,7 +12,7 @@ from tunesmith.errors import UserError
 from tunesmith.methods.lora import LoRA
 from tunesmith.models.identity import FILE, kept_identity, of, unlike, weights_hash
 from tunesmith.models.identity import keep_identity as keep
-from tunesmith.models.load import ModelSettings, load
+from tunesmith.models.load import ModelSettings, below, load
 from tunesmith.models.weights import save_adapter
 
 
@@ -100,3 +100,12 @@ def test_the_chat_setting_of_training_is_that_of_use(base, tmp_path, capsys):
         assert (again.renderer.chat is None) == (chat == "none")
     assert capsys.readouterr().err == ""
     assert torch.equal(again.network.lm_head.weight, model.network.lm_head.weight)
+
+
+def test_the_revision_of_the_base_is_kept_and_asked_for(base, tmp_path):
+    model = load(ModelSettings(path=str(base)))
+    model.revision = "abc123"
+    folder = save_adapter(tmp_path / "run", model.attach("a", LoRA(rank=2)), model)
+    assert json.loads((folder / "adapter_config.json").read_text())["revision"] == "abc123"
+    assert below(ModelSettings(), folder).revision == "abc123"
+    assert below(ModelSettings(revision="other"), folder).revision == "other"

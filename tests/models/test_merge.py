@@ -6,6 +6,7 @@ import torch
 from tests.models.networks import NETWORKS, model, network
 from tests.models.rows import laid, sequences
 from tunesmith.errors import UserError
+from tunesmith.methods.bottleneck import Bottleneck
 from tunesmith.methods.lora import LoRA
 from tunesmith.methods.prompt import PromptTuning
 from tunesmith.models import merge as merging
@@ -75,10 +76,10 @@ def test_a_cast_that_says_something_else_is_refused_and_undone(monkeypatch):
     assert all(torch.equal(value, before[path]) for path, value in made.network.state_dict().items()) and made.active == "a"
 
 
-def test_what_keeps_its_weights_in_whole_numbers_is_refused():
+def test_what_keeps_its_weights_in_whole_numbers_is_refused(monkeypatch):
     made, sample = adapted("llama", LoRA(rank=2)), laid(sequences("causal"))
-    path = next(iter(made.adapter("a").deltas))
-    weight = made.network.get_submodule(path).weight
+    weight = made.network.get_submodule(next(iter(made.adapter("a").deltas))).weight
+    monkeypatch.setattr(merging, "_logits", lambda model, sample: torch.zeros(1, 1))
     weight.requires_grad_(False).data = weight.data.to(torch.uint8)
     with pytest.raises(UserError, match=r"keeps its weight in torch\.uint8"):
         merge(made, "a", sample)
@@ -96,6 +97,12 @@ def test_what_says_something_else_is_refused_and_undone(monkeypatch):
 def test_a_soft_prompt_cannot_be_merged():
     made = adapted("llama", PromptTuning(virtual_tokens=2))
     with pytest.raises(UserError, match="virtual tokens are positions"):
+        merge(made, "a", laid(sequences("causal")))
+
+
+def test_a_bottleneck_cannot_be_merged():
+    made = adapted("llama", Bottleneck())
+    with pytest.raises(UserError, match=r"`Bottleneck` cannot be merged: what it computes at `.*` is no change of a weight"):
         merge(made, "a", laid(sequences("causal")))
 
 

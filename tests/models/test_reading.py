@@ -10,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tests.models.networks import FEW, NETWORKS, model, network
 from tests.models.rows import laid, packed, sequences
 from tunesmith.methods.full import Full
+from tunesmith.methods.lora import LoRA
 from tunesmith.models import families, logprobs
 from tunesmith.models.families import Vocabulary, why_not_packed
 from tunesmith.models.logprobs import divergences, target_logprobs
@@ -234,3 +235,20 @@ def test_states_are_cut_off_before_the_head(monkeypatch):
     assert not seen, "a reading computes nothing before it is asked"
     reading.next_logits()
     assert seen == [(4, 16)]
+
+
+def test_a_call_costs_the_same_however_many_adapters_are_attached():
+    made, batch = model("llama"), laid(sequences("causal"))
+    for number in range(3):
+        for parameter in made.attach(f"a{number}", LoRA(rank=2)).trained().values():
+            parameter.data.normal_(std=0.1)
+    said = [made(laid(sequences("causal"), adapters=(f"a{n}",) * 4)).logprobs() for n in range(3)]
+    paths = made.adapter("a0").deltas
+    assert all(len(made.network.get_submodule(path)._forward_hooks) == 1 for path in paths)
+    made.detach("a1")
+    made.active = "a2"
+    assert torch.equal(made(batch).logprobs(), said[2]) and not torch.equal(said[0], said[2])
+    for name in ("a0", "a2"):
+        made.detach(name)
+    assert not any(made.network.get_submodule(path)._forward_hooks for path in paths)
+    assert torch.equal(made(batch).logprobs(), model("llama")(batch).logprobs())

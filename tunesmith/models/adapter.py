@@ -9,11 +9,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
 from tunesmith.errors import UserError
 from tunesmith.methods.method import Delta, Method, Site
-from tunesmith.models.routing import Routing, current, reading_source, side
+from tunesmith.models.routing import Place, Routing, Stay, current, reading_source, side
 from tunesmith.models.sites import reads_source, sites, weights
 
 
@@ -80,16 +79,18 @@ class Adapter(nn.Module):
             parameter.requires_grad_(yes)
 
 
-def hook(name: str, adapter: Adapter, network: nn.Module) -> list[RemovableHandle]:
+def hook(name: str, adapter: Adapter, network: nn.Module) -> list[Stay]:
     """Put the deltas of an adapter at their sites."""
     handles = []
     for path, delta in adapter.deltas.items():
         module, source = network.get_submodule(path), reads_source(adapter.sites[path])
         kind = type(delta)
         if kind.before is not Delta.before:
-            handles.append(module.register_forward_pre_hook(_reader(name, delta)))
+            before = Place.at(module._forward_pre_hooks, module.register_forward_pre_hook)
+            handles.append(before.take(name, _reader(name, delta)))
         if kind.after is not Delta.after:
-            handles.append(module.register_forward_hook(_speaker(name, delta, source)))
+            after = Place.at(module._forward_hooks, module.register_forward_hook)
+            handles.append(after.take(name, _speaker(name, delta, source)))
     return handles
 
 

@@ -114,9 +114,10 @@ def adapter_of(path: str) -> Path | None:
 def below(source: ModelSettings, adapter: Path) -> ModelSettings:
     """The base of an adapter, at the revision, with the chat template and in as many bits as the adapter was trained with."""
     kept = kept_identity(adapter)
-    quantize = _adapter_config(adapter).get("base_quantize", source.quantize)
+    config = _adapter_config(adapter)
+    quantize = config.get("base_quantize", source.quantize)
     chat = str(kept.get("chat", "auto")) if source.chat == "auto" else source.chat
-    revision = source.revision or kept.get("revision")
+    revision = source.revision or config.get("revision")
     return replace(source, path=base_of(adapter), chat=chat, revision=revision, quantize=quantize)
 
 

@@ -63,18 +63,23 @@ def merge(model: Model, name: str, sample: Batch, dtype: torch.dtype | None = No
         UserError: the method cannot be merged, or the merged network says something else; the network is then as before.
     """
     adapter = model.adapter(name)
-    refuse_unmergeable(model, adapter)
+    _refuse_virtual(adapter)
     model.eval()
     before_NV = _logits(model, replace(sample, adapters=(name,) * len(sample.input_ids)))
+    _refuse_packed(model, adapter)
     own = model.dtype
     dequantise(model.network)  # nothing is ever written into four bits
     kept: dict[str, dict[str, Tensor]] = {}
+    path = ""
     try:
         for path in adapter.deltas:
             kept[path] = _fold(model, adapter, path)
     except NotImplementedError as error:
         _put_back(model, kept)
-        raise UserError(str(error), "serve it as an adapter beside the network") from error
+        raise UserError(
+            f"`{type(adapter.method).__name__}` cannot be merged: what it computes at `{path}` is no change of a weight",
+            "serve it as an adapter beside the network",
+        ) from error
     if dtype is not None and dtype != own:
         cast(model, kept, dtype)
     after_NV = _logits(model, sample.plain())
@@ -112,24 +117,22 @@ def save_merged(folder: Path, model: Model, name: str, sample: Batch, dtype: tor
     return report
 
 
-def refuse_unmergeable(model: Model, adapter: Adapter) -> None:
-    """Say why an adapter cannot be written into the weights of its network.
-
-    Raises:
-        UserError: it puts virtual tokens into the row, or the network keeps weights that no sum can be written into.
-    """
-    method = type(adapter.method).__name__
+def _refuse_virtual(adapter: Adapter) -> None:
     if adapter.method.virtual_tokens:
         raise UserError(
-            f"`{method}` cannot be merged: its virtual tokens are positions in the row, not weights",
+            f"`{type(adapter.method).__name__}` cannot be merged: its virtual tokens are positions in the row, not weights",
             "serve it as an adapter, or tune with a method that changes weights (`lora`)",
         )
+
+
+def _refuse_packed(model: Model, adapter: Adapter) -> None:
+    """Nothing is ever written into a few bits."""
     for path in adapter.deltas:
         weight: Any = getattr(model.network.get_submodule(path), "weight", None)
         if weight is not None and not weight.is_floating_point():
             raise UserError(
                 f"`{path}` keeps its weight in {weight.dtype}, into which no sum can be written",
-                "load the base in float32 first; `tunesmith merge` does",
+                "load the base in float32 first",
             )
 
 
@@ -138,7 +141,7 @@ def _fold(model: Model, adapter: Adapter, path: str) -> dict[str, Tensor]:
     module: Any = model.network.get_submodule(path)
     delta = adapter.deltas[path]
     if not hasattr(module, "weight"):  # an MLP as a whole
-        raise NotImplementedError(f"`{type(delta).__name__}` stands behind `{path}` and cannot be merged into a weight")
+        raise NotImplementedError
     kept = {part: p.clone() for part in ("weight", "bias") if (p := getattr(module, part, None)) is not None}
     flip = stores_transposed(module)
     weight = module.weight.float()

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
 from tunesmith.errors import UserError, did_you_mean
 from tunesmith.methods.method import Method
@@ -24,7 +23,7 @@ from tunesmith.models.logprobs import divergences, judged, target_logprobs
 from tunesmith.models.looking import look
 from tunesmith.models.memory import keep_pages
 from tunesmith.models.quantize import refuse_freed
-from tunesmith.models.routing import Routing, calling, checkpointed
+from tunesmith.models.routing import Routing, Stay, calling, checkpointed
 from tunesmith.tokens.batch import Batch
 from tunesmith.tokens.packing import Group, Room, pack
 from tunesmith.tokens.renderer import Renderer
@@ -71,7 +70,7 @@ class Model(nn.Module):
         self.source = str(getattr(network.config, "_name_or_path", ""))
         self.folder: Path | None = None
         self.revision: str | None = None
-        self._hooks: dict[str, list[RemovableHandle]] = {}
+        self._hooks: dict[str, list[Stay]] = {}
         self._first: dict[str, Tensor] | None = None
         self._heard: list[Reading] | None = None
         self._compiled = False

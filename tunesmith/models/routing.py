@@ -7,14 +7,15 @@ Dimension key: B rows, T tokens a row, U source tokens a row, S sequences, N tok
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+from torch.utils.hooks import RemovableHandle
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,11 @@ class Routing:
             for row, name in enumerate(adapters):
                 self._places.setdefault(name, []).append(row)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every adapter that some row goes through, and "" where some row goes through none."""
+        return tuple(self._places) if self.everywhere is None else (self.everywhere,)
+
     def carries(self, name: str) -> bool:
         """Does any row go through this adapter?"""
         return name == self.everywhere or name in self._places
@@ -76,6 +82,47 @@ class Routing:
         if (name, device) not in self._rows:
             self._rows[name, device] = torch.tensor(self._places[name], device=device)
         return self._rows[name, device]
+
+
+class Place:
+    """One hook of a module for all adapters that stand there: those of a call are looked up by name, however many there are."""
+
+    def __init__(self, register: Callable[[Callable[..., Any]], RemovableHandle]) -> None:
+        self.changes: dict[str, Callable[..., Any]] = {}
+        self._handle = register(self)
+
+    @classmethod
+    def at(cls, hooks: Mapping[int, Any], register: Callable[[Callable[..., Any]], RemovableHandle]) -> "Place":
+        """The place among a module's hooks, or a new one."""
+        return next((hook for hook in hooks.values() if isinstance(hook, cls)), None) or cls(register)
+
+    def __call__(self, module: nn.Module, *given: Any) -> Any:
+        """What the module reads or says instead, changed by one adapter after the other; None where no row goes through any."""
+        routing, changed = current(), None
+        for name in () if routing is None else routing.names:
+            if name in self.changes:
+                changed = self.changes[name](module, *(given if changed is None else (*given[:-1], changed)))
+        return changed
+
+    def take(self, name: str, change: Callable[..., Any]) -> "Stay":
+        self.changes[name] = change
+        return Stay(self, name)
+
+    def leave(self, name: str) -> None:
+        del self.changes[name]
+        if not self.changes:
+            self._handle.remove()
+
+
+@dataclass(frozen=True)
+class Stay:
+    """An adapter at a place."""
+
+    place: Place
+    name: str
+
+    def remove(self) -> None:
+        self.place.leave(self.name)
 
 
 class _Call(threading.local):

@@ -89,7 +89,7 @@ def load_adapter(folder: Path, model: Model, name: str) -> Adapter:
 def adapter_files(adapter: Adapter, model: Model) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """(adapter_config.json, tensors of adapter_model.safetensors): in PEFT's format where PEFT can hold what was trained."""
     method = adapter.method
-    config: dict[str, Any] = {"base_model_name_or_path": model.source, "inference_mode": True, "revision": None}
+    config: dict[str, Any] = {"base_model_name_or_path": model.source, "inference_mode": True, "revision": model.revision}
     if quantised(model.network):
         config["base_quantize"] = "nf4"
     modules = _whole_modules(adapter, model)
