@@ -311,7 +311,7 @@ def _scaling(tried: Sequence[Tried]) -> tuple[str, tuple[str, ...]]:
         return f"Rank-stabilised: the sum is scaled by {first * low**0.5:g} / sqrt(rank) (Kalajdzievski, 2023).", ()
     warning = (
         f"The scale of the change moves with the rank: {first:g} at rank {low}, {last:g} at rank {high}. That changes the "
-        "learning rate in secret, so the arms differ in more than their rank. Leave `method.alpha` null, by which alpha / rank "
-        "stays as it is, or set `method.rank_stabilised: true` with an `alpha`."
+        "learning rate in secret, so the arms differ in more than their rank. Leave method.alpha null, by which alpha / rank "
+        "stays as it is, or set method.rank_stabilised with an alpha."
     )
     return "", (warning,)

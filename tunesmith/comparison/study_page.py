@@ -79,7 +79,7 @@ def columns(made: Study) -> list[tuple[str, str]]:
     metrics = [(words.label(measure.name), "") for measure in made.measures]
     behind = [("Behind the best", words.label(made.measures[0].name))] if made.measures else []
     stopped = [("Share", "of the steps")] if any(arm.share < 1 for arm in made.arms) else []
-    scale = [("Scale", "alpha / rank")] if made.scaling or any("scale of the change" in text for text in made.warnings) else []
+    scale = [("Scale", "of the change")] if made.scaling or any("scale of the change" in text for text in made.warnings) else []
     spread = "lowest to highest seed" if len(made.seeds) > 1 else "nats a token"
     return [("Validation loss", spread), *metrics, *behind, ("Trained", "parameters"), ("Training", "a run"), *scale, *stopped]
 
