@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.tiny import rows, tiny_model
-from tunesmith import cli, verbs
+from tunesmith import cli, registry, verbs
 from tunesmith.errors import UserError
 from tunesmith.inspection import (
     Stored,
@@ -21,6 +21,7 @@ from tunesmith.inspection import (
     singular_values,
     tight,
 )
+from tunesmith.models.load import ModelSettings, load
 
 TREE = {
     "model": {"path": "model"},
@@ -107,7 +108,7 @@ def test_lora_of_a_run_equals_what_merging_adds(home, tmp_path, monkeypatch):
         a, b = (saved[f"base_model.model.{found.site}.lora_{part}.weight"] for part in "AB")
         expected = torch.linalg.svdvals(2 * (b @ a))[:2]
         assert torch.tensor(found.singular) == pytest.approx(expected, rel=1e-3, abs=1e-6)
-        assert found.relative == pytest.approx(float((2 * b @ a).norm() / base[f"{found.site}.weight"].norm()), rel=1e-3)
+        assert found.relative == pytest.approx(float((2 * b @ a).norm() / base.read(f"{found.site}.weight").norm()), rel=1e-3)
         assert found.limit == 2
     assert made.folder == run / "inspection"
     files = {path.name for path in made.folder.iterdir()}
@@ -125,9 +126,35 @@ def test_full_tuning_is_told_tensor_by_tensor(home, tmp_path, monkeypatch):
     assert rows == ["encoder 0", "decoder 0", "outside"]
     assert {change.site for change in made.changes} == {name.removesuffix(".weight") for name in after.files}
     one = next(change for change in made.changes if change.role == "mlp_down")
-    added = after[f"{one.site}.weight"] - before[f"{one.site}.weight"]
+    added = after.read(f"{one.site}.weight") - before.read(f"{one.site}.weight")
     assert one.norm == pytest.approx(float(added.norm()), rel=1e-4)
     assert one.singular == pytest.approx(torch.linalg.svdvals(added).tolist(), rel=1e-3, abs=1e-5)
+
+
+METHODS = {  # what cannot be left out
+    "selective": {"parts": ["attention", "norm"]},
+    "combined": {"parts": [{"kind": "lora", "rank": 2}, {"kind": "prompt", "virtual_tokens": 2}]},
+}
+
+
+@pytest.mark.parametrize("method", sorted({*registry.names("tunesmith.methods")}))
+def test_every_method_can_be_inspected(home, tmp_path, monkeypatch, method):
+    """Each run has a change, a prompt, or a reason why neither is told; a change is what folding adds."""
+    monkeypatch.chdir(home)
+    run = trained({"kind": method, **METHODS.get(method, {})}, tmp_path / method)
+    found = inspect(run).found
+    assert found.changes or found.prompts or found.left_out
+    if not (run / "adapter").is_dir():
+        return
+    adapter = load(ModelSettings(path=str(run)), device="cpu").adapter("run")
+    for path, delta in adapter.deltas.items():
+        weight = adapter.sites[path].weight()
+        try:
+            added = (delta.fold(weight) - weight).detach()
+        except NotImplementedError:
+            continue
+        [one] = [change for change in found.changes if change.site == path]
+        assert one.norm == pytest.approx(float(added.norm()), rel=1e-3, abs=1e-6)
 
 
 def test_a_planted_change_is_found_and_nothing_else(home, tmp_path):
@@ -136,7 +163,7 @@ def test_a_planted_change_is_found_and_nothing_else(home, tmp_path):
     name = name if name in weights else next(name for name in weights if "DenseReluDense.w" in name)
     weights[name] = weights[name] + known([0.5, 0.25], *weights[name].shape)
     save_file(weights, tmp_path / "model.safetensors")
-    found = list(differences(Stored(tmp_path), Stored(home / "model"), []))
+    found = list(differences(weights, Stored(tmp_path).read, Stored(home / "model"), []))
     [moved] = [change for change in found if change.norm]
     assert f"{moved.site}.weight" == name
     assert moved.singular[:2] == pytest.approx((0.5, 0.25), rel=1e-4)

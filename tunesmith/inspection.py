@@ -6,7 +6,7 @@ Dimension key: O outputs, I inputs, R rank, P virtual tokens, V words of the voc
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,6 @@ from tunesmith.models.sites import LINEAR, role_of
 from tunesmith.run import Run, write_text
 
 SAMPLE = 256  # words and random vectors that virtual tokens are held against
-FREED = "freed.safetensors"
 
 
 @dataclass(frozen=True)
@@ -57,21 +56,24 @@ def inspect(run: str | Path, *, nearest: int = 5, base: str | None = None, into:
     prompts: list[Prompt] = []
     left_out: list[str] = []
     if (record.folder / "model").is_dir():
-        changes += differences(Stored(record.folder / "model"), Stored(base_folder(from_)), left_out)
+        tuned = Stored(record.folder / "model")
+        changes += differences(tuned.files, tuned.read, Stored(base_folder(from_)), left_out)
     elif (record.folder / "adapter").is_dir():
         model = load(ModelSettings(path=str(record.folder)), device="cpu")
-        adapter = model.adapter("run")
+        adapter, beside = model.adapter("run"), list[str]()
         for path, delta in adapter.deltas.items():
             site = adapter.sites[path]
-            if (vectors_PD := getattr(delta, "vectors_PD", None)) is not None and site.role == "embedding":
-                prompts.append(prompt(model, site, vectors_PD.detach().float(), nearest))
+            if site.role == "embedding" and hasattr(delta, "vectors_PD"):
+                prompts.append(prompt(model, site, virtual(delta, model.virtual_tokens, site.outputs), nearest))
             elif (found := of_delta(site, delta)) is not None:
                 changes.append(found)
             else:
-                left_out.append(f"{path}: `{type(delta).__name__}` cannot be written into a weight.")
-        freed = record.folder / "adapter" / FREED
-        if freed.is_file():
-            changes += differences(Stored(freed), Stored(base_folder(from_)), left_out)
+                beside.append(type(delta).__name__)
+        left_out += [f"{beside.count(name)} of `{name}` cannot be written into weights." for name in sorted(set(beside))]
+        freed = adapter.freed
+        if freed:
+            base_weights = Stored(base_folder(from_))
+            changes += differences(freed, lambda name: freed[name].detach().float(), base_weights, left_out)
     else:
         raise UserError(f"`{run}` has learnt nothing: it has neither `adapter/` nor `model/`", "name a run that was trained")
     kind = recipe["method"] if isinstance(recipe["method"], str) else str(recipe["method"]["kind"])
@@ -195,18 +197,18 @@ class Stored:
         alike = [one for one in self.files if one.endswith(f".{name}") or name.endswith(f".{one}")]
         return alike[0] if len(alike) == 1 else None
 
-    def __getitem__(self, name: str) -> Tensor:
+    def read(self, name: str) -> Tensor:
+        """A tensor in float32."""
         with safe_open(self.files[name], "pt") as opened:
             found: Tensor = opened.get_tensor(name).float()
         return found
 
 
-def differences(tuned: Stored, base: Stored, left_out: list[str]) -> Iterator[Change]:
-    """Tensor by tensor, what is stored in two places differs by."""
-    for name in tuned.files:
+def differences(names: Iterable[str], read: Callable[[str], Tensor], base: Stored, left_out: list[str]) -> Iterator[Change]:
+    """Tensor by tensor, how far it is from the one of that name in the base; what has no such is told in `left_out`."""
+    for name in names:
         before = base.name(name)
-        weight = None if before is None else base[before]
-        after = tuned[name]
+        weight, after = None if before is None else base.read(before), read(name)
         if weight is None or weight.shape != after.shape:
             left_out.append(f"{name}: not in `{base.place}` in this shape.")
         elif after.ndim <= 2:
@@ -228,6 +230,14 @@ def base_folder(path: str) -> Path:
     from huggingface_hub import snapshot_download
 
     return Path(snapshot_download(path, allow_patterns=["*.safetensors"]))
+
+
+@torch.no_grad()
+def virtual(delta: Delta, tokens: int, width: int) -> Tensor:
+    """[P, D] what a delta of the embedding says at virtual tokens, however it makes that."""
+    places = torch.arange(tokens)[None]
+    said: Tensor = delta.after(torch.zeros_like(places), torch.zeros(1, tokens, width), places)
+    return said[0]
 
 
 @torch.no_grad()

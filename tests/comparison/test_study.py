@@ -8,7 +8,7 @@ import pytest
 
 from tunesmith.comparison.plots import write_plots
 from tunesmith.comparison.study import Tried, grouped, number_axes, over_seeds, study
-from tunesmith.comparison.study_page import markdown, page, plain, terminal_table, verdict, write_study
+from tunesmith.comparison.study_page import command, markdown, page, plain, terminal_table, verdict, write_study
 from tunesmith.comparison.study_panels import groups
 from tunesmith.errors import UserError
 from tunesmith.run import Answer, Run, Score
@@ -146,6 +146,8 @@ def test_arms_that_halving_dropped_are_not_held_against_those_that_went_on(tmp_p
         assert "then dropped" in text
         assert "failed" in text
     json.dumps(plain(made), allow_nan=False)
+    assert command(made, tmp_path) == f"tunesmith compare {tmp_path / 'b'}"
+    assert command(study("s", tried[1:2], []), tmp_path) == f"tunesmith compare {tmp_path}"
 
 
 def test_nothing_to_say_is_an_error(tmp_path):

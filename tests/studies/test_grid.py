@@ -60,10 +60,10 @@ def test_methods_by_name_keep_the_settings_of_their_own_kind():
 
 def test_systems_are_arms_and_have_axes_of_their_own():
     systems = {"base": {"method": "none"}, "lora": {"method": "lora"}}
-    made = arms(["systems.lora.method.rank=2,4", "limit.test=5,6", "seed=3,4"], systems=systems)
+    made = arms(["systems.lora.method.rank=2,4", "limit.train=5,6", "seed=3,4"], systems=systems)
     assert [one.name for one in made] == [
-        *(f"base, test {n}" for n in (5, 6)),
-        *(f"lora, test {n}, rank {r}" for n in (5, 6) for r in (2, 4)),
+        *(f"base, train {n}" for n in (5, 6)),
+        *(f"lora, train {n}, rank {r}" for n in (5, 6) for r in (2, 4)),
     ]
     assert made[-1].recipes[4].method.rank == 4
     assert [one.name for one in arms(["seed=0,1"], systems=systems)] == ["base", "lora"]
@@ -86,6 +86,8 @@ def test_mistakes_are_told():
         ([], "nothing is swept"),
         (["seed=0..3"], "`seed` is swept over a range"),
         (["method.rank=2,2"], "a value twice"),
+        (["limit.test=5,6"], "asked different examples"),
+        (["tasks={town/stars: 1},{town/choice: 1}"], "judged by its own tasks"),
     ):
         with pytest.raises(UserError, match=said):
             space(TREE, given)

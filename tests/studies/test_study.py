@@ -184,7 +184,7 @@ def test_what_engines_cannot_do_is_refused(ran, tmp_path, monkeypatch):
 
 def test_every_arm_is_checked_before_one_runs(ran, tmp_path):
     with pytest.raises(UserError, match="nowhere"):
-        study(TREE, given=["tasks={sums.jsonl: 1},{nowhere.jsonl: 1}"], into=tmp_path)
+        study(TREE, given=["tasks={sums.jsonl: 1},{nowhere.jsonl: 1}", "judged_by=[sums.jsonl]"], into=tmp_path)
     with pytest.raises(UserError, match=r"method\.rank"):
         study(TREE, given=["method.rank=2,0"], into=tmp_path)
     assert ran == []

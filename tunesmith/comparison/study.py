@@ -65,6 +65,7 @@ class Arm:
     behind:     how much worse the first metric is than the best arm's, by paired draws.
     level:      whether it cannot be told from the best arm.
     seconds:    mean training time of a run.
+    answered:   folders of the runs that were asked.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Arm:
     share: float
     scale: float | None
     failed: tuple[str, ...]
+    answered: tuple[str, ...]
     curves: tuple[tuple[tuple[int, float], ...], ...] = ()
 
 
@@ -235,6 +237,7 @@ def _arm(one: Tried, scores: Mapping[str, Interval], behind: Interval | None) ->
         share=one.share,
         scale=one.scale,
         failed=tuple(one.failed),
+        answered=tuple(str(run.folder) for run in one.runs.values() if run.answered()),
         curves=tuple(tuple(curve) for curve in checked.values()),
     )
 
@@ -308,7 +311,7 @@ def _scaling(tried: Sequence[Tried]) -> tuple[str, tuple[str, ...]]:
         return f"Rank-stabilised: the sum is scaled by {first * low**0.5:g} / sqrt(rank) (Kalajdzievski, 2023).", ()
     warning = (
         f"The scale of the change moves with the rank: {first:g} at rank {low}, {last:g} at rank {high}. That changes the "
-        "learning rate in secret, so the arms differ in more than their rank. Leave `method.alpha` null, by which alpha / rank "
-        "stays as it is, or set `method.rank_stabilised: true` with an `alpha`."
+        "learning rate in secret, so the arms differ in more than their rank. Leave method.alpha null, by which alpha / rank "
+        "stays as it is, or set method.rank_stabilised with an alpha."
     )
     return "", (warning,)

@@ -1,6 +1,7 @@
 """A study as a page that stands alone, as Markdown, as JSON, as plots, and as a table for the terminal."""
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,7 +79,7 @@ def columns(made: Study) -> list[tuple[str, str]]:
     metrics = [(words.label(measure.name), "") for measure in made.measures]
     behind = [("Behind the best", words.label(made.measures[0].name))] if made.measures else []
     stopped = [("Share", "of the steps")] if any(arm.share < 1 for arm in made.arms) else []
-    scale = [("Scale", "alpha / rank")] if made.scaling or any("scale of the change" in text for text in made.warnings) else []
+    scale = [("Scale", "of the change")] if made.scaling or any("scale of the change" in text for text in made.warnings) else []
     spread = "lowest to highest seed" if len(made.seeds) > 1 else "nats a token"
     return [("Validation loss", spread), *metrics, *behind, ("Trained", "parameters"), ("Training", "a run"), *scale, *stopped]
 
@@ -179,11 +180,18 @@ def page(made: Study, folder: Path, panels: Mapping[str, Sequence[Panel]] | None
         begins={plateau.arm for plateau in made.plateaus},
         pictures={name: [(panel, Markup(inline(panel))) for panel in some] for name, some in found.items()},
         notes=list(notes(made)),
-        command=f"tunesmith compare {folder}",
+        command=command(made, folder),
         version=__version__,
         light=Markup(variables(LIGHT)),
         dark=Markup(variables(DARK)),
     )
+
+
+def command(made: Study, folder: Path) -> str:
+    """What to type to see the finished runs side by side: the whole folder, or the runs that were asked."""
+    whole = all(len(arm.answered) == len(arm.seeds) and not arm.failed for arm in made.arms)
+    named = [str(folder)] if whole else [name for arm in made.arms for name in arm.answered]
+    return " ".join(["tunesmith", "compare", *map(shlex.quote, named)])
 
 
 def terminal_table(made: Study) -> "Group":

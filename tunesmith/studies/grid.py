@@ -87,7 +87,21 @@ def space(recipe: str | Any, given: Sequence[str]) -> Space:
         raise UserError("`seed` is swept over a range", "name the seeds: `seed=0,1,2`")
     if not axes and not tree.get("systems") and len(seeds) < 2:
         raise UserError("nothing is swept", "give a setting several values: `method.rank=2,4,8` or `seed=0,1,2`")
+    refuse_other_questions(tree, axes)
     return Space(tree, axes, seeds)
+
+
+def refuse_other_questions(tree: Tree, axes: Mapping[str, Axis]) -> None:
+    """Arms that are asked different examples could not be held against each other, which would be found out at the end."""
+    for name in axes:
+        setting = re.sub(r"^systems\.[^.]+\.", "", name)
+        if setting == "limit.test" or setting.startswith("judged_by"):
+            raise UserError(f"`{name}` is varied: the arms would be asked different examples", "give it one value")
+        if setting.startswith("tasks") and not tree.get("judged_by"):
+            raise UserError(
+                f"`{name}` is varied, and each arm would be judged by its own tasks",
+                "name under `judged_by` what all arms are asked",
+            )
 
 
 def several(name: str, text: str) -> Axis | None:
