@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from tunesmith.errors import UserError
 from tunesmith.methods.method import Delta, Method, Site
 
+STABLE_ALPHA = 6.0  # a scale of 2 at a rank of 9
 ATTENTION_AND_MLP = ("query", "key", "value", "qkv", "attention_out", "mlp_up", "mlp_gate", "mlp_down")
 
 
@@ -75,7 +76,7 @@ class LoRA(Method):
 
     rank:            R.
     alpha:           the sum is scaled by alpha / rank; null: twice the rank, so that studies of the rank keep the scale.
-    rank_stabilised: scale by alpha / sqrt(rank) instead (Kalajdzievski, 2023, arXiv:2312.03732).
+    rank_stabilised: scale by alpha / sqrt(rank) instead (rsLoRA: Kalajdzievski, 2023, arXiv:2312.03732); alpha null is 6 then.
     dropout:         share of the inputs of A that are dropped in training.
     on:              roles (`embedding` too), or endings of module paths (`q_proj`).
     stack:           of an encoder-decoder network, where to stand. In the `decoder` alone, nothing goes back through the
@@ -95,10 +96,16 @@ class LoRA(Method):
     rate_of_b: Annotated[float, Field(gt=0)] = 1.0
 
     @property
+    def numerator(self) -> float:
+        """alpha, or what stands for it where it is null."""
+        if self.alpha is not None:
+            return self.alpha
+        return STABLE_ALPHA if self.rank_stabilised else 2 * self.rank
+
+    @property
     def scale(self) -> float:
         """What B A x is multiplied by."""
-        alpha = 2 * self.rank if self.alpha is None else self.alpha
-        return alpha / (math.sqrt(self.rank) if self.rank_stabilised else self.rank)
+        return self.numerator / (math.sqrt(self.rank) if self.rank_stabilised else self.rank)
 
     def delta(self, site: Site) -> Delta | None:
         if site.role == "mlp" or not site.named(self.on) or not site.within(self.stack):
@@ -118,7 +125,7 @@ class LoRA(Method):
     def peft_config(self, sites: Sequence[Site], deltas: Mapping[str, Delta]) -> dict[str, Any]:
         return {
             "r": self.rank,
-            "lora_alpha": 2 * self.rank if self.alpha is None else self.alpha,
+            "lora_alpha": self.numerator,
             "use_rslora": self.rank_stabilised,
             "lora_dropout": self.dropout,
             "target_modules": [site.path for site in sites],
