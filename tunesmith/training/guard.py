@@ -25,9 +25,10 @@ class Guard:
     """Penalties against forgetting, beside any objective and any method. 0: none, which costs nothing.
 
     distance:   half of it times the squared distance of the trained parameters from their first values is added to the loss.
-                0.01 is a beginning. Keeps a copy of them in memory, but for those that start at zero.
+                0.1 is a beginning. Keeps a copy of them in memory, but for those that start at zero.
     divergence: so many times KL(before || now), in nats, is added to each learnt token's loss: how far the answers of the model
-                as it was are from those of now. 0.1 is a beginning. Reads each batch once more, without gradients.
+                as it was are from those of now. 0.05 is a beginning, and 1 over `replay`. Reads each batch once more, without
+                gradients.
     over:       whose tokens' divergence: of `all` examples, or of the recipe's `replay` alone, so that the task is free.
     """
 
