@@ -14,11 +14,14 @@ from tunesmith.tokens.batch import Batch
 
 METHODS = EVERY
 CASES = [
-    ("llama", "lora", True),
-    ("gpt2", "full", False),
-    ("t5", "prompt", False),
-    ("bart", "lora", True),
-    ("bert", "lora", False),
+    ("llama", "LoRA", True),
+    ("gpt2", "Full", False),
+    ("t5", "PromptTuning", False),
+    ("bart", "LoRA", True),
+    ("bert", "LoRA", False),
+    ("llama", "DoRA", False),
+    ("llama", "PrefixTuning", False),
+    ("llama", "Bottleneck", False),
 ]
 NEAR = {"rtol": 1e-4, "atol": 5e-4}
 
@@ -91,7 +94,7 @@ def test_depth_makes_no_more_graphs(name):
     for depth in (2, 5):
         torch._dynamo.reset()
         torch._dynamo.utils.counters.clear()
-        deep = learner(name, "lora", **{"num_layers" if name == "t5" else "num_hidden_layers": depth})
+        deep = learner(name, "LoRA", **{"num_layers" if name == "t5" else "num_hidden_layers": depth})
         deep.compiling(True, backend="eager")
         read(deep, batches(deep, FIRST)[0])
         made.append(graphs())
@@ -100,7 +103,7 @@ def test_depth_makes_no_more_graphs(name):
 
 @pytest.mark.parametrize("name", ["llama"])
 def test_packed_rows_compile(name):
-    made = learner(name, "lora")
+    made = learner(name, "LoRA")
     shared = [packed(sequences("causal", count, count, longest)) for count, longest in ((6, 11), (10, 15), (14, 12), (8, 19))]
     wanted = [read(made, batch) for batch in shared]
     made.compiling(True, backend="eager")
@@ -111,7 +114,7 @@ def test_packed_rows_compile(name):
 
 
 def test_only_learning_rows_of_one_adapter_run_compiled():
-    made = learner("llama", "lora")
+    made = learner("llama", "LoRA")
     alone, mixed = laid(sequences("causal")), laid(sequences("causal"), adapters=("a", "", "a", ""))
     wanted = made(mixed, everywhere=True).said
     made.compiling(True, backend="eager")
@@ -129,7 +132,7 @@ def test_only_learning_rows_of_one_adapter_run_compiled():
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a CPU, and there is no g++")
 @pytest.mark.parametrize("name", ["llama"])
 def test_the_default_compiler_agrees(name):
-    made = learner(name, "lora")
+    made = learner(name, "LoRA")
     few = batches(made, FIRST[:2])
     wanted = [read(made, batch) for batch in few]
     made.compiling(True)
