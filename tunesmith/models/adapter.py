@@ -35,8 +35,10 @@ class Adapter(nn.Module):
         self.sites: dict[str, Site] = {site.path: site for site, _ in found}
         self.deltas: dict[str, Delta] = {site.path: delta for site, delta in found}
         self.kept = nn.ModuleList(self.deltas.values())
-        own = dict(network.named_parameters())
-        self.freed: dict[str, nn.Parameter] = {w.name: own[w.name] for w in weights(network) if method.trains(w)}
+        self.freed: dict[str, nn.Parameter] = {}
+        if type(method).trains is not Method.trains:  # else nothing is looked at: attaching is quick
+            own = dict(network.named_parameters())
+            self.freed = {w.name: own[w.name] for w in weights(network) if method.trains(w)}
         # Held without registering: the network's and the model's parameters stay theirs alone.
         self._head: list[nn.Linear] = [head] if head is not None else []
         self._check(method)

@@ -66,9 +66,9 @@ def merge(model: Model, name: str, sample: Batch, dtype: torch.dtype | None = No
     _refuse_virtual(adapter)
     model.eval()
     before_NV = _logits(model, replace(sample, adapters=(name,) * len(sample.input_ids)))
-    _refuse_packed(model, adapter)
     own = model.dtype
     dequantise(model.network)  # nothing is ever written into four bits
+    _refuse_packed(model, adapter)
     kept: dict[str, dict[str, Tensor]] = {}
     path = ""
     try:

@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,7 @@ def _with_modules(method: Method, config: Mapping[str, Any]) -> Method:
     return Combined(parts=(method, Selective(pattern=rf"({ends})\.")))
 
 
+@cache
 def methods() -> list[type[Method]]:
     """Every method in `tunesmith/methods`, by listing the folder."""
     found = []
