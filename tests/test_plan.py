@@ -242,7 +242,7 @@ def test_a_model_loaded_to_answer_holds_no_gradient_or_optimizer_state(home):
     list(speak(model, [Example((Message("user", "1 and 2"),), "", id="one")], Sampling(tokens=2)))
     assert not any(p.requires_grad or p.grad is not None for p in model.parameters())
     adapter = model.attach("a", LoRA(rank=2))
-    state = State.new(adapter.trained(), Plan())
+    state = State.new(adapter, Plan())
     assert not state.optimizer.state
     model.detach("a")
     assert not any(p.requires_grad or p.grad is not None for p in model.parameters())

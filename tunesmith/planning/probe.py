@@ -74,7 +74,7 @@ def measured(recipe: Recipe) -> Probed:
     gpu = model.device.type != "cpu"
     coming = ahead(recipe, work, model.renderer, model.window, model.packs(recipe.plan.room))
     adapter = model.attach(recipe.name, recipe.method)
-    state = State.new(adapter.trained(), recipe.plan)
+    state = State.new(adapter, recipe.plan)
     model.train()
     model.checkpointing(recipe.plan.recompute)
     memory = Memory(model.device)

@@ -120,7 +120,7 @@ def held(case: Case, method: Method, batches: Sequence[Batch]) -> Held:
             ledger = stack.enter_context(imagined())
             model, adapter = _standing(case, config, method)
             ledger.vocabulary = len(model.vocabulary.weight)
-            state = State.new(adapter.trained(), case.plan)
+            state = State.new(adapter, case.plan)
             watch(ledger, state.trained)
             ledger.kind = "moments"
             for parameter in state.trained.values():
