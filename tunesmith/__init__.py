@@ -1,6 +1,6 @@
 """Fine-tune language models, and know what the tuning was worth.
 
-Every command is a call: `compare`, `train`, `evaluate`, `answer`, `chat`, `predict`, `show`, `listed`,
+Every command is a call: `compare`, `train`, `evaluate`, `answer`, `chat`, `predict`, `show`, `plan`, `listed`,
 `study`, `inspect`. They are imported when
 first used, so that `import tunesmith` and `tunesmith --help` are instant.
 """
@@ -10,13 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tunesmith.inspection import inspect
+    from tunesmith.planning.plan import plan
     from tunesmith.showing import show
     from tunesmith.studies.study import study
     from tunesmith.verbs import answer, chat, compare, evaluate, listed, predict, train
 
 __version__ = "0.1.0"
-__all__ = ["answer", "chat", "compare", "evaluate", "inspect", "listed", "predict", "show", "study", "train"]
-MODULES = {"inspect": "tunesmith.inspection", "show": "tunesmith.showing", "study": "tunesmith.studies.study"}
+__all__ = ["answer", "chat", "compare", "evaluate", "inspect", "listed", "plan", "predict", "show", "study", "train"]
+MODULES = {
+    "inspect": "tunesmith.inspection",
+    "plan": "tunesmith.planning.plan",
+    "show": "tunesmith.showing",
+    "study": "tunesmith.studies.study",
+}
 
 
 def __getattr__(name: str) -> Any:

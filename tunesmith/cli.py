@@ -92,6 +92,12 @@ def parser() -> Parser:
     verb.add_argument("--template", help="built-in wording, file, or 'prompt ||| answer'")
     verb.add_argument("--examples", type=int, default=3, help="how many examples to show")
 
+    verb = _verb(verbs, "plan", plan, "memory, time and disk of a run, and what would fit where; before anything runs")
+    verb.add_argument("given", nargs="*", metavar="RECIPE | name=value", help=f"a recipe, and {OVERRIDES}")
+    verb.add_argument("--model", help="hub name, folder, or a well-known shape such as Qwen3-8B; alone: what would fit")
+    verb.add_argument("--probe", action="store_true", help="make a few real steps first, in a process of their own")
+    verb.add_argument("--json", action="store_true", help="print it as JSON")
+
     verb = _verb(verbs, "list", list_, "what a recipe can name: methods, objectives, metrics, tasks")
     verb.add_argument("kind", nargs="?")
 
@@ -361,6 +367,23 @@ def show(arguments: argparse.Namespace) -> None:
         examples=arguments.examples,
     )
     Console().print(showing.rendered(shown))
+
+
+def plan(arguments: argparse.Namespace) -> None:
+    import json
+
+    from rich.console import Console
+
+    from tunesmith.planning import tables
+    from tunesmith.planning.plan import plan as told
+
+    paths, overrides = split_given(arguments.given)
+    recipe: Path | dict[str, object] | None = one_recipe(paths) or ({} if overrides else None)
+    planned = told(recipe, model=arguments.model, probing=arguments.probe, overrides=overrides)
+    if arguments.json:
+        print(json.dumps(planned.tree(), indent=2))
+    else:
+        Console().print(tables.rendered(planned))
 
 
 def list_(arguments: argparse.Namespace) -> None:

@@ -19,8 +19,8 @@ FLOORS = [
     {"recipe"},
     {"resume", "handover", "card"},
     {"experiment", "synthesis"},
-    {"sweep", "plan", "inspection"},
-    {"studies"},
+    {"sweep", "inspection"},
+    {"studies", "planning"},
     {"cli", "verbs", "showing", "__main__"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -81,6 +81,15 @@ def load(source: ModelSettings, outputs: int = 0, device: torch.device | str | N
     return model.eval()
 
 
+def load_config(source: ModelSettings) -> tuple[Any, Family]:
+    """transformers' config of the network (of an adapter's base) and its family; nothing else is read."""
+    path, adapter = _place(source.path)
+    if adapter is not None:
+        return load_config(below(source, adapter))
+    config = _config(path, source)
+    return config, _family(config, source)
+
+
 def load_renderer(source: ModelSettings) -> tuple[Renderer, int | None]:
     """The renderer, and the most tokens of a row, without reading any weights."""
     path, adapter = _place(source.path)
@@ -186,16 +195,20 @@ def _folder(path: str, source: ModelSettings) -> Path | None:
     return None
 
 
-def _network(path: str, source: ModelSettings, config: Any, outputs: int, device: torch.device) -> Any:
+def network_class(family: Family) -> Any:
+    """transformers' class of networks with a vocabulary head."""
     import transformers
 
-    kinds = {
+    return {
         "causal": transformers.AutoModelForCausalLM,
         "seq2seq": transformers.AutoModelForSeq2SeqLM,
         "masked": transformers.AutoModelForMaskedLM,
-    }
-    kind = kinds[_family(config, source)]
-    dtype = _dtype(source, config, device)
+    }[family]
+
+
+def _network(path: str, source: ModelSettings, config: Any, outputs: int, device: torch.device) -> Any:
+    kind = network_class(_family(config, source))
+    dtype = dtype_of(source.dtype, config, device.type)
     # What is packed is read as the file has it: safetensors are mapped, not copied, until a weight is packed.
     options: dict[str, Any] = {"dtype": dtype if source.quantize == "none" else "auto"}
     if source.attention:
@@ -247,10 +260,10 @@ def _family(config: Any, source: ModelSettings) -> Family:
     return wanted
 
 
-def _dtype(source: ModelSettings, config: Any, device: torch.device) -> torch.dtype:
+def dtype_of(wanted: str, config: Any, device: str) -> torch.dtype:
     """A CPU computes in float32 unless asked: half precision is several times slower there. Float16 trains badly anywhere."""
-    if source.dtype != "auto":
-        return {"float32": torch.float32, "bfloat16": torch.bfloat16}[source.dtype]
+    if wanted != "auto":
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16}[wanted]
     saved = getattr(config, "dtype", None)
     half = saved in (torch.float16, torch.bfloat16)
-    return torch.bfloat16 if half and device.type != "cpu" else torch.float32
+    return torch.bfloat16 if half and device != "cpu" else torch.float32

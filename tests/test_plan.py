@@ -1,0 +1,256 @@
+"""What is told before a run: counts by hand, bytes by part, what is laid out, and mistakes."""
+
+import json
+
+import pytest
+import torch
+
+from tests.tiny import rows, tiny_model
+from tunesmith import cli, settings
+from tunesmith.errors import UserError
+from tunesmith.methods.full import Full
+from tunesmith.methods.lora import LoRA
+from tunesmith.methods.method import Method
+from tunesmith.methods.prompt import PromptTuning
+from tunesmith.models.footprint import imagined, with_depths
+from tunesmith.models.load import ModelSettings, load, load_config, load_renderer
+from tunesmith.objectives.sft import SFT
+from tunesmith.planning.fits import QUANTISED, batch
+from tunesmith.planning.plan import Maps, plan
+from tunesmith.planning.step import Case, counted, held
+from tunesmith.recipe import Recipe
+from tunesmith.training.plan import Plan
+from tunesmith.training.state import State
+
+WIDTH, INNER, VOCABULARY = 16, 24, 3072
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("planned")
+    for kind in ("llama", "t5", "bert"):
+        tiny_model(folder / kind, kind)
+    rows(folder / "sums.jsonl")
+    return folder
+
+
+def case(home, kind="llama", **options):
+    source = ModelSettings(path=str(home / kind))
+    config, family = load_config(source)
+    return Case(config, family, load_renderer(source)[0], torch.float32, None, SFT(), Plan(**options))
+
+
+def recipe(home, **more):
+    tree = {
+        "model": {"path": str(home / "llama")},
+        "tasks": {str(home / "sums.jsonl"): 1.0},
+        "forgetting": "none",
+        "plan": {"steps": 5, "examples": 4},
+    }
+    return {**tree, **more}
+
+
+def test_a_small_network_is_counted_as_by_hand(home):
+    made = counted(case(home), Full())
+    layer = 4 * WIDTH * WIDTH + 3 * WIDTH * INNER
+    config, _ = load_config(ModelSettings(path=str(home / "llama")))
+    heads = 1 if config.tie_word_embeddings else 2
+    assert made.linear == layer
+    assert made.weights == made.trained == layer + 3 * WIDTH + heads * config.vocab_size * WIDTH
+    assert made.trained_bytes == 4 * made.trained
+    assert made.added == 0
+
+
+def test_low_rank_is_counted_as_by_hand(home):
+    made = counted(case(home), LoRA(rank=8))
+    assert made.trained == made.added == 8 * (4 * (WIDTH + WIDTH) + 3 * (WIDTH + INNER))
+    assert len(made.sites) == 7
+
+
+def test_the_arithmetic_of_low_rank():
+    one = Maps(512, 64, 8, 1)
+    assert (one.trained, one.whole) == (4608, 32768)
+
+
+@pytest.mark.parametrize("kind", ["llama", "t5", "bert"])
+@pytest.mark.parametrize("method", [Full(), LoRA(rank=4), PromptTuning(virtual_tokens=3)], ids=["full", "lora", "prompt"])
+def test_counts_are_those_of_the_real_network(home, kind, method):
+    model = load(ModelSettings(path=str(home / kind)))
+    adapter = model.attach("a", method)
+    made = counted(case(home, kind), method)
+    assert made.trained == adapter.count()
+    assert made.weights == sum(p.numel() for p in model.network.parameters())
+
+
+@pytest.mark.parametrize("kind", ["llama", "t5", "bert"])
+def test_bytes_that_are_kept_are_those_that_autograd_keeps(home, kind):
+    """What stands for the backward pass, against the storages that a real forward pass leaves alive."""
+    reader = load(ModelSettings(path=str(home / kind)))
+    reader.attach("a", Full())
+    reader.train()
+    kept: dict[int, int] = {}
+    own = {p.untyped_storage().data_ptr() for p in reader.parameters()}
+
+    def entered(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own and tensor.is_floating_point():
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    one = batch(reader.family, 64, 3)
+    with torch.autograd.graph.saved_tensors_hooks(entered, lambda tensor: tensor):
+        loss = SFT().loss(reader, one)
+    assert loss.total.requires_grad
+    told = held(case(home, kind), Full(), [one]).phases["kept"]
+    assert told.total == pytest.approx(sum(kept.values()), rel=0.03)
+
+
+def test_less_is_kept_where_it_is_computed_again(home):
+    one = batch("causal", 64, 3)
+    deep = {"config": with_depths(case(home).config, {"num_hidden_layers": 3})}
+    kept = [
+        held(Case(**{**vars(case(home, recompute=again)), **deep}), Full(), [one]).phases["kept"].activations
+        for again in (False, True)
+    ]
+    assert kept[1] < kept[0] / 2
+
+
+def test_optimizer_states_are_two_of_each_trained_number(home):
+    for method in (Full(), LoRA(rank=4)):
+        sizes, step = counted(case(home), method), held(case(home), method, [batch("causal", 32, 2)])
+        moments = step.most.moments
+        assert 2 * sizes.trained_bytes <= moments <= 2 * sizes.trained_bytes + 4 * 100  # a counter of steps each
+        assert step.phases["update"].gradients == sizes.trained_bytes
+
+
+def test_deep_networks_are_told_by_shallow_ones(home):
+    """Six layers, told by two and three, against six gone through."""
+    shallow = case(home)
+    deep = Case(**{**vars(shallow), "config": with_depths(shallow.config, {"num_hidden_layers": 6})})
+    told = held(deep, LoRA(rank=4), [batch("causal", 64, 4)])
+    import tunesmith.models.footprint as footprint
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(footprint, "DEPTH", 6)
+        whole = held(deep, LoRA(rank=4), [batch("causal", 64, 4)])
+    assert told.most.total == pytest.approx(whole.most.total, rel=0.03)
+    assert told.products == pytest.approx(whole.products, rel=0.01)
+
+
+class Reads(Method):
+    """A method that looks at weights when it begins."""
+
+    def delta(self, site):
+        if site.role != "query":
+            return None
+        largest = float(site.weight().abs().max())
+        return LoRA(rank=2 if largest >= 0 else 1).delta(site)
+
+
+def test_a_method_that_reads_weights_is_counted_too(home):
+    assert counted(case(home), Reads()).trained == 2 * 2 * WIDTH
+
+
+def test_nothing_is_computed_where_a_step_is_imagined():
+    with imagined() as ledger:
+        made = torch.nn.Linear(2**20, 2**20)  # four terabytes
+        assert made.weight.shape == (2**20, 2**20)
+        assert ledger.live["weights"] > 4e12
+    del made
+
+
+def test_a_plan_of_a_recipe(home):
+    made = plan(recipe(home, method={"kind": "lora", "rank": 4}))
+    assert [choice.method for choice in made.choices] == ["lora", "full", "qlora"]
+    lora, full, quantised = made.choices
+    assert (made.steps, full.trained) == (5, full.weights)
+    assert made.peak_bytes == lora.peak_bytes == sum(lora.memory.values()) > lora.memory["process"] > 0
+    assert full.memory["moments"] == 2 * full.memory["weights"] or full.memory["moments"] >= 8 * full.trained
+    linear = counted(case(home), LoRA(rank=4)).linear
+    assert lora.memory["weights"] - quantised.memory["weights"] == pytest.approx(linear * (4 - QUANTISED / 8), abs=1)
+    assert made.seconds > 0
+    assert made.served["vLLM"] == "yes: `--enable-lora`"
+    assert json.loads(json.dumps(made.tree()))["peak_bytes"] == made.peak_bytes
+
+
+def test_tokens_ahead_are_those_that_the_run_reads(home, tmp_path):
+    import tunesmith
+
+    tree = recipe(home, method="full", limit={"test": 1}, ask={"tokens": 2})
+    run = tunesmith.train(tree, into=tmp_path / "run", quiet=True)
+    assert plan(tree).tokens == sum(step["tokens"] for step in run.steps())
+
+
+@pytest.mark.parametrize(
+    ("method", "told"),
+    [
+        ({"kind": "lora", "rank": 32}, "yes: `--enable-lora` `--max-lora-rank 32`"),
+        ({"kind": "prompt"}, "no: of adapters it takes LoRA only"),
+        ({"kind": "full"}, "yes: the folder `model/`"),
+    ],
+)
+def test_who_can_serve(home, method, told):
+    assert plan(recipe(home, method=method)).served["vLLM"] == told
+
+
+def test_what_is_too_long_is_told_and_not_refused(home):
+    made = plan(recipe(home, method="lora", plan={"steps": 2, "examples": 4, "window": 8}))
+    assert any("longer than 8 tokens" in line for line in made.lengths)
+
+
+def test_of_a_comparison_the_first_system_that_learns(home):
+    systems = {"base": {"method": "none"}, "small": {"method": {"kind": "lora", "rank": 2}}}
+    assert plan(recipe(home, systems=systems)).name == "small"
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"method": "none"}, "nothing is learnt"),
+        ({"plan": {"steps": 2, "exmples": 4}}, "examples"),
+        ({"tasks": {"nowhere.jsonl": 1.0}}, "nowhere.jsonl"),
+    ],
+)
+def test_mistakes_in_a_recipe(home, given, told):
+    with pytest.raises(UserError, match=told):
+        plan(recipe(home, **given))
+
+
+def test_a_model_that_is_not_known(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["plan", "--model", "./Qwen3-8b"])
+    assert "did you mean `Qwen3-8B`?" in capsys.readouterr().err
+
+
+def test_the_command(home, capsys):
+    cli.main(["plan", "--model", "Llama-3.2-1B", "--json"])
+    made = json.loads(capsys.readouterr().out)
+    assert made["weights"] == 1_235_814_400
+    told = {(fit["gigabytes"], fit["method"]): fit["tokens"] for fit in made["fits"]}
+    for card in (8, 16, 24, 80):
+        assert told[card, "qlora"] >= told[card, "lora"] >= told[card, "full"]
+    assert told[8, "full"] == 0 < told[8, "lora"]
+
+
+def test_a_model_loaded_to_answer_holds_no_gradient_or_optimizer_state(home):
+    """Weights alone: nothing wants a gradient, none is there, and speaking makes none; learning is what adds them."""
+    from tunesmith.data.example import Example, Message
+    from tunesmith.evaluation.ask import speak
+    from tunesmith.generation.sampling import Sampling
+
+    model = load(ModelSettings(path=str(home / "llama")))
+    list(speak(model, [Example((Message("user", "1 and 2"),), "", id="one")], Sampling(tokens=2)))
+    assert not any(p.requires_grad or p.grad is not None for p in model.parameters())
+    adapter = model.attach("a", LoRA(rank=2))
+    state = State.new(adapter, Plan())
+    assert not state.optimizer.state
+    model.detach("a")
+    assert not any(p.requires_grad or p.grad is not None for p in model.parameters())
+
+
+def test_a_probe_measures_the_first_steps(home):
+    made = plan(settings.dump(settings.build(Recipe, recipe(home, method={"kind": "lora", "rank": 2}))), probing=True)
+    assert made.probed is not None
+    assert made.probed.steps == 3
+    assert made.choices[0].memory["process"] == made.probed.process_bytes
+    assert made.peak_bytes >= made.probed.process_bytes

@@ -1,0 +1,140 @@
+"""What a run will read: its steps, its tokens, and the batches that take most memory. Only rows and a tokenizer are read."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from tunesmith.data.mixture import ByLength, Mixture
+from tunesmith.data.rows import Chosen, Joined
+from tunesmith.experiment import Work, learnable
+from tunesmith.methods.method import Method
+from tunesmith.objectives.objective import Placed
+from tunesmith.recipe import Recipe, weight_of
+from tunesmith.tokens.batch import Batch
+from tunesmith.tokens.lengths import Lengths, lengths
+from tunesmith.tokens.packing import Room, pack
+from tunesmith.tokens.renderer import Renderer
+from tunesmith.tokens.sequence import Tokens
+
+SAMPLE = 2000  # examples that are looked at; of longer runs, steps spread evenly
+FIRST = 3  # steps of a probe
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """Steps to come.
+
+    steps:      of the whole run; `looked`: how many of them were laid out.
+    examples:   of one epoch.
+    tokens:     that the network reads in the whole run, without padding; told by the steps looked at.
+    learnt:     of them, those that are learnt.
+    validation: examples of each validation.
+    lengths:    of the rows looked at, held against the window.
+    heaviest:   the batches of the step whose largest batch is the largest of all; `first`: those of the first steps.
+    """
+
+    steps: int
+    looked: int
+    examples: int
+    tokens: int
+    learnt: int
+    validation: int
+    lengths: Lengths
+    heaviest: tuple[Batch, ...]
+    first: tuple[tuple[Batch, ...], ...]
+
+
+def ahead(recipe: Recipe, work: Work, renderer: Renderer, window: int | None, packs: bool) -> Ahead:
+    """Lay out the steps of a run as the run will.
+
+    Args:
+        window: most tokens of a row, None for no limit.
+        packs: whether sequences share rows, which is laid out here as one long sequence a row: attention keeps no more of it.
+    """
+    assert isinstance(recipe.method, Method), "there is something to learn"
+    virtual = recipe.method.virtual_tokens
+    sources, validation = _sources(recipe, work, renderer, window, virtual)
+    limit = min(filter(None, (recipe.plan.window, window)), default=None)
+    cuts = any(isinstance(source, Chosen) for source in sources)
+    mixture = Mixture(sources, [weight_of(name, setting) for name, setting in recipe.tasks.items()], recipe.seed)
+    stream = ByLength(mixture, recipe.plan.examples) if recipe.plan.order == "by_length" else mixture
+    total, each = recipe.plan.total_steps(len(mixture)), recipe.plan.examples
+    numbers = spread(total, max(1, SAMPLE // each))
+    steps = []
+    for number in numbers:
+        places = range(number * each, (number + 1) * each)
+        groups = [recipe.objective.render(Placed(stream(place), place, recipe.seed), renderer) for place in places]
+        steps.append([tuple(group) for group in groups])
+    laid = [_laid(groups, recipe, virtual, packs) for groups in steps]
+    rows = [tokens for groups in steps for group in groups for tokens in group]
+    share = total / len(steps)
+    return Ahead(
+        steps=total,
+        looked=len(steps),
+        examples=len(mixture),
+        tokens=round(share * sum(tokens.size + virtual for tokens in rows)),
+        learnt=round(share * sum(tokens.learnt for tokens in rows)),
+        validation=len(validation),
+        lengths=(
+            lengths(rows, limit, virtual) if limit is None or not cuts else _untouched(recipe, work, renderer, limit, virtual)
+        ),
+        heaviest=tuple(max(laid, key=lambda step: max(map(weight, step)))),
+        first=tuple(map(tuple, laid[:FIRST])),
+    )
+
+
+def spread(total: int, most: int) -> Sequence[int]:
+    """As many of the numbers below `total`, evenly spread and with the first."""
+    return range(total) if total <= most else [number * total // most for number in range(most)]
+
+
+def weight(batch: Batch) -> float:
+    """What a batch takes, roughly: its tokens and, where attention keeps its weights, their pairs."""
+    return batch.input_ids.numel() + float(sum(length**2 for length in batch.lengths.tolist())) / 1000 + _source(batch)
+
+
+def _source(batch: Batch) -> float:
+    if batch.source_lengths is None or batch.source_ids is None:
+        return 0.0
+    return batch.source_ids.numel() + float(sum(length**2 for length in batch.source_lengths.tolist())) / 1000
+
+
+def _sources(
+    recipe: Recipe, work: Work, renderer: Renderer, window: int | None, virtual: int
+) -> tuple[list[Sequence[Any]], Sequence[Any]]:
+    """The examples that will be learnt, a set a task, and those of validation. Where the run would refuse, as if it dropped."""
+    if recipe.plan.too_long == "refuse":
+        recipe = dataclasses.replace(recipe, plan=dataclasses.replace(recipe.plan, too_long="drop"))
+    reader: Any = SimpleNamespace(renderer=renderer, window=window, virtual_tokens=virtual)
+    sources = [learnable(task, "train", recipe, reader) for task in work.learnt]
+    return sources, Joined(learnable(task, "validation", recipe, reader) for task in work.learnt)
+
+
+def _untouched(recipe: Recipe, work: Work, renderer: Renderer, window: int | None, virtual: int) -> Lengths:
+    """Lengths of rows as they come, before any is cut or left out."""
+    found: list[Tokens] = []
+    for task in work.learnt:
+        examples = task.sequence("train", None, recipe.limit.train)
+        for number in spread(len(examples), SAMPLE // len(work.learnt)):
+            found += recipe.objective.render(Placed(examples[number], number, recipe.seed), renderer)
+    return lengths(found, window, virtual)
+
+
+def _laid(groups: Sequence[Sequence[Tokens]], recipe: Recipe, virtual: int, packs: bool) -> list[Batch]:
+    batches = list(pack(groups, recipe.plan.room, virtual, packs))
+    return [one_a_row(batch, virtual) for batch in batches] if packs else batches
+
+
+def one_a_row(batch: Batch, virtual: int) -> Batch:
+    """A batch whose rows are one sequence each, as long as those that shared it."""
+    rows = []
+    for row in batch.origin.rows:
+        first, *others = row
+        whole = Tokens(
+            tuple(first.inputs) + tuple(id_ for tokens in others for id_ in (0,) * virtual + tuple(tokens.inputs)),
+            tuple(first.targets) + tuple(id_ for tokens in others for id_ in (-100,) * virtual + tuple(tokens.targets)),
+        )
+        rows.append((whole,))
+    return next(pack(rows, Room(rows=len(rows), tokens=2**40), virtual))

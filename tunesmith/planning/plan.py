@@ -1,0 +1,312 @@
+"""What a run will take, told before it runs: memory by part, time, disk, what would be cut, what would fit, who can serve it.
+
+No weights are read: sizes come from the network's config, its rows and its tokenizer. With a probe, one real step is made in a
+process of its own, and what it took corrects the rest.
+"""
+
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tunesmith import settings
+from tunesmith.errors import UserError
+from tunesmith.experiment import prepared
+from tunesmith.methods.full import Full
+from tunesmith.methods.lora import LoRA
+from tunesmith.methods.method import Method
+from tunesmith.models.families import PACKS, Family
+from tunesmith.models.load import best_device, dtype_of, load_config, load_renderer
+from tunesmith.models.memory import Memory
+from tunesmith.models.products import product
+from tunesmith.models.shapes import config_of
+from tunesmith.objectives.objective import Objective
+from tunesmith.planning.ahead import Ahead, ahead, weight
+from tunesmith.planning.fits import QUANTISED, Fit, fits
+from tunesmith.planning.probe import Probed, probe
+from tunesmith.planning.served import served
+from tunesmith.planning.step import Case, Counted, Held, counted, held
+from tunesmith.recipe import Recipe
+from tunesmith.settings import Tree
+from tunesmith.sweep import recipes
+
+# Of a CPU's heap, beside what is counted: blocks of a step do not fit where those of another, of other lengths, were freed (a
+# share of what a step allocates and frees), and oneDNN keeps what it compiled for products of each length (bytes a step, up to
+# 1,024 products). Measured over runs of 3 to 60 steps; `benchmarks/plan_accuracy.py`.
+SPARE, COMPILED, FULL = 0.38, 10e6, 40
+SHARE = 0.6  # of the speed of one large product alone, what a step's products reach
+REHEARSED = 2  # batches of a step that are gone through: the second finds all gradients there
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What one way of tuning takes.
+
+    trained, weights: numbers. `memory`: bytes by part when most is held; `peak_bytes`: their sum.
+    kept_bytes: on disk when the run has ended; `state_bytes`: more while it runs.
+    """
+
+    method: str
+    trained: int
+    weights: int
+    memory: Mapping[str, int]
+    kept_bytes: int
+    state_bytes: int
+
+    @property
+    def peak_bytes(self) -> int:
+        return sum(self.memory.values())
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Low-rank matrices beside maps of one form: `count` of them, `trained` numbers each instead of `whole`."""
+
+    inputs: int
+    outputs: int
+    rank: int
+    count: int
+
+    @property
+    def trained(self) -> int:
+        return self.rank * (self.inputs + self.outputs)
+
+    @property
+    def whole(self) -> int:
+        return self.inputs * self.outputs
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What was told.
+
+    choices: the recipe's own method first, then `full`, `lora` and `qlora`.
+    seconds: of training and validating.
+    probed:  what a probe measured; `before`: (bytes, seconds) that were told before it.
+    """
+
+    name: str
+    model: str
+    family: str
+    device: str
+    weights: int
+    steps: int = 0
+    examples: int = 0
+    tokens: int = 0
+    learnt: int = 0
+    seconds: float = 0.0
+    choices: tuple[Choice, ...] = ()
+    low_rank: tuple[Maps, ...] = ()
+    lengths: tuple[str, ...] = ()
+    served: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    fits: tuple[Fit, ...] = ()
+    notes: tuple[str, ...] = ()
+    probed: Probed | None = None
+    before: tuple[int, float] = (0, 0.0)
+
+    @property
+    def peak_bytes(self) -> int:
+        """Most memory of the recipe's own method; 0 where no recipe is given."""
+        return self.choices[0].peak_bytes if self.choices else 0
+
+    def tree(self) -> dict[str, Any]:
+        """All of it, for JSON."""
+        choices = [{**asdict(choice), "peak_bytes": choice.peak_bytes} for choice in self.choices]
+        maps = [{**asdict(one), "trained": one.trained, "whole": one.whole} for one in self.low_rank]
+        return {**asdict(self), "choices": choices, "low_rank": maps, "peak_bytes": self.peak_bytes}
+
+
+def plan(
+    recipe: str | Path | Tree | None = None, *, model: str | None = None, probing: bool = False, overrides: Sequence[str] = ()
+) -> Planned:
+    """What a run will take, before it runs. Command: `tunesmith plan`.
+
+    Args:
+        recipe: a recipe, of a comparison the first system that learns. None: only `model` is looked at.
+        model: a well-known shape (`Qwen3-8B`), a folder with a `config.json`, or a hub name; in a recipe, instead of its own.
+        probing: make one real step in a process of its own, and correct what is told by it.
+        overrides: `plan.epochs=2` ...
+
+    Raises:
+        UserError: for whatever is wrong in the recipe or its data, or a model that is not known.
+    """
+    if recipe is None:
+        if model is None:
+            raise UserError("there is nothing to plan", "name a recipe, or `--model`: a folder, or a name like `Qwen3-8B`")
+        return of_model(model)
+    tree = settings.override(settings.load(recipe, ()), overrides)
+    if model is not None:
+        tree["model"] = {**tree.get("model", {}), "path": model}
+    return of_recipe(learning(tree), probing)
+
+
+def learning(tree: Tree) -> Recipe:
+    """The recipe, or the first system of a comparison that learns something."""
+    every = list(recipes(tree).values()) if tree.get("systems") else [settings.build(Recipe, tree)]
+    found = next((one for one in every if isinstance(one.method, Method)), None)
+    if found is None:
+        raise UserError("nothing is learnt: `method` is `none`", "name a method, such as `method=lora`")
+    return found
+
+
+def of_model(name: str) -> Planned:
+    """What would fit, for a network of which only the config is known."""
+    config, family, full = config_of(name)
+    case = fits_case(config, family)
+    sizes = counted(case, LoRA())
+    return Planned(full, full, family, "cuda", sizes.weights, low_rank=maps(sizes, LoRA().rank), fits=fits(case, LoRA()))
+
+
+def fits_case(config: Any, family: Family, objective: Objective | None = None, recompute: bool = True) -> Case:
+    """A network as it is kept and computed on a GPU."""
+    from tunesmith.objectives.sft import SFT
+    from tunesmith.training.plan import Plan
+
+    chosen = Plan(precision="bfloat16", recompute=recompute)
+    reader: Any = None  # nothing is spelled
+    return Case(config, family, reader, dtype_of("auto", config, "cuda"), None, objective or SFT(), chosen, "cuda")
+
+
+def of_recipe(recipe: Recipe, probing: bool = False) -> Planned:
+    assert isinstance(recipe.method, Method), "looked at before"
+    work = prepared(recipe)
+    config, family = load_config(recipe.model)
+    renderer, window = load_renderer(recipe.model)
+    device = best_device().type
+    gpu = device == "cuda"
+    packs = family == "causal" and config.model_type in PACKS and _packed(recipe, gpu)
+    coming = ahead(recipe, work, renderer, window, packs)
+    dtype = dtype_of(recipe.model.dtype, config, device)
+    case = Case(config, family, renderer, dtype, recipe.model.attention, recipe.objective, recipe.plan, device)
+    own = settings.kind_of(type(recipe.method))
+    low = recipe.method if isinstance(recipe.method, LoRA) else LoRA()
+    methods: dict[str, Method] = {own: recipe.method, "full": Full(), "lora": low}
+    sizes = {name: counted(case, method) for name, method in methods.items()}
+    process = 0 if gpu else Memory(torch.device("cpu")).now()
+    steps = {name: held(case, method, coming.heaviest[:REHEARSED]) for name, method in methods.items()}
+    found = {name: choice(name, sizes[name], steps[name], process, coming.steps, gpu) for name in methods}
+    found["qlora"] = quantised_choice(found["lora"], sizes["lora"], case, "qlora")
+    probed = probe(recipe) if probing else None
+    if recipe.model.quantize == "nf4":
+        found[own] = quantised_choice(found[own], sizes[own], case, own)
+    before = found[own].peak_bytes, seconds(coming, steps[own], recipe, device, None)
+    if probed is not None:
+        largest = max(coming.first, key=lambda step: max(map(weight, step)))
+        same = choice(own, sizes[own], held(case, recipe.method, largest[:REHEARSED]), process, len(coming.first), gpu)
+        found = {name: corrected(one, same, probed) for name, one in found.items()}
+    return Planned(
+        name=recipe.name,
+        model=recipe.model.path,
+        family=family,
+        device=device,
+        weights=sizes[own].weights,
+        steps=coming.steps,
+        examples=coming.examples,
+        tokens=coming.tokens,
+        learnt=coming.learnt,
+        seconds=seconds(coming, steps[own], recipe, device, probed) if probed else before[1],
+        choices=tuple(found.values()),
+        low_rank=maps(sizes["lora"], low.rank),
+        lengths=tuple(coming.lengths.verdict()),
+        served=served(recipe.method, family, sizes[own]),
+        fits=fits(fits_case(config, family, recipe.objective, recipe.plan.recompute), low),
+        notes=tuple(notes(recipe, coming)),
+        probed=probed,
+        before=before,
+    )
+
+
+def _packed(recipe: Recipe, gpu: bool) -> bool:
+    return recipe.plan.room.layout == "packed" or (recipe.plan.room.layout == "auto" and gpu)
+
+
+def spare(passing: float, steps: int, gpu: bool) -> float:
+    """What the heap holds beside what a step allocates and frees."""
+    return 0.0 if gpu else SPARE * passing + COMPILED * min(steps, FULL)
+
+
+def choice(name: str, sizes: Counted, step: Held, process: int, steps: int, gpu: bool) -> Choice:
+    """One way of tuning: what stands all the time is counted exactly, what a step adds by its largest phase."""
+    most = step.most
+    passing = most.gradients + most.activations + most.logits + most.temporary
+    moments = 2 * sizes.trained_bytes
+    memory = {
+        "process": process,
+        "weights": sizes.weight_bytes,
+        "gradients": most.gradients,
+        "moments": moments,
+        "activations": most.activations,
+        "logits": most.logits,
+        "temporary": most.temporary,
+        "spare": spare(passing, steps, gpu),
+    }
+    own = sizes.weights * sizes.weight_bytes // max(sizes.weights + sizes.added, 1)
+    kept = own if sizes.trained > sizes.added else sizes.trained_bytes
+    rounded = {part: round(size) for part, size in memory.items()}
+    return Choice(name, sizes.trained, sizes.weights, rounded, kept, 4 * sizes.trained_bytes)
+
+
+def quantised_choice(lora: Choice, sizes: Counted, case: Case, name: str) -> Choice:
+    """LoRA on maps of attention and MLP in four bits: one of them at a time is spelled out to compute with."""
+    least = sizes.weight_bytes - sizes.linear_bytes + round(sizes.linear * QUANTISED / 8)
+    spelled = sizes.largest * (2 if case.plan.precision == "bfloat16" else case.dtype.itemsize)
+    memory = {**lora.memory, "weights": least, "temporary": lora.memory["temporary"] + spelled}
+    return dataclasses.replace(lora, method=name, memory=memory)
+
+
+def corrected(one: Choice, same: Choice, probed: Probed) -> Choice:
+    """A choice in which the process is as the probe found it, and what passes is larger or smaller by as much as there."""
+    passing = ("gradients", "activations", "logits", "temporary", "spare")
+    told = sum(same.memory[part] for part in passing)
+    real = probed.peak_bytes - probed.process_bytes - same.memory["weights"] - same.memory["moments"]
+    factor = max(real, 0) / max(told, 1)
+    memory = {
+        part: probed.process_bytes if part == "process" else round(size * factor) if part in passing else size
+        for part, size in one.memory.items()
+    }
+    return dataclasses.replace(one, memory=memory)
+
+
+def maps(sizes: Counted, rank: int) -> tuple[Maps, ...]:
+    """The arithmetic of LoRA, a line for maps of one form."""
+    forms: dict[tuple[int, int], int] = {}
+    for _, inputs, outputs, _ in sizes.sites:
+        forms[inputs, outputs] = forms.get((inputs, outputs), 0) + 1
+    return tuple(Maps(inputs, outputs, rank, count) for (inputs, outputs), count in sorted(forms.items()))
+
+
+def seconds(coming: Ahead, step: Held, recipe: Recipe, device: str, probed: Probed | None) -> float:
+    """Of training and validating: products by the speed of one of them now, or by the probe's tokens a second."""
+    every = recipe.plan.validate_every or max(1, coming.steps // 10)
+    reads = (coming.steps // every + 1) * coming.validation / max(coming.steps * recipe.plan.examples, 1)
+    share = 1 + reads / 3  # a third of the work, for nothing goes back
+    if probed is not None:
+        return share * coming.tokens / probed.tokens_per_second
+    return share * coming.tokens * step.products / max(step.tokens, 1) / (SHARE * speed(device))
+
+
+def speed(device: str) -> float:
+    """Multiplications a second of one large product of matrices, in float32 or what a GPU is best at."""
+    kind = torch.float32 if device == "cpu" else torch.bfloat16
+    a, b = (torch.ones(1024, 1024, dtype=kind, device=device) for _ in range(2))
+    took = []
+    for _ in range(4):
+        began = time.perf_counter()
+        said = product(a, b)
+        float(said[0, 0])
+        took.append(time.perf_counter() - began)
+    return float(1024**3 / min(took))
+
+
+def notes(recipe: Recipe, coming: Ahead) -> list[str]:
+    """What is to be known beside the figures."""
+    found = ["answering is not in the time"]
+    if coming.looked < coming.steps:
+        found.append(f"told by {coming.looked:,} of {coming.steps:,} steps, evenly spread")
+    if recipe.plan.compile:
+        found.append("compiled layers keep less than this; the first steps take a minute longer")
+    return found
