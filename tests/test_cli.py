@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.tiny import rows, tiny_model
-from tunesmith import cli, verbs
+from tunesmith import cli, commands, verbs
 from tunesmith.errors import UserError
 
 
@@ -341,6 +341,6 @@ def test_a_closed_pipe_is_no_error(here):
 
 def test_paths_and_overrides_are_told_apart(here):
     (here / "a=b.yaml").write_text("name: x")
-    assert cli.split_given(["a=b.yaml", "plan.steps=3"]) == (["a=b.yaml"], ["plan.steps=3"])
+    assert commands.split_given(["a=b.yaml", "plan.steps=3"]) == (["a=b.yaml"], ["plan.steps=3"])
     with pytest.raises(UserError, match="several recipes"):
-        cli.one_recipe(["a=b.yaml", "recipe.yaml"])
+        commands.one_recipe(["a=b.yaml", "recipe.yaml"])

@@ -1,4 +1,4 @@
-"""The command line: parses, calls `tunesmith.verbs`, prints. Data to stdout, talk to stderr."""
+"""The command line: what may be given to each command, and what happens where one goes wrong."""
 
 import argparse
 import errno
@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tunesmith import __version__
+from tunesmith import __version__, commands
 from tunesmith.errors import UserError, did_you_mean
 
 OVERRIDES = "settings to change, as dotted.name=value (plan.epochs=2)"
@@ -44,7 +44,9 @@ def parser() -> Parser:
     top.add_argument("--version", action="version", version=f"tunesmith {__version__}")
     verbs = top.add_subparsers(dest="verb", metavar="COMMAND", required=True)
 
-    verb = _verb(verbs, "compare", compare, "train and judge several ways of tuning, or compare runs: one page of evidence")
+    verb = _verb(
+        verbs, "compare", commands.compare, "train and judge several ways of tuning, or compare runs: one page of evidence"
+    )
     verb.add_argument(
         "given", nargs="*", metavar="RECIPE | RUN ... | name=value", help=f"a recipe, run folders, or {OVERRIDES}"
     )
@@ -55,28 +57,28 @@ def parser() -> Parser:
     verb.add_argument("--into", type=Path, help="folder for runs and page (comparisons/NAME)")
     verb.add_argument("--open", action=argparse.BooleanOptionalAction, default=None, help="open the page in a browser")
 
-    verb = _verb(verbs, "train", train, "train one system and judge it; goes on where an interrupted run stopped")
+    verb = _verb(verbs, "train", commands.train, "train one system and judge it; goes on where an interrupted run stopped")
     verb.add_argument("given", nargs="+", metavar="RECIPE | name=value", help=f"a recipe, and {OVERRIDES}")
     verb.add_argument("--into", type=Path, help="folder of the run (runs/NAME)")
     verb.add_argument("--brief", action="store_true", help="print no scores at the end")
 
     _studying(verbs)
 
-    verb = _verb(verbs, "eval", evaluate, "judge a model or a run on tasks")
+    verb = _verb(verbs, "eval", commands.evaluate, "judge a model or a run on tasks")
     verb.add_argument("model", help="run folder, model folder or hub name")
     verb.add_argument("tasks", nargs="+", metavar="TASK | name=value", help=f"tasks or files, and {OVERRIDES}")
     verb.add_argument("--into", type=Path, help="folder of the run (runs/NAME)")
 
-    verb = _verb(verbs, "answer", answer, "what a run says to a prompt")
+    verb = _verb(verbs, "answer", commands.answer, "what a run says to a prompt")
     verb.add_argument("run")
     verb.add_argument("prompt", help="the prompt; - reads it from stdin")
     verb.add_argument("given", nargs="*", metavar="name=value", help="tokens=64 temperature=0.7 ...")
 
-    verb = _verb(verbs, "chat", chat, "a conversation with a run")
+    verb = _verb(verbs, "chat", commands.chat, "a conversation with a run")
     verb.add_argument("run")
     verb.add_argument("given", nargs="*", metavar="name=value", help="tokens=64 temperature=0.7 ...")
 
-    verb = _verb(verbs, "predict", predict, "answer every row of a file: rows in, rows out")
+    verb = _verb(verbs, "predict", commands.predict, "answer every row of a file: rows in, rows out")
     verb.add_argument("run")
     verb.add_argument("file", type=Path)
     verb.add_argument("given", nargs="*", metavar="name=value", help="tokens=64 temperature=0.7 ...")
@@ -85,29 +87,31 @@ def parser() -> Parser:
 
     _handing_over(verbs)
 
-    verb = _verb(verbs, "show", show, "examples with what is learnt marked, lengths, what would be cut; runs nothing")
+    verb = _verb(verbs, "show", commands.show, "examples with what is learnt marked, lengths, what would be cut; runs nothing")
     verb.add_argument("given", nargs="*", metavar="RECIPE | name=value", help=f"a recipe, and {OVERRIDES}")
     verb.add_argument("--model", help="hub name or folder (only its tokenizer is read)")
     verb.add_argument("--data", help="task, file, folder or hub data set")
     verb.add_argument("--template", help="built-in wording, file, or 'prompt ||| answer'")
     verb.add_argument("--examples", type=int, default=3, help="how many examples to show")
 
-    verb = _verb(verbs, "plan", plan, "memory, time and disk of a run, and what would fit where; before anything runs")
+    verb = _verb(verbs, "plan", commands.plan, "memory, time and disk of a run, and what would fit where; before anything runs")
     verb.add_argument("given", nargs="*", metavar="RECIPE | name=value", help=f"a recipe, and {OVERRIDES}")
     verb.add_argument("--model", help="hub name, folder, or a well-known shape such as Qwen3-8B; alone: what would fit")
     verb.add_argument("--probe", action="store_true", help="make a few real steps first, in a process of their own")
     verb.add_argument("--json", action="store_true", help="print it as JSON")
 
-    verb = _verb(verbs, "list", list_, "what a recipe can name: methods, objectives, metrics, tasks")
+    verb = _verb(verbs, "list", commands.list_, "what a recipe can name: methods, objectives, metrics, tasks")
     verb.add_argument("kind", nargs="?")
 
-    verb = _verb(verbs, "schema", schema, "the JSON schema of a recipe, for editors")
+    verb = _verb(verbs, "schema", commands.schema, "the JSON schema of a recipe, for editors")
     verb.add_argument("recipe", nargs="?", choices=("run", "comparison"), default="comparison")
     return top
 
 
 def _handing_over(verbs: "argparse._SubParsersAction[Parser]") -> None:
-    verb = _verb(verbs, "merge", merge, "write an adapter into the weights of its base, with proof; or combine several")
+    verb = _verb(
+        verbs, "merge", commands.merge, "write an adapter into the weights of its base, with proof; or combine several"
+    )
     verb.add_argument("given", nargs="+", metavar="RUN ... OUT", help="a run, or several with --combine, and a new folder")
     verb.add_argument("--dtype", choices=("float16", "bfloat16", "float32"), help="of the weights (as in the base's file)")
     verb.add_argument("--prompts", type=Path, help="file with a prompt a line, to compare on (rows of the run's own task)")
@@ -118,7 +122,7 @@ def _handing_over(verbs: "argparse._SubParsersAction[Parser]") -> None:
     verb.add_argument("--rank", type=int, help="bring the combination down to a LoRA of this rank")
     verb.add_argument("--fold", action="store_true", help="write the combination into the base, not as an adapter")
 
-    verb = _verb(verbs, "export", export, "write a run as a network for other programs, and let it answer as proof")
+    verb = _verb(verbs, "export", commands.export, "write a run as a network for other programs, and let it answer as proof")
     verb.add_argument("run")
     verb.add_argument("out", type=Path, help="a new folder")
     verb.add_argument("--to", choices=("folder", "gguf"), default="folder", help="gguf: by llama.cpp's converter, besides")
@@ -129,7 +133,7 @@ def _handing_over(verbs: "argparse._SubParsersAction[Parser]") -> None:
 
 def _studying(verbs: "argparse._SubParsersAction[Parser]") -> None:
     verb = _verb(
-        verbs, "sweep", sweep, "a study: settings with several values, seeds, a search; one page of what each is worth"
+        verbs, "sweep", commands.sweep, "a study: settings with several values, seeds, a search; one page of what each is worth"
     )
     verb.add_argument(
         "given",
@@ -145,7 +149,10 @@ def _studying(verbs: "argparse._SubParsersAction[Parser]") -> None:
     verb.add_argument("--open", action=argparse.BooleanOptionalAction, default=None, help="open the page in a browser")
 
     verb = _verb(
-        verbs, "inspect", inspect, "what tuning did inside: change of each weight and its rank, words near soft prompts"
+        verbs,
+        "inspect",
+        commands.inspect,
+        "what tuning did inside: change of each weight and its rank, words near soft prompts",
     )
     verb.add_argument("run", help="folder of a run")
     verb.add_argument("--nearest", type=at_least_one, default=5, help="words named beside each virtual token")
@@ -167,246 +174,6 @@ def at_least_one(text: str) -> int:
     if not text.isdigit() or not int(text):
         raise argparse.ArgumentTypeError(f"`{text}` is not a whole number above nought")
     return int(text)
-
-
-def split_given(given: Sequence[str]) -> tuple[list[str], list[str]]:
-    """(paths, overrides): an argument with `=` that is no file is an override."""
-    overrides = [item for item in given if "=" in item and not Path(item).exists()]
-    return [item for item in given if item not in overrides], overrides
-
-
-def one_recipe(paths: Sequence[str]) -> Path | None:
-    for path in paths:
-        if not Path(path).is_file():
-            raise UserError(f"there is no recipe and no run at `{path}`", near(Path(path)))
-    if len(paths) > 1:
-        raise UserError(f"several recipes are given: {', '.join(paths)}", "give one")
-    return Path(paths[0]) if paths else None
-
-
-def near(path: Path) -> str:
-    """What lies beside a path that is not there, and is called much like it."""
-    beside = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
-    hint = did_you_mean(path.name, beside)
-    return hint if hint.startswith("did") else "give a YAML file, or settings as dotted.name=value"
-
-
-def compare(arguments: argparse.Namespace) -> None:
-    from rich.console import Console
-
-    from tunesmith import verbs
-    from tunesmith.comparison.report import terminal_table
-
-    paths, overrides = split_given(arguments.given)
-    runs = [path for path in paths if Path(path).is_dir()]
-    recipes = [path for path in paths if path not in runs]
-    compared = verbs.compare(
-        one_recipe(recipes),
-        runs=runs,
-        model=arguments.model,
-        data=arguments.data,
-        template=arguments.template,
-        systems=arguments.systems.split(",") if arguments.systems else (),
-        into=arguments.into,
-        overrides=overrides,
-    )
-    Console().print(terminal_table(compared.comparison))
-    print(compared.page)
-    open_page(compared.page, arguments.open)
-
-
-def open_page(page: Path, wanted: bool | None) -> None:
-    """Open the page where there is a browser and somebody at the terminal."""
-    import webbrowser
-
-    screen = sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-    if wanted or (wanted is None and screen and sys.stdout.isatty()):
-        webbrowser.open(page.resolve().as_uri())
-
-
-def train(arguments: argparse.Namespace) -> None:
-    from tunesmith import verbs
-
-    paths, overrides = split_given(arguments.given)
-    run = verbs.train(one_recipe(paths) or {}, into=arguments.into, overrides=overrides)
-    if not arguments.brief:
-        print_scores(run.scores())
-        print(run.folder)
-
-
-def sweep(arguments: argparse.Namespace) -> None:
-    from rich.console import Console
-
-    from tunesmith.comparison.study_page import terminal_table
-    from tunesmith.studies.study import study
-    from tunesmith.verbs import say
-
-    paths, given = split_given(arguments.given)
-    made = study(
-        one_recipe(paths),
-        given=given,
-        into=arguments.into,
-        parallel=arguments.parallel,
-        halving=arguments.halving,
-        engine=arguments.engine,
-        trials=arguments.trials,
-        say=say,
-    )
-    Console().print(terminal_table(made.study))
-    print(made.page)
-    open_page(made.page, arguments.open)
-
-
-def inspect(arguments: argparse.Namespace) -> None:
-    from rich.console import Console
-
-    from tunesmith.comparison.inspected import terminal_table
-    from tunesmith.inspection import inspect as looked
-
-    made = looked(arguments.run, nearest=arguments.nearest, base=arguments.base, into=arguments.into)
-    if arguments.json:
-        print((made.folder / "inspection.json").read_text(encoding="utf-8"), end="")
-        return
-    Console().print(terminal_table(made.found))
-    print(made.folder)
-
-
-def evaluate(arguments: argparse.Namespace) -> None:
-    from tunesmith import verbs
-
-    tasks, overrides = split_given(arguments.tasks)
-    run = verbs.evaluate(arguments.model, tasks, into=arguments.into, overrides=overrides)
-    print_scores(run.scores())
-    print(run.folder)
-
-
-def print_scores(scores: object) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    assert isinstance(scores, dict)
-    table = Table("task", "metric", "score", "answers")
-    for task, row in scores.items():
-        for metric, score in row.items():
-            table.add_row(task, metric, f"{score.value:.4f}", str(score.answers))
-    Console().print(table)
-
-
-def answer(arguments: argparse.Namespace) -> None:
-    from tunesmith import verbs
-
-    prompt = sys.stdin.read().rstrip("\n") if arguments.prompt == "-" else arguments.prompt
-    print(verbs.answer(arguments.run, prompt, overrides=arguments.given))
-
-
-def chat(arguments: argparse.Namespace) -> None:
-    from tunesmith import verbs
-
-    conversation = verbs.chat(arguments.run, overrides=arguments.given)
-    print("Empty line or Ctrl-D ends.", file=sys.stderr)
-    while True:
-        try:
-            text = input("> ").strip()
-        except (EOFError, KeyboardInterrupt):
-            return
-        if not text:
-            return
-        print(conversation.say(text))
-
-
-def predict(arguments: argparse.Namespace) -> None:
-    from tunesmith import verbs
-
-    print(
-        verbs.predict(
-            arguments.run, arguments.file, into=arguments.into, template=arguments.template, overrides=arguments.given
-        )
-    )
-
-
-def merge(arguments: argparse.Namespace) -> None:
-    from tunesmith import handover
-    from tunesmith.models.combine import Combination
-
-    *runs, out = arguments.given
-    if not runs:
-        raise UserError(f"only `{out}` is given", "name a run and a new folder: `tunesmith merge runs/mine merged`")
-    if arguments.combine is None:
-        if len(runs) > 1:
-            raise UserError(f"{len(runs)} runs are given", "say how they become one: `--combine linear`")
-        handed = handover.merge_run(runs[0], Path(out), arguments.dtype, arguments.prompts)
-    else:
-        wanted = Combination(arguments.combine, tuple(arguments.weights), arguments.density, arguments.seed)
-        rest = arguments.rank, arguments.fold, arguments.dtype, arguments.prompts
-        handed = handover.combine_runs(runs, Path(out), wanted, *rest)
-    print(handed, file=sys.stderr)
-    print(handed.folder)
-
-
-def export(arguments: argparse.Namespace) -> None:
-    from tunesmith import handover
-
-    given = arguments.to, arguments.dtype, arguments.prompts, arguments.converter
-    exported = handover.export_run(arguments.run, arguments.out, *given)
-    print(exported, file=sys.stderr)
-    print(exported.file or exported.folder)
-
-
-def show(arguments: argparse.Namespace) -> None:
-    from rich.console import Console
-
-    from tunesmith import showing
-
-    paths, overrides = split_given(arguments.given)
-    shown = showing.show(
-        one_recipe(paths),
-        model=arguments.model,
-        data=arguments.data,
-        template=arguments.template,
-        overrides=overrides,
-        examples=arguments.examples,
-    )
-    Console().print(showing.rendered(shown))
-
-
-def plan(arguments: argparse.Namespace) -> None:
-    import json
-
-    from rich.console import Console
-
-    from tunesmith.planning import tables
-    from tunesmith.planning.plan import plan as told
-
-    paths, overrides = split_given(arguments.given)
-    recipe: Path | dict[str, object] | None = one_recipe(paths) or ({} if overrides else None)
-    planned = told(recipe, model=arguments.model, probing=arguments.probe, overrides=overrides)
-    if arguments.json:
-        print(json.dumps(planned.tree(), indent=2))
-    else:
-        Console().print(tables.rendered(planned))
-
-
-def list_(arguments: argparse.Namespace) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from tunesmith import verbs
-
-    for listed in verbs.listed(arguments.kind):
-        table = Table(title=listed.kind, title_justify="left", show_header=False, box=None, padding=(0, 2))
-        for name, line in listed.entries.items():
-            table.add_row(f"[bold]{name}[/]", line)
-        Console().print(table)
-
-
-def schema(arguments: argparse.Namespace) -> None:
-    import json
-
-    from tunesmith import settings
-    from tunesmith.recipe import Recipe
-    from tunesmith.sweep import ComparisonRecipe
-
-    print(json.dumps(settings.schema(ComparisonRecipe if arguments.recipe == "comparison" else Recipe), indent=2))
 
 
 GOES_ON = ("compare", "train", "sweep", "eval")
@@ -461,11 +228,11 @@ def mendable(error: Exception) -> UserError | None:
 
 def refuse_unknown(top: Parser, words: Sequence[str]) -> None:
     """A command that is misspelt gets the nearest right one."""
-    if words and not words[0].startswith("-") and words[0] not in (known := commands(top)):
+    if words and not words[0].startswith("-") and words[0] not in (known := known_commands(top)):
         top.error(f"there is no command `{words[0]}`; {did_you_mean(words[0], known)}")
 
 
-def commands(top: Parser) -> list[str]:
+def known_commands(top: Parser) -> list[str]:
     assert top._subparsers is not None
     return list(next(action.choices for action in top._subparsers._group_actions if action.choices))
 

@@ -1,0 +1,249 @@
+"""What each command does with its arguments: calls the Python that does it, and prints. Data to stdout, talk to stderr."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tunesmith.errors import UserError, did_you_mean
+
+
+def split_given(given: Sequence[str]) -> tuple[list[str], list[str]]:
+    """(paths, overrides): an argument with `=` that is no file is an override."""
+    overrides = [item for item in given if "=" in item and not Path(item).exists()]
+    return [item for item in given if item not in overrides], overrides
+
+
+def one_recipe(paths: Sequence[str]) -> Path | None:
+    for path in paths:
+        if not Path(path).is_file():
+            raise UserError(f"there is no recipe and no run at `{path}`", near(Path(path)))
+    if len(paths) > 1:
+        raise UserError(f"several recipes are given: {', '.join(paths)}", "give one")
+    return Path(paths[0]) if paths else None
+
+
+def near(path: Path) -> str:
+    """What lies beside a path that is not there, and is called much like it."""
+    beside = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
+    hint = did_you_mean(path.name, beside)
+    return hint if hint.startswith("did") else "give a YAML file, or settings as dotted.name=value"
+
+
+def compare(arguments: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from tunesmith import verbs
+    from tunesmith.comparison.report import terminal_table
+
+    paths, overrides = split_given(arguments.given)
+    runs = [path for path in paths if Path(path).is_dir()]
+    recipes = [path for path in paths if path not in runs]
+    compared = verbs.compare(
+        one_recipe(recipes),
+        runs=runs,
+        model=arguments.model,
+        data=arguments.data,
+        template=arguments.template,
+        systems=arguments.systems.split(",") if arguments.systems else (),
+        into=arguments.into,
+        overrides=overrides,
+    )
+    Console().print(terminal_table(compared.comparison))
+    print(compared.page)
+    open_page(compared.page, arguments.open)
+
+
+def open_page(page: Path, wanted: bool | None) -> None:
+    """Open the page where there is a browser and somebody at the terminal."""
+    import webbrowser
+
+    screen = sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    if wanted or (wanted is None and screen and sys.stdout.isatty()):
+        webbrowser.open(page.resolve().as_uri())
+
+
+def train(arguments: argparse.Namespace) -> None:
+    from tunesmith import verbs
+
+    paths, overrides = split_given(arguments.given)
+    run = verbs.train(one_recipe(paths) or {}, into=arguments.into, overrides=overrides)
+    if not arguments.brief:
+        print_scores(run.scores())
+        print(run.folder)
+
+
+def sweep(arguments: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from tunesmith.comparison.study_page import terminal_table
+    from tunesmith.studies.study import study
+    from tunesmith.verbs import say
+
+    paths, given = split_given(arguments.given)
+    made = study(
+        one_recipe(paths),
+        given=given,
+        into=arguments.into,
+        parallel=arguments.parallel,
+        halving=arguments.halving,
+        engine=arguments.engine,
+        trials=arguments.trials,
+        say=say,
+    )
+    Console().print(terminal_table(made.study))
+    print(made.page)
+    open_page(made.page, arguments.open)
+
+
+def inspect(arguments: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from tunesmith.comparison.inspected import terminal_table
+    from tunesmith.inspection import inspect as looked
+
+    made = looked(arguments.run, nearest=arguments.nearest, base=arguments.base, into=arguments.into)
+    if arguments.json:
+        print((made.folder / "inspection.json").read_text(encoding="utf-8"), end="")
+        return
+    Console().print(terminal_table(made.found))
+    print(made.folder)
+
+
+def evaluate(arguments: argparse.Namespace) -> None:
+    from tunesmith import verbs
+
+    tasks, overrides = split_given(arguments.tasks)
+    run = verbs.evaluate(arguments.model, tasks, into=arguments.into, overrides=overrides)
+    print_scores(run.scores())
+    print(run.folder)
+
+
+def print_scores(scores: object) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    assert isinstance(scores, dict)
+    table = Table("task", "metric", "score", "answers")
+    for task, row in scores.items():
+        for metric, score in row.items():
+            table.add_row(task, metric, f"{score.value:.4f}", str(score.answers))
+    Console().print(table)
+
+
+def answer(arguments: argparse.Namespace) -> None:
+    from tunesmith import verbs
+
+    prompt = sys.stdin.read().rstrip("\n") if arguments.prompt == "-" else arguments.prompt
+    print(verbs.answer(arguments.run, prompt, overrides=arguments.given))
+
+
+def chat(arguments: argparse.Namespace) -> None:
+    from tunesmith import verbs
+
+    conversation = verbs.chat(arguments.run, overrides=arguments.given)
+    print("Empty line or Ctrl-D ends.", file=sys.stderr)
+    while True:
+        try:
+            text = input("> ").strip()
+        except (EOFError, KeyboardInterrupt):
+            return
+        if not text:
+            return
+        print(conversation.say(text))
+
+
+def predict(arguments: argparse.Namespace) -> None:
+    from tunesmith import verbs
+
+    print(
+        verbs.predict(
+            arguments.run, arguments.file, into=arguments.into, template=arguments.template, overrides=arguments.given
+        )
+    )
+
+
+def merge(arguments: argparse.Namespace) -> None:
+    from tunesmith import handover
+    from tunesmith.models.combine import Combination
+
+    *runs, out = arguments.given
+    if not runs:
+        raise UserError(f"only `{out}` is given", "name a run and a new folder: `tunesmith merge runs/mine merged`")
+    if arguments.combine is None:
+        if len(runs) > 1:
+            raise UserError(f"{len(runs)} runs are given", "say how they become one: `--combine linear`")
+        handed = handover.merge_run(runs[0], Path(out), arguments.dtype, arguments.prompts)
+    else:
+        wanted = Combination(arguments.combine, tuple(arguments.weights), arguments.density, arguments.seed)
+        rest = arguments.rank, arguments.fold, arguments.dtype, arguments.prompts
+        handed = handover.combine_runs(runs, Path(out), wanted, *rest)
+    print(handed, file=sys.stderr)
+    print(handed.folder)
+
+
+def export(arguments: argparse.Namespace) -> None:
+    from tunesmith import handover
+
+    given = arguments.to, arguments.dtype, arguments.prompts, arguments.converter
+    exported = handover.export_run(arguments.run, arguments.out, *given)
+    print(exported, file=sys.stderr)
+    print(exported.file or exported.folder)
+
+
+def show(arguments: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from tunesmith import showing
+
+    paths, overrides = split_given(arguments.given)
+    shown = showing.show(
+        one_recipe(paths),
+        model=arguments.model,
+        data=arguments.data,
+        template=arguments.template,
+        overrides=overrides,
+        examples=arguments.examples,
+    )
+    Console().print(showing.rendered(shown))
+
+
+def plan(arguments: argparse.Namespace) -> None:
+    import json
+
+    from rich.console import Console
+
+    from tunesmith.planning import tables
+    from tunesmith.planning.plan import plan as told
+
+    paths, overrides = split_given(arguments.given)
+    recipe: Path | dict[str, object] | None = one_recipe(paths) or ({} if overrides else None)
+    planned = told(recipe, model=arguments.model, probing=arguments.probe, overrides=overrides)
+    if arguments.json:
+        print(json.dumps(planned.tree(), indent=2))
+    else:
+        Console().print(tables.rendered(planned))
+
+
+def list_(arguments: argparse.Namespace) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from tunesmith import verbs
+
+    for listed in verbs.listed(arguments.kind):
+        table = Table(title=listed.kind, title_justify="left", show_header=False, box=None, padding=(0, 2))
+        for name, line in listed.entries.items():
+            table.add_row(f"[bold]{name}[/]", line)
+        Console().print(table)
+
+
+def schema(arguments: argparse.Namespace) -> None:
+    import json
+
+    from tunesmith import settings
+    from tunesmith.recipe import Recipe
+    from tunesmith.sweep import ComparisonRecipe
+
+    print(json.dumps(settings.schema(ComparisonRecipe if arguments.recipe == "comparison" else Recipe), indent=2))
