@@ -7,20 +7,25 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests.models.networks import model
 from tests.tiny import rows, tiny_model
 from tunesmith import cli, registry, verbs
+from tunesmith.comparison.inspected import Inspected
+from tunesmith.comparison.inspected_panels import panels
 from tunesmith.errors import UserError
 from tunesmith.inspection import (
     Stored,
     change,
     differences,
     inspect,
+    of_delta,
     part_of,
     product_singular_values,
     row_of,
     singular_values,
     tight,
 )
+from tunesmith.methods.adalora import AdaLoRA
 from tunesmith.models.load import ModelSettings, load
 
 TREE = {
@@ -211,3 +216,19 @@ def test_what_cannot_be_inspected(home, tmp_path, monkeypatch, capsys):
     assert json.loads(capsys.readouterr().out)["method"] == "full"
     cli.main(["inspect", str(run), "--base", str(home / "model")])
     assert "By part" in capsys.readouterr().out
+
+
+def test_the_ranks_that_adalora_gave_are_told_by_place():
+    made = model("llama")
+    adapter = made.attach("a", AdaLoRA(rank=2, start_rank=4, on=("query", "value")))
+    for number, delta in enumerate(adapter.deltas.values()):
+        with torch.no_grad():
+            delta.e_R1.fill_(0.5)
+        delta.cut(torch.tensor([1.0, 1.0, float(number > 1), 0.0]))
+    changes = [of_delta(adapter.sites[path], delta) for path, delta in adapter.deltas.items()]
+    assert [one.given for one in changes] == [2, 2, 3, 3] and all(len(one.singular) == one.given for one in changes)
+    for one, (path, delta) in zip(changes, adapter.deltas.items(), strict=True):
+        weight = adapter.sites[path].weight()
+        assert one.norm == pytest.approx(float((delta.fold(weight) - weight).norm()), rel=1e-4)
+    [panel] = panels(Inspected("r", "adalora", "b", tuple(changes), ()))["ranks"]
+    assert "10 in all" in panel.note

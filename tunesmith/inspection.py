@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import Tensor
 from tunesmith.comparison import inspected_panels
 from tunesmith.comparison.inspected import Change, Inspected, Near, Prompt, Tightness, VirtualToken, markdown
 from tunesmith.errors import UserError
+from tunesmith.methods.adalora import Triplets
 from tunesmith.methods.lora import LowRank
 from tunesmith.methods.method import Delta, Site
 from tunesmith.models.load import ASSETS, ModelSettings, load
@@ -98,6 +99,12 @@ def of_delta(site: Site, delta: Delta) -> Change | None:
     if isinstance(delta, LowRank) and type(delta).fold is LowRank.fold:
         values_R = delta.scale * product_singular_values(delta.b_OR.detach(), delta.a_RI.detach())
         return change(site.path, site.stack, values_R, weight_OI, delta.a_RI.shape[0])
+    if isinstance(delta, Triplets):
+        used_R = delta.in_use()
+        a_RI, b_OR = (delta.a_RI * delta.e_R1)[used_R], delta.b_OR[:, used_R]
+        rank = int(used_R.sum())
+        values_R = delta.scale * product_singular_values(b_OR.detach(), a_RI.detach()) if rank else torch.zeros(1)
+        return replace(change(site.path, site.stack, values_R, weight_OI, rank), given=rank)
     try:
         added_OI = delta.fold(weight_OI) - weight_OI
     except NotImplementedError:

@@ -42,6 +42,7 @@ class Change:
     stable_rank:    sum of the squared singular values over the largest squared.
     effective_rank: exp of the entropy of the singular values (Roy and Vetterli, 2007).
     rank_90:        the fewest singular values that hold 90 % of the sum of squares.
+    given:          the rank that the method gave this place, where it gives places different ones (AdaLoRA).
     """
 
     site: str
@@ -55,6 +56,7 @@ class Change:
     stable_rank: float | None
     effective_rank: float | None
     rank_90: int | None
+    given: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

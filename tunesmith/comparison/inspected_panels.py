@@ -1,6 +1,6 @@
 """Plots of what tuning did inside a network: a heat map of layers and parts, singular values, words near soft prompts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from tunesmith.comparison import words
@@ -15,12 +15,16 @@ MOST_ROLES = 12
 
 
 def panels(made: Inspected) -> dict[str, list[Panel]]:
-    """The plots by subject. A further table of layers and parts (ranks that a method gave out) is one more `heat_map`."""
+    """The plots by subject."""
     found: dict[str, list[Panel]] = {}
     cells = heat_cells(made)
     if cells:
         note = "Frobenius norm of the change, as a part of the weight's own"
         found["change"] = [heat_map("change", "Change of each weight", note, cells)]
+    ranks = {(change.row, change.role): float(change.given) for change in made.changes if change.given is not None}
+    if ranks:
+        note = f"the method gave {sum(ranks.values()):.0f} in all, {sum(ranks.values()) / len(ranks):.1f} a map"
+        found["ranks"] = [heat_map("ranks", "Rank of each change", note, ranks, tell="{:.0f}".format)]
     if made.matrices:
         found["singular-values"] = list(spectra(made.matrices))
     if made.prompts:
@@ -33,7 +37,7 @@ def write(made: Inspected, folder: Path) -> list[Path]:
     return write_plots(panels(made), folder)
 
 
-def heat_map(name: str, title: str, note: str, cells: Cells) -> Panel:
+def heat_map(name: str, title: str, note: str, cells: Cells, tell: Callable[[float], str] = words.percent) -> Panel:
     """A shade for each layer and part, with its number; the darkest is the largest of all."""
     rows, columns = (list(dict.fromkeys(place[side] for place in cells)) for side in (0, 1))
     largest = max(cells.values()) or 1.0
@@ -51,9 +55,9 @@ def heat_map(name: str, title: str, note: str, cells: Cells) -> Panel:
         corners = [frame.at(x + right, y + down) for right, down in ((-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5))]
         frame.marks.append(Area(tuple(corners), "paper", None))
         frame.marks.append(Area(tuple(corners), 2, None, alpha=0.04 + 0.96 * share))
-        frame.marks.append(Text(frame.at(x, y), words.percent(value), "paper" if share > 0.7 else "ink", 9.5, "middle"))
+        frame.marks.append(Text(frame.at(x, y), tell(value), "paper" if share > 0.7 else "ink", 9.5, "middle"))
     top = max(cells, key=cells.__getitem__)
-    return Panel(name, title, note, f"most: {top[0]} {top[1]} {words.percent(cells[top])}", frame)
+    return Panel(name, title, note, f"most: {top[0]} {top[1]} {tell(cells[top])}", frame)
 
 
 def spectra(changes: Sequence[Change]) -> Iterator[Panel]:
