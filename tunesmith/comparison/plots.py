@@ -19,6 +19,7 @@ TITLES = {
     "cost": "Quality against cost; filled marks and the line are the Pareto front",
     "learning": "Learning: training and validation loss",
     "change": "How far tuning moved each weight",
+    "ranks": "Ranks that the method gave",
     "singular-values": "Singular values of the change, as parts of the largest; the darker, the deeper",
     "prompt": "Soft prompts and the vocabulary",
     "forgetting": "Forgetting: what was lost on other tasks",
