@@ -48,7 +48,7 @@ class Bottleneck(Method):
     stack:  of an encoder-decoder network, where to stand.
     """
 
-    rate_times_width: ClassVar[float] = 0.75
+    rate_times_width: ClassVar[float] = 3.0
 
     size: Annotated[int, Field(gt=0)] = 16
     place: Literal["houlsby", "pfeiffer"] = "houlsby"

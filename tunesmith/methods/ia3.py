@@ -58,7 +58,7 @@ class IA3(Method):
     stack:  of an encoder-decoder network, where to stand.
     """
 
-    rate_times_width: ClassVar[float] = 1.5
+    rate_times_width: ClassVar[float] = 20.0
     peft_type: ClassVar[str] = "IA3"
 
     on: tuple[str, ...] = ("query", "key", "value", "qkv", "attention_out")

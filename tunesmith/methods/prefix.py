@@ -44,7 +44,7 @@ class PrefixTuning(Method):
     """
 
     in_decoder: ClassVar[bool] = True
-    rate_times_width: ClassVar[float] = 5.0
+    rate_times_width: ClassVar[float] = 30.0
     peft_type: ClassVar[str] = "PREFIX_TUNING"
 
     virtual_tokens: Annotated[int, Field(gt=0)] = 16

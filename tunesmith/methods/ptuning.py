@@ -51,7 +51,7 @@ class PTuning(Method):
     init, text: first values of the learned vectors, as in prompt tuning.
     """
 
-    rate_times_width: ClassVar[float] = 0.75
+    rate_times_width: ClassVar[float] = 4.0
     peft_type: ClassVar[str] = "P_TUNING"
 
     virtual_tokens: Annotated[int, Field(gt=0)] = 16

@@ -7,8 +7,10 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from tunesmith.errors import UserError
-from tunesmith.methods.method import Method, Weight
+from tunesmith.methods.method import Delta, Method, Weight
 
+VECTOR = re.compile(r"bias$|norm[^.]*\.weight$|ln_\w+\.weight$", re.IGNORECASE)
+VECTOR_RATE = 12.0
 Part = Literal["attention", "mlp", "norm", "embedding", "head", "other"]
 
 
@@ -50,6 +52,10 @@ class Selective(Method):
             and self._in_layer(weight)
             and re.search(self.pattern, weight.name) is not None
         )
+
+    def rate_of(self, delta: Delta | None, parameter: str) -> float:
+        """Biases and norms take far larger steps than matrices."""
+        return VECTOR_RATE if VECTOR.search(parameter) else 1.0
 
     def _in_layer(self, weight: Weight) -> bool:
         if self.last is None and self.every is None:
