@@ -152,3 +152,16 @@ def test_a_head_and_tied_embeddings_survive(tmp_path, kind, dtype):
     assert torch.equal(again.head.weight, made.head.weight) and again.head.weight.dtype == torch.float32
     assert again.network.get_output_embeddings().weight is again.network.get_input_embeddings().weight
     torch.testing.assert_close(again(sample).values(), values, rtol=0.1 if dtype == torch.bfloat16 else 1e-4, atol=2e-2)
+
+
+def test_an_adapter_of_a_tied_embedding_is_not_merged():
+    """The sum would stand in the head too, where the adapter never was."""
+    made = model("llama-tied")
+    adapter = made.attach("a", LoRA(rank=2, on=("embedding",)))
+    with torch.no_grad():
+        for parameter in adapter.trained().values():
+            parameter.add_(torch.randn_like(parameter))
+    before = made.network.get_input_embeddings().weight.clone()
+    with pytest.raises(UserError, match="says something else"):
+        merge(made, "a", laid(sequences("causal")))
+    assert torch.equal(made.network.get_input_embeddings().weight, before)
