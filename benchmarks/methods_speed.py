@@ -10,6 +10,7 @@ allocation of ranks, so AdaLoRA keeps all its triplets on both sides; ours keeps
 """
 
 import argparse
+import multiprocessing
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,11 @@ def started(kind: str) -> tuple[Model, Any]:
     return model, model.attach("a", METHODS[kind])
 
 
+def write_start(kind: str, folder: str) -> None:
+    model, adapter = started(kind)
+    save_adapter(Path(folder), adapter, model)
+
+
 def ours(kind: str, given: argparse.Namespace) -> Figures:
     memory = Memory(torch.device("cpu"))
     model, adapter = started(kind)
@@ -68,11 +74,12 @@ def theirs(kind: str, given: argparse.Namespace) -> Figures:
     from safetensors.torch import load_file
 
     with tempfile.TemporaryDirectory() as folder:
-        model, adapter = started(kind)
-        saved = save_adapter(Path(folder), adapter, model)
+        writing = multiprocessing.get_context("spawn").Process(target=write_start, args=(kind, folder))
+        writing.start()  # apart: nothing of our side is to be left in this one's memory
+        writing.join()
+        saved = Path(folder) / "adapter"
         config = peft.PeftConfig.from_pretrained(saved)
         values = load_file(saved / "adapter_model.safetensors")
-    del model, adapter
     config.inference_mode = False
     if kind == "adalora":
         config.total_step, config.rank_pattern = 10_000, None
