@@ -42,7 +42,9 @@ METHODS: dict[str, Method] = {
     "lora, all maps": LoRA(rank=RANK),
     "rslora": LoRA(rank=RANK, on=QV, rank_stabilised=True),
     "dora": DoRA(rank=RANK, on=QV),
-    "adalora": AdaLoRA(rank=RANK, start_rank=RANK + 8, on=QV, warm=0.98, settled=0.0),
+    "adalora": AdaLoRA(
+        rank=RANK, start_rank=RANK + 8, on=QV, warm=0.98, settled=0.0, orthogonal=0.0
+    ),  # TRL leaves PEFT's penalty out
     "ia3": IA3(on=("key", "value"), inputs=("mlp_down",)),
     "prompt": PromptTuning(virtual_tokens=20),
     "ptuning": PTuning(virtual_tokens=20),
