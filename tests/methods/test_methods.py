@@ -22,7 +22,9 @@ from tunesmith.methods.prefix import PrefixTuning
 from tunesmith.methods.prompt import PromptTuning
 from tunesmith.methods.ptuning import PTuning
 from tunesmith.methods.selective import Selective
+from tunesmith.models.merge import merge
 from tunesmith.models.sites import weights
+from tunesmith.models.weights import load_adapter, save_adapter
 from tunesmith.training.loop import train
 from tunesmith.training.plan import Plan
 from tunesmith.training.state import State
@@ -119,6 +121,23 @@ def test_the_ranks_of_adalora_follow_their_budget():
     places = len(adapter.deltas)
     assert sizes[0] == 4 * places and sizes[-1] == 2 * places and sorted(sizes, reverse=True) == sizes
     assert len({int(delta.in_use().sum()) for delta in adapter.deltas.values()}) > 1, "some places keep more than others"
+
+
+def test_a_place_that_adalora_gave_no_rank_is_saved_loaded_and_merged(tmp_path):
+    made = model("llama")
+    adapter = made.attach("a", AdaLoRA(rank=2, start_rank=3, on=("query", "value")))
+    with torch.no_grad():
+        for number, delta in enumerate(adapter.deltas.values()):
+            delta.e_R1.fill_(0.7)
+            delta.cut(torch.full((3,), float(number % 2)))
+    batch = laid(sequences("causal"))
+    said = made(batch).logprobs()
+    again = model("llama")
+    loaded = load_adapter(save_adapter(tmp_path, adapter, made), again, "a")
+    assert [len(delta.e_R1) for delta in loaded.deltas.values()] == [0, 3, 0, 3]
+    torch.testing.assert_close(again(batch).logprobs(), said)
+    merge(again, "a", batch)
+    torch.testing.assert_close(again(batch).logprobs(), said, rtol=1e-4, atol=1e-4)
 
 
 def test_the_importance_of_a_triplet_by_hand():

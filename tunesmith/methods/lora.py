@@ -43,7 +43,7 @@ class LowRank(Delta):
         x = F.dropout(x.to(y.dtype), self.dropout, self.training)
         # Scaling the R values in the middle costs least; y is the linear map's fresh output and may be added to in place.
         middle = (F.linear(x, a_RI) * self.scale).to(y.dtype)
-        y.view(-1, y.shape[-1]).addmm_(middle.view(-1, middle.shape[-1]), b_OR.t())
+        y.view(-1, y.shape[-1]).addmm_(middle.flatten(0, -2), b_OR.t())  # a rank of 0 has no view of its own
         return y
 
     def fold(self, weight_OI: Tensor) -> Tensor:
