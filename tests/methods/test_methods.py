@@ -239,3 +239,21 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(kind, tmp_path):
     state.restore(saved)
     rest = [step.loss for step in train(again, adapter, Count("seq2seq"), stream, plan, state, 8)]
     assert first + rest == whole and all(math.isfinite(loss) for loss in whole)
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "told"),
+    [
+        ('{"peft_type": null, "method": ', "line 1"),
+        ('{"method": "tunesmith.methods.bottleneck:Wider", "settings": {}}', "Wider.*does not have"),
+        ('{"method": "tunesmith.methods.bottleneck:Bottleneck", "settings": {"sizes": 3}}', "sizes.*does not have"),
+    ],
+)
+def test_a_spoiled_config_is_told_and_nothing_stays_attached(spoiled, told, tmp_path):
+    made = model("llama")
+    saved = save_adapter(tmp_path, made.attach("a", Bottleneck(size=4)), made)
+    (saved / "adapter_config.json").write_text(spoiled)
+    again = model("llama")
+    with pytest.raises(UserError, match=told):
+        load_adapter(saved, again, "b")
+    assert not again.adapters

@@ -1,6 +1,5 @@
 """A model from a name or a folder."""
 
-import json
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -123,7 +122,7 @@ def adapter_of(path: str) -> Path | None:
 def below(source: ModelSettings, adapter: Path) -> ModelSettings:
     """The base of an adapter, at the revision, with the chat template and in as many bits as the adapter was trained with."""
     kept = kept_identity(adapter)
-    config = _adapter_config(adapter)
+    config = weights.read_config(adapter)
     quantize = config.get("base_quantize", source.quantize)
     chat = str(kept.get("chat", "auto")) if source.chat == "auto" else source.chat
     revision = source.revision or config.get("revision")
@@ -132,18 +131,13 @@ def below(source: ModelSettings, adapter: Path) -> ModelSettings:
 
 def base_of(adapter: Path) -> str:
     """The network that an adapter was trained on."""
-    name = _adapter_config(adapter).get("base_model_name_or_path")
+    name = weights.read_config(adapter).get("base_model_name_or_path")
     if not name:
         raise UserError(
             f"`{adapter / 'adapter_config.json'}` names no base network",
             "add `base_model_name_or_path: a folder or a hub name`",
         )
     return str(name)
-
-
-def _adapter_config(adapter: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
-    return found
 
 
 def _place(path: str) -> tuple[str, Path | None]:

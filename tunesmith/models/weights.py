@@ -12,7 +12,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ def load_adapter(folder: Path, model: Model, name: str) -> Adapter:
     Raises:
         UserError: a file is missing, the method is not known, or it was trained on another network.
     """
-    config = _read_config(folder)
+    config = read_config(folder)
     method = method_of(config, folder / CONFIG)
     random = torch.get_rng_state()
     adapter = model.attach(name, method, begin=False)
@@ -155,14 +155,20 @@ def _from_told(config: Mapping[str, Any], file: Path) -> Method:
     module, _, name = str(config["method"]).partition(":")
     if not module.startswith("tunesmith.methods."):
         raise UserError(f"`{file}` names the method `{module}`, which is not part of tunesmith", "attach it in Python")
-    found: type[Method] = getattr(importlib.import_module(module), name)
+    found = {f"{kind.__module__}:{kind.__qualname__}": kind for kind in methods()}.get(str(config["method"]))
+    if found is None:
+        raise UserError(f"`{file}` names the method `{name}`, which tunesmith does not have", "it may need a newer version")
 
     def value(given: Any) -> Any:
         if isinstance(given, list):
             return tuple(value(one) for one in given)
         return _from_told(given, file) if isinstance(given, dict) and "method" in given else given
 
-    return found(**{key: value(given) for key, given in config["settings"].items()})
+    given = config.get("settings") or {}
+    strange = sorted(set(given) - {field.name for field in dataclasses.fields(found)})  # type: ignore[arg-type]
+    if strange:
+        raise UserError(f"`{file}` sets `{strange[0]}`, which `{name}` does not have", "it may need a newer version")
+    return found(**{key: value(one) for key, one in given.items()})
 
 
 def _with_modules(method: Method, config: Mapping[str, Any]) -> Method:
@@ -219,13 +225,14 @@ def _fill(adapter: Adapter, config: Mapping[str, Any], folder: Path, model: Mode
     of = Origin(folder / WEIGHTS, str(config.get("base_model_name_or_path")), model.source)
     method = adapter.method
     of.check_names(method.to_file(adapter.deltas, config), saved)
-    of.check_names(adapter.freed, freed)
+    beside = replace(of, file=folder / FREED) if (folder / FREED).is_file() else of
+    beside.check_names(adapter.freed, freed)
     values = method.from_file(saved, adapter.deltas, config)
     for path, delta in adapter.deltas.items():
         with of.shapes(path):
             delta.fill(values[path])
     for name, parameter in adapter.freed.items():
-        with of.shapes(name):
+        with beside.shapes(name):
             if freed[name].shape != parameter.shape:
                 raise ValueError(f"has the shape {tuple(freed[name].shape)}; this network needs {tuple(parameter.shape)}")
             with torch.no_grad():
@@ -261,7 +268,8 @@ class Origin:
             raise UserError(f"`{self.file}`: `{place}` {error}", self.hint) from None
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path) -> dict[str, Any]:
+    """An adapter's `adapter_config.json`."""
     file = folder / CONFIG
     try:
         config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
