@@ -38,14 +38,14 @@ KINDS = {"lora": ("lora", 32_000), "full": ("full", 32_000), "wide": ("lora", 15
 RANK = 16
 
 
-def shape(vocabulary: int) -> Any:
+def shape(vocabulary: int, wide: int = 512, inner: int = 1376, heads: int = 8) -> Any:
     return transformers.LlamaConfig(
         vocab_size=vocabulary,
-        hidden_size=512,
-        intermediate_size=1376,
+        hidden_size=wide,
+        intermediate_size=inner,
         num_hidden_layers=8,
-        num_attention_heads=8,
-        num_key_value_heads=8,
+        num_attention_heads=heads,
+        num_key_value_heads=heads,
         max_position_embeddings=2048,
         bos_token_id=None,
         eos_token_id=0,

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 import transformers
 from apart import EXAMPLES, RATE, Figures, examples, main, side
+from causal_training import shape
 from record import OURS, SHARED, paired
 
 from tunesmith.data.example import Example
@@ -41,19 +42,7 @@ FOLDER = "TUNESMITH_BENCHMARK_NETWORK"
 def make(folder: Path) -> None:
     """A network in a folder."""
     torch.manual_seed(0)
-    config = transformers.LlamaConfig(
-        vocab_size=8192,
-        hidden_size=1024,
-        intermediate_size=2816,
-        num_hidden_layers=8,
-        num_attention_heads=16,
-        num_key_value_heads=16,
-        max_position_embeddings=2048,
-        bos_token_id=None,
-        eos_token_id=0,
-        pad_token_id=0,
-        tie_word_embeddings=False,
-    )
+    config = shape(8192, 1024, 2816, 16)
     transformers.AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(folder)
     transformers.AutoTokenizer.from_pretrained(SHARED / "models/tokenizers/dialogsum-8k").save_pretrained(folder)
 

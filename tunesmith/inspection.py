@@ -23,7 +23,7 @@ from tunesmith.methods.lora import LowRank
 from tunesmith.methods.method import Delta, Site
 from tunesmith.models.load import ASSETS, ModelSettings, load
 from tunesmith.models.model import Model
-from tunesmith.models.sites import LINEAR, role_of
+from tunesmith.models.sites import CROSSING, LINEAR, role_of
 from tunesmith.run import Run, write_text
 
 SAMPLE = 256  # words and random vectors that virtual tokens are held against
@@ -174,8 +174,7 @@ def part_of(path: str) -> str:
     """A module's role; what is no linear map of a known role goes by the kind of its name."""
     role = role_of(path)
     if role != "other":
-        crosses = re.search(r"(EncDecAttention|encoder_attn|crossattention|cross_attn)\.", path)
-        return f"cross_{role}" if crosses else role
+        return f"cross_{role}" if CROSSING.search(path) else role
     if re.search(r"norm|ln_|layer_norm", path, re.IGNORECASE):
         return "norm"
     if re.search(r"embed|wte|wpe|shared", path):

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from tunesmith import settings
 from tunesmith.recipe import Recipe
 from tunesmith.run import Run, write_text
 from tunesmith.sweep import INTERRUPTED
+from tunesmith.training.learning import taking_signals
 
 POLL = 0.2  # seconds between two looks at the processes
 
@@ -117,15 +117,8 @@ def forwarding(running: Mapping[Process, Job]) -> Iterator[Callable[[], bool]]:
         for process in list(running):
             process.send_signal(number)
 
-    if threading.current_thread() is not threading.main_thread():  # where signals cannot be taken
-        yield lambda: False
-        return
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with taking_signals(pass_on):
         yield lambda: bool(came)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler or signal.SIG_DFL)
 
 
 @contextmanager

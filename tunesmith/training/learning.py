@@ -191,12 +191,19 @@ def patient() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         marks.append(number)
 
-    if threading.current_thread() is not threading.main_thread():  # where signals cannot be taken
-        yield lambda: False
-        return
-    before = {number: signal.signal(number, mark) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with taking_signals(mark):
         yield lambda: bool(marks)
+
+
+@contextmanager
+def taking_signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Ctrl-C and SIGTERM go to a function. Outside the main thread, where signals cannot be taken, nothing changes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler or signal.SIG_DFL)
+        for number, own in before.items():
+            signal.signal(number, own or signal.SIG_DFL)
