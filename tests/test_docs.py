@@ -48,6 +48,11 @@ def anchors(text):
 
 
 @each_document
+def test_no_merge_is_left_half_done(name):
+    assert not re.search(r"^(<{7} |>{7} |={7}$)", DOCUMENTS[name], re.MULTILINE)
+
+
+@each_document
 def test_links_lead_somewhere(name):
     for target in re.findall(r"\]\(([^)\s]+)\)", DOCUMENTS[name]):
         if "://" in target:
