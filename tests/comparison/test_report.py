@@ -145,6 +145,18 @@ def test_two_copies_have_no_winner(runs, tmp_path):
     assert page(made)
 
 
+def test_many_systems_that_are_alike_share_a_sentence(runs, tmp_path):
+    copies = [Run(tmp_path / f"copy-{number}") for number in range(4)]
+    for copy in copies:
+        shutil.copytree(runs[0].folder, copy.folder)
+        copy.keep_world(system=copy.name)
+    apart = [text for text in asides(compare(copies[:2], draws=20)) if "told apart" in text]
+    assert len(apart) == 1 and "corrected p" in apart[0]
+    (told,) = [text for text in asides(compare(copies, draws=20)) if "told apart" in text]
+    pairs = "copy-1 from copy-0; copy-2 from copy-0, copy-1; copy-3 from copy-0, copy-1, copy-2."
+    assert told == f"Not told apart on ROUGE-1 (corrected p): {pairs}"
+
+
 def test_a_single_run_and_a_run_without_costs_have_a_page(runs, tmp_path):
     bare = Run(tmp_path / "bare")
     shutil.copytree(runs[0].folder, bare.folder)

@@ -3,10 +3,16 @@
 import os
 import signal
 import threading
+from types import SimpleNamespace
 
 import pytest
 
-from tunesmith.training.learning import patient
+from tunesmith.errors import UserError
+from tunesmith.methods.full import Full
+from tunesmith.run import Run
+from tunesmith.training.learning import Learning, patient
+from tunesmith.training.plan import Plan
+from tunesmith.training.progress import Reporter
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -39,3 +45,16 @@ def test_in_another_thread_nothing_is_taken():
     thread.start()
     thread.join()
     assert seen == [False]
+
+
+def test_the_rate_is_the_presets_unless_it_or_a_share_is_given(tmp_path):
+    def rate(**settings):
+        learning = Learning(Run(tmp_path), Plan(**settings), 0, Reporter("", quiet=True), None)
+        return learning.with_presets(Full(), SimpleNamespace(width=10))
+
+    assert rate().learning_rate == Full.rate_times_width / 10
+    assert rate(of_preset=0.1).learning_rate == pytest.approx(rate().learning_rate / 10)
+    assert rate(of_preset=0.1).of_preset is None, "what is resolved can be read again"
+    assert rate(learning_rate=0.5).learning_rate == 0.5
+    with pytest.raises(UserError, match="of_preset"):
+        rate(learning_rate=0.5, of_preset=0.1)

@@ -7,6 +7,8 @@ from tunesmith.comparison.forgetting import Forgetting
 from tunesmith.comparison.system import System
 from tunesmith.comparison.table import Comparison, Difference
 
+SPELLED_OUT = 4  # pairs that are not told apart, each with its figures; more of them share a sentence
+
 
 def verdict(made: Comparison) -> str:
     """One sentence: which way of tuning is worth it here, and what it costs."""
@@ -108,14 +110,21 @@ def _nothing_shown(made: Comparison) -> str:
 
 
 def _alike(made: Comparison) -> Iterator[str]:
-    """Pairs that the tests cannot tell apart, so that nobody ranks them."""
-    for one in made.differences:
-        if one.metric == made.headline.name and not one.significant:
-            ends = f"{words.signed(one.value.low)} to {words.signed(one.value.high)}"
-            yield (
-                f"{one.system} and {_inside(one.against)} are not told apart on {words.label(one.metric)}: "
-                f"{words.signed(one.value.value)} ({ends}), corrected p {words.chance(one.corrected)}."
-            )
+    """Pairs that the tests cannot tell apart, so that nobody ranks them: each with its figures, or many in one sentence."""
+    alike = [one for one in made.differences if one.metric == made.headline.name and not one.significant]
+    if len(alike) > SPELLED_OUT:
+        with_: dict[str, list[str]] = {}
+        for one in alike:
+            with_.setdefault(one.system, []).append(_inside(one.against))
+        pairs = "; ".join(f"{system} from {', '.join(others)}" for system, others in with_.items())
+        yield f"Not told apart on {words.label(made.headline.name)} (corrected p): {pairs}."
+        return
+    for one in alike:
+        ends = f"{words.signed(one.value.low)} to {words.signed(one.value.high)}"
+        yield (
+            f"{one.system} and {_inside(one.against)} are not told apart on {words.label(one.metric)}: "
+            f"{words.signed(one.value.value)} ({ends}), corrected p {words.chance(one.corrected)}."
+        )
 
 
 def _precision(made: Comparison) -> Iterator[str]:
@@ -146,11 +155,15 @@ def _amount(lost: Forgetting) -> str:
 
 
 def _learnt_by_heart(made: Comparison) -> Iterator[str]:
+    improving: dict[str, list[str]] = {}
     for system, curve in made.curves.items():
         if curve.verdict in ("overfits", "unstable"):
             yield f"{system} {curve.in_words()}; its best step is {curve.best_step}."
         if curve.verdict == "still improving":
-            yield f"{system} was {curve.in_words()}."
+            improving.setdefault(curve.in_words(), []).append(system)
+    for said, systems in improving.items():
+        *most, last = systems
+        yield f"{', '.join(most)} and {last} were {said}." if most else f"{last} was {said}."
 
 
 def _spent(made: Comparison) -> Iterator[str]:

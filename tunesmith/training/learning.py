@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tunesmith.data.example import Example
+from tunesmith.errors import UserError
 from tunesmith.methods.method import Method
 from tunesmith.models.adapter import Adapter
 from tunesmith.models.memory import Memory
@@ -51,9 +52,13 @@ class Learning:
 
     def with_presets(self, method: Method, model: Model) -> Plan:
         """The plan with the method's presets where it is null."""
-        if self.plan.learning_rate is not None:
-            return self.plan
-        return dataclasses.replace(self.plan, learning_rate=method.rate_times_width / model.width)
+        share = self.plan.of_preset
+        if self.plan.learning_rate is None:
+            rate = (share or 1.0) * method.rate_times_width / model.width
+            return dataclasses.replace(self.plan, learning_rate=rate, of_preset=None)
+        if share is not None:
+            raise UserError("`plan.learning_rate` and `plan.of_preset` are both set", "set one of them to null")
+        return self.plan
 
     def learn(
         self, model: Model, adapter: Adapter, objective: Objective, stream: Stream, validation: Sequence[Example]

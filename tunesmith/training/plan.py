@@ -20,6 +20,7 @@ class Plan:
     optimizer:      `adamw`; or, to save memory of a GPU, `adamw_8bit` (moments in 8 bits: a quarter) or `adamw_paged` (moments
                     that move to the processor's memory when the GPU's is full), which are bitsandbytes'.
     learning_rate:  the peak of the schedule.
+    of_preset:      the peak as a share of the method's preset, instead: below 1 for a network that knows its task already.
     warmup:         share of the steps in which the rate rises.
     floor:          the rate at the end, as a share of the peak.
     weight_decay:   decoupled; matrices only, never biases, norms, learnt vectors or embeddings.
@@ -43,6 +44,7 @@ class Plan:
     examples: Annotated[int, Field(gt=0)] = 16
     optimizer: Literal["adamw", "adamw_8bit", "adamw_paged"] = "adamw"
     learning_rate: Annotated[float, Field(gt=0)] | None = None
+    of_preset: Annotated[float, Field(gt=0)] | None = None
     schedule: Shape = "cosine"
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.06
     floor: Annotated[float, Field(ge=0, le=1)] = 0.0
