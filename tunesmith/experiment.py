@@ -25,6 +25,7 @@ from tunesmith.data.mixture import ByLength, Mixture, with_replay
 from tunesmith.data.rows import Joined
 from tunesmith.errors import UserError
 from tunesmith.evaluation.judge import Judged, judge
+from tunesmith.evaluation.latency import latency
 from tunesmith.methods.full import Full
 from tunesmith.methods.method import Method
 from tunesmith.models.adapter import Adapter
@@ -45,6 +46,8 @@ from tunesmith.tokens.sequence import Tokens
 from tunesmith.training.guard import Guard
 from tunesmith.training.learning import Learning
 from tunesmith.training.progress import Reporter
+
+PROMPTS = 16  # of the main task, from whose lengths that of the timed prompt is taken
 
 
 def run(recipe: Recipe, folder: Path, quiet: bool = False) -> Run:
@@ -121,6 +124,8 @@ def answer(record: Run, recipe: Recipe, work: "Work", model: Model, reporter: Re
     answering = max(memory.peak(), world.get("peak_memory_answering_bytes", 0))
     peak = max(answering, world.get("peak_memory_training_bytes", 0))
     record.keep_world(peak_memory_answering_bytes=answering, peak_memory_bytes=peak)
+    asked = [model.renderer.prompt(example) for example in tasks[0].sequence("test", 0, PROMPTS) if example.messages]
+    record.keep_world(latency=latency(model, asked))
 
 
 def keep(record: Run, task: Task, judged: Judged, main: bool) -> None:

@@ -234,6 +234,7 @@ def _world(made: Made, run: Run, examples: int, shots: int) -> Mapping[str, obje
         "best_step": best,
         "steps": 400 if tuned else 0,
         "stopped_early": False,
+        "latency": {"base": 0.031, "attached": 0.034, "merged": 0.031} if made.method == "lora" else {},
         "context_tokens": shots,
         "window": WINDOW,
     }

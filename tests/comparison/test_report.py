@@ -179,6 +179,12 @@ def test_storage_of_many_tasks_by_hand(made, runs, folder, tmp_path):
     assert rows.storage(without) == [] and "network and all" not in page(without)
 
 
+def test_latency_of_base_attached_and_merged(made, folder):
+    assert rows.latency(made) == [("LoRA", ["31 ms", "34 ms", "31 ms"])]
+    assert "adapter attached" in (folder / "report.html").read_text()
+    assert re.search(r"^\| LoRA \| 31 ms \| 34 ms \| 31 ms \|$", (folder / "report.md").read_text(), re.MULTILINE)
+
+
 def test_front_by_hand():
     points = [(0, 0.2), (0, 0.3), (5, 0.5), (7, 0.4), (9, 0.5), (10, 0.6)]
     assert front(points) == [1, 2, 5]

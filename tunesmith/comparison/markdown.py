@@ -33,7 +33,7 @@ def markdown(made: Comparison, plots: Sequence[Path] = ()) -> str:
         ),
         *_comparisons(made),
         *_picture("cost", plots),
-        *_storage(made),
+        *(table(heads, ([name, *cells] for name, cells in body)) for heads, body in rows.cost_tables(made)),
         *_learning(made, plots),
         *_forgetting(made, plots),
         *_settings(made),
@@ -75,12 +75,6 @@ def _comparisons(made: Comparison) -> list[str]:
     names = ["metric", "system", "against", "value", "ends", "p", "corrected", "smallest"]
     head = ["Metric", "System", "against", "Difference", "95 % interval", "p", "corrected", "could see"]
     return ["## Every comparison", table(head, ([row[name] for name in names] for row in rows.differences(made)))]
-
-
-def _storage(made: Comparison) -> list[str]:
-    found = rows.storage(made)
-    head = ["On disk, network and all", *(f"{count} task{'s' if count > 1 else ''}" for count in rows.TASKS)]
-    return [table(head, ([name, *sizes] for name, sizes in found))] if found else []
 
 
 def _learning(made: Comparison, plots: Sequence[Path]) -> list[str]:

@@ -12,6 +12,7 @@ from tunesmith.comparison.system import System
 from tunesmith.comparison.table import Comparison
 
 TASKS = (1, 5, 100)  # of which the storage is told
+SIDES = {"base": "base alone", "attached": "adapter attached", "merged": "adapter merged"}  # of which the latency is told
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,13 @@ def main_row(made: Comparison, system: System) -> list[Cell]:
     ]
 
 
+def cost_tables(made: Comparison) -> list[tuple[list[str], list[tuple[str, list[str]]]]]:
+    """Heads and rows of the smaller tables of cost; those that have rows."""
+    disk = ["On disk, network and all", *(f"{count} task{'s' if count > 1 else ''}" for count in TASKS)]
+    found = [(disk, storage(made)), (["One request, 16 tokens said", *SIDES.values()], latency(made))]
+    return [(heads, body) for heads, body in found if body]
+
+
 def storage(made: Comparison) -> list[tuple[str, list[str]]]:
     """What 1, 5, 100 tasks would take on the disk under each tuned system: a copy of the network each, or one and adapters.
 
@@ -71,6 +79,12 @@ def storage(made: Comparison) -> list[tuple[str, list[str]]]:
             beside = 0 if own > 0.9 * copy else copy  # what is a copy itself needs no network beside it
             found.append((system.name, [words.size(beside + count * own) for count in TASKS]))
     return found if len(found) > 1 else []
+
+
+def latency(made: Comparison) -> list[tuple[str, list[str]]]:
+    """How long one short request takes under each adapter: without it, with it beside the network, merged into it."""
+    found = [(system.name, system.world.get("latency") or {}) for system in made.systems]
+    return [(name, [words.seconds(taken.get(side)) for side in SIDES]) for name, taken in found if taken]
 
 
 def against(made: Comparison, system: System) -> Cell:
