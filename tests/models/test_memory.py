@@ -1,5 +1,7 @@
 """Memory that a process held."""
 
+import os
+
 import torch
 
 from tunesmith.models import memory
@@ -23,3 +25,12 @@ def test_a_system_without_proc_still_answers(monkeypatch, tmp_path):
     watch = Memory(torch.device("cpu"))
     watch.start()
     assert watch.peak() > 2**20 and watch.now() > 0
+
+
+def test_what_the_user_asks_of_onednn_stands(monkeypatch):
+    monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "7")
+    memory.keep_pages()
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "7"
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY")
+    memory.keep_pages()
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "64"
