@@ -5,7 +5,7 @@ import platform
 import random
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +24,7 @@ from tunesmith.data.example import Example
 from tunesmith.data.mixture import ByLength, Mixture, with_replay
 from tunesmith.data.rows import Joined
 from tunesmith.errors import UserError
+from tunesmith.evaluation.heads import temperature
 from tunesmith.evaluation.judge import Judged, judge
 from tunesmith.evaluation.latency import latency
 from tunesmith.methods.full import Full
@@ -35,7 +36,9 @@ from tunesmith.models.memory import Memory
 from tunesmith.models.model import Model
 from tunesmith.models.quantize import count
 from tunesmith.models.weights import save_adapter
-from tunesmith.objectives.objective import Placed
+from tunesmith.objectives.headed import Headed
+from tunesmith.objectives.objective import Objective, Placed
+from tunesmith.objectives.sft import SFT
 from tunesmith.recipe import Recipe, own, weight_of
 from tunesmith.resume import begin, keep_resolved
 from tunesmith.run import Run
@@ -61,9 +64,10 @@ def run(recipe: Recipe, folder: Path, quiet: bool = False) -> Run:
             return record
         torch.manual_seed(recipe.seed)
         random.seed(recipe.seed)
-        model = load(recipe.model, recipe.objective.outputs)
+        model = load(recipe.model, work.objective.head())
         memory = Memory(model.device)
         record.keep_world(**facts(recipe, model))
+        untaught(record, recipe, work, model)
         if isinstance(recipe.method, Method):
             learnt = learn(record, recipe, recipe.method, work, model, reporter, memory)
             if not learnt or recipe.plan.stop_after is not None:
@@ -81,6 +85,7 @@ def learn(record: Run, recipe: Recipe, method: Method, work: "Work", model: Mode
     learning = Learning(record, recipe.plan, recipe.seed, reporter, memory, recipe.guard)
     plan = learning.with_presets(method, model)
     keep_resolved(record, dataclasses.replace(recipe, plan=plan))
+    recipe = dataclasses.replace(recipe, objective=work.objective)
     adapter = model.attach(recipe.name, method)
     sources = [learnable(task, "train", recipe, model) for task in work.learnt]
     validation = Joined(learnable(task, "validation", recipe, model) for task in work.learnt)
@@ -91,6 +96,8 @@ def learn(record: Run, recipe: Recipe, method: Method, work: "Work", model: Mode
     stream = ByLength(mixture, plan.examples) if plan.order == "by_length" else mixture
     if not learning.learn(model, adapter, recipe.objective, stream, validation):
         return False
+    if model.head is not None:
+        model.head.plan = dataclasses.replace(model.head.plan, temperature=temperature(model, validation, recipe.ask.room))
     with telling(model):
         saved = save_adapter(record.folder, adapter, model)
     record.keep_world(
@@ -105,7 +112,7 @@ def learn(record: Run, recipe: Recipe, method: Method, work: "Work", model: Mode
 def answer(record: Run, recipe: Recipe, work: "Work", model: Model, reporter: Reporter, memory: Memory) -> None:
     """Ask the model everything it is judged by, and keep answers, scores and what they took."""
     memory.start()
-    tasks = [*work.judged, *work.forgetting]
+    tasks = [*work.judged, *(() if model.wordless else work.forgetting)]  # it never had words to forget
     record.keep_world(main_task=tasks[0].name, clusters={task.name: task.cluster for task in tasks})
     for number, task in enumerate(tasks):
         if task.name in record.scores():  # answered before an interruption
@@ -148,15 +155,17 @@ class Work:
     """The tasks of a recipe.
 
     learnt:     what is learnt from.
-    replayed:   what is shown beside it.
     judged:     what the result is judged by; the first is the main one.
     forgetting: what tells what was forgotten.
+    replayed:   what is shown beside it.
+    objective:  the recipe's, with what it takes from the examples that are learnt from.
     """
 
     learnt: tuple[Task, ...]
     judged: tuple[Task, ...]
     forgetting: tuple[Task, ...]
     replayed: tuple[Task, ...] = ()
+    objective: Objective = SFT()
 
     @property
     def all(self) -> tuple[Task, ...]:
@@ -196,7 +205,34 @@ def prepared(recipe: Recipe) -> Work:
             )
     for task in (*work.judged, *work.forgetting):
         try_out(task, "test")
-    return work
+    return dataclasses.replace(work, objective=fitted(recipe, learnt))
+
+
+def fitted(recipe: Recipe, learnt: Sequence[Task]) -> Objective:
+    """The objective with what it takes from the examples that are learnt from: the labels of a head."""
+    if not isinstance(recipe.objective, Headed) or not learnt:
+        return recipe.objective
+    return recipe.objective.fitted(training(recipe, recipe.objective, learnt))
+
+
+def training(recipe: Recipe, objective: Objective, learnt: Sequence[Task]) -> Iterator[Example]:
+    """The examples that are learnt from, task by task."""
+    for task in learnt:
+        yield from islice(task.examples("train", wording("train", objective)), recipe.limit.train)
+
+
+def wording(split: str, objective: Objective) -> int | None:
+    """Which template puts the rows of a split: in learning all in turn, but the first alone where a head reads its labels."""
+    return None if split == "train" and not isinstance(objective, Headed) else 0
+
+
+def untaught(record: Run, recipe: Recipe, work: "Work", model: Model) -> None:
+    """Without learning a new head says what is best without reading anything: the labels as often as they stand in training."""
+    objective = work.objective
+    if recipe.method != "none" or not isinstance(objective, Headed) or model.head is None or model.head.saved:
+        return
+    model.head.hold(objective.constants(training(recipe, objective, work.learnt)))
+    record.keep_world(notes=["no head was learnt: the answer is the same to everything, the best one without reading it"])
 
 
 def try_out(task: Task, split: str) -> None:
@@ -235,7 +271,7 @@ def refuse_guard(recipe: Recipe) -> None:
         raise UserError(
             "`guard.over` is `replay`, and `replay` names nothing", "name a task under `replay`, or set `guard.over: all`"
         )
-    if recipe.guard.divergence and recipe.objective.outputs:
+    if recipe.guard.divergence and isinstance(recipe.objective, Headed):
         raise UserError(
             "`guard.divergence` compares probabilities of words, and "
             f"`objective={settings.kind_of(type(recipe.objective))}` reads numbers of a head instead",
@@ -261,7 +297,7 @@ def learnable(task: Task, split: str, recipe: Recipe, model: Model) -> Sequence[
     """The examples of a split that fit the network's window, under the plan's policy; none where there is no such split."""
     if split not in task.source.splits():
         return []
-    examples = task.sequence(split, None if split == "train" else 0, getattr(recipe.limit, split))
+    examples = task.sequence(split, wording(split, recipe.objective), getattr(recipe.limit, split))
     window = min(filter(None, (recipe.plan.window, model.window)), default=None)
 
     def render(example: Example) -> Sequence[Tokens]:

@@ -31,8 +31,10 @@ class Answer:
     """What a model said to one example, what that is worth, and what it took.
 
     said:      the text it spoke, or the choice it chose.
-    scores:    score of each choice (log-probability under the normalisation of `how`); empty where it spoke.
-    how:       the way of asking: `speak`, `choose`, `weigh`, with its options, e.g. `choose norm=tokens`.
+    scores:    score of each choice (log-probability under the normalisation of `how`), or of each label of a head; empty where it
+               spoke.
+    labels:    names of the scores that a head gave.
+    how:       the way of asking: `speak`, `choose`, `weigh`, `classify`, with its options, e.g. `choose norm=tokens`.
     prompt_tokens, tokens: tokens it was shown, and tokens it said (or weighed).
     seconds:   share of the batch's wall-clock time.
     logprob:   sum of the log-probabilities of what was said or weighed, where known.
@@ -45,6 +47,7 @@ class Answer:
     target: str
     references: tuple[str, ...] = ()
     scores: tuple[float, ...] = ()
+    labels: tuple[str, ...] = ()
     how: str = "speak"
     prompt_tokens: int = 0
     tokens: int = 0
@@ -56,7 +59,7 @@ class Answer:
     def from_json(cls, record: Mapping[str, Any]) -> "Answer":
         """The inverse of `dataclasses.asdict`; unknown keys are ignored, so newer files stay readable."""
         known = {name: record[name] for name in cls.__match_args__ if name in record}
-        for name in ("references", "scores"):
+        for name in ("references", "scores", "labels"):
             known[name] = tuple(known.get(name, ()))
         known["stats"] = {metric: tuple(row) for metric, row in known.get("stats", {}).items()}
         return cls(**known)

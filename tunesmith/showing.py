@@ -3,9 +3,9 @@
 Only the tokenizer and the config of the model are read, never its weights.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from rich.console import Group, RenderableType
@@ -15,7 +15,7 @@ from rich.text import Text
 
 from tunesmith import settings
 from tunesmith.errors import UserError
-from tunesmith.experiment import try_out
+from tunesmith.experiment import fitted, training, try_out
 from tunesmith.methods.method import Method
 from tunesmith.models.load import load_renderer
 from tunesmith.objectives.objective import Placed
@@ -79,7 +79,8 @@ def show(
 def shown_task(task: Task, recipe: Recipe, renderer: Renderer, window: int | None, virtual: int, examples: int) -> ShownTask:
     """Some training examples of a task, and the lengths of all of them."""
     try_out(task, "train")
-    found = list(islice(task.examples("train", None), recipe.limit.train))
+    recipe = dataclasses.replace(recipe, objective=fitted(recipe, (task,)))
+    found = list(training(recipe, recipe.objective, (task,)))
     rendered = [recipe.objective.render(Placed(example, place), renderer) for place, example in enumerate(found)]
     first = tuple(
         ShownExample(example.id, tuple(renderer.pieces(tokens.source)), tuple(marked(tokens, renderer)))

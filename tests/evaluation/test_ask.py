@@ -8,12 +8,15 @@ import torch
 from tests.models.speakers import attached, speaker
 from tunesmith.data.example import Example, Message
 from tunesmith.errors import UserError
-from tunesmith.evaluation.ask import choose, classify, speak, weigh
+from tunesmith.evaluation.ask import choose, speak, weigh
+from tunesmith.evaluation.heads import classify
 from tunesmith.evaluation.texts import sequences
 from tunesmith.generation.sampling import Sampling
 from tunesmith.methods.prompt import PromptTuning
+from tunesmith.models.head import HeadPlan
 from tunesmith.tokens.packing import Room
 
+TWO = HeadPlan(labels=("w40", "w41"))
 KINDS = ["llama", "t5", "bart", "bert"]
 EXAMPLES = [
     Example((Message("user", "w14 w22 w30"),), "w40", choices=("w40", "w41", "w42 w43"), id="a"),
@@ -58,8 +61,8 @@ def test_choices_are_worth_what_the_networks_logits_say(name, norm):
 
 @pytest.mark.parametrize("name", KINDS)
 def test_rows_never_change_a_number(name):
-    model = attached(speaker(name, outputs=2), "a", PromptTuning(virtual_tokens=2))
-    two = [e for e in EXAMPLES if len(e.choices) == 2] * 3
+    model = attached(speaker(name, plan=TWO), "a", PromptTuning(virtual_tokens=2))
+    two = [EXAMPLES[1]] * 3
     ways = [
         lambda room: [score for a in choose(model, EXAMPLES, room=room) for score in a.scores],
         lambda room: [a.logprob for a in weigh(model, EXAMPLES, room)],
@@ -140,19 +143,19 @@ def test_spoken_answers_know_what_they_took():
 
 @pytest.mark.parametrize("name", KINDS)
 def test_a_head_is_read_at_the_end_of_the_prompt(name):
-    model = speaker(name, outputs=2)
+    model = speaker(name, plan=TWO)
     two = [EXAMPLES[1]]
     [answer] = classify(model, two)
     assert math.isclose(sum(map(math.exp, answer.scores)), 1, abs_tol=1e-5)
     assert answer.said == two[0].choices[answer.scores.index(max(answer.scores))]
-    with pytest.raises(UserError, match="3 choices"):
+    with pytest.raises(UserError, match="w42 w43.*labels w40, w41"):
         classify(model, EXAMPLES[:1])
     with pytest.raises(UserError, match="no head"):
         classify(speaker(name), two)
 
 
 def test_one_output_is_a_number():
-    [answer] = classify(speaker("bert", outputs=1), [Example((Message("user", "w12"),), "3.5")])
+    [answer] = classify(speaker("bert", plan=HeadPlan("number")), [Example((Message("user", "w12"),), "3.5")])
     assert float(answer.said) == pytest.approx(answer.scores[0], rel=1e-5)
 
 

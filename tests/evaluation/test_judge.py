@@ -15,6 +15,7 @@ from tunesmith.evaluation.shots import draw_shots, with_shots
 from tunesmith.methods.lora import LoRA
 from tunesmith.metrics.accuracy import accuracy
 from tunesmith.metrics.cross_entropy import cross_entropy
+from tunesmith.models.head import HeadPlan
 from tunesmith.run import Run
 from tunesmith.tasks.task import Task
 
@@ -132,7 +133,7 @@ def test_judging_leaves_no_trace():
 
 
 def test_a_model_with_a_head_for_the_choices_is_asked_by_it():
-    assert judge(speaker("bert", outputs=2), task("speak")).answers[0].how == "classify"
+    assert judge(speaker("bert", plan=HeadPlan(labels=("w40", "w41"))), task("speak")).answers[0].how == "classify"
 
 
 def test_an_empty_split_is_refused():

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from tests.models.networks import model
 from tests.training.worlds import Count, Everything, stream
+from tunesmith.models.head import HeadPlan
 from tunesmith.objectives.objective import Loss, Placed
 from tunesmith.tokens.packing import Room
 from tunesmith.training.loop import Result, backward
@@ -26,7 +27,6 @@ class Sort(Count):
     """Classify whole sequences by a head; the label is told by the last token."""
 
     per = "sequence"
-    outputs: int = OUTPUTS
 
     def loss(self, model, batch):
         labels_S = batch.input_ids[batch.last_rows, batch.last_columns] % OUTPUTS
@@ -42,9 +42,9 @@ class Some(Count):
         return (replace(tokens, weights=(), targets=(-100,) * len(tokens.targets)) if masked else tokens,)
 
 
-def step(name: str, objective: Count, rows: int, outputs: int = 0) -> tuple[Result, dict[str, torch.Tensor], int]:
+def step(name: str, objective: Count, rows: int, plan: HeadPlan | None = None) -> tuple[Result, dict[str, torch.Tensor], int]:
     """A whole step, the gradients that it leaves, and the number of its batches."""
-    made = model(name, outputs=outputs)
+    made = model(name, plan=plan)
     torch.manual_seed(0)
     adapter = made.attach("a", Everything())
     placed = [Placed(stream(place), place) for place in range(4)]
@@ -72,7 +72,7 @@ def test_four_at_once_are_four_by_one(name, family):
 
 @pytest.mark.parametrize(("name", "family"), [("llama", "causal"), ("t5", "seq2seq"), ("bert", "masked")])
 def test_four_at_once_are_four_by_one_for_a_classifier(name, family):
-    at_once, by_one = (step(name, Sort(family), rows, OUTPUTS) for rows in (4, 1))
+    at_once, by_one = (step(name, Sort(family), rows, HeadPlan(labels=tuple("abc"))) for rows in (4, 1))
     assert by_one[2] == 4
     assert at_once[0].count == 4
     assert {"head.weight", "head.bias"} <= at_once[1].keys()

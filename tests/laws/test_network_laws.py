@@ -11,11 +11,13 @@ from tests.models.rows import laid, packed, sequences
 from tunesmith.errors import UserError
 from tunesmith.methods.full import Full
 from tunesmith.methods.lora import LoRA
+from tunesmith.models.head import HeadPlan, head_plan, load_head
 from tunesmith.models.merge import merge
 from tunesmith.models.model import Model
 from tunesmith.models.weights import load_adapter, save_adapter
 from tunesmith.tokens.batch import Batch
 
+TWO = HeadPlan(labels=("a", "b"))
 EVERYWHERE = [(name, kind) for name in FEW for kind in KINDS]
 law = pytest.mark.parametrize(("name", "kind"), EVERYWHERE)
 
@@ -23,9 +25,9 @@ law = pytest.mark.parametrize(("name", "kind"), EVERYWHERE)
 AS_ANOTHER = {"PiSSA": "LoRA", "PTuning": "PromptTuning"}  # their files hold what came of them
 
 
-def attached(name: str, kind: str, outputs: int = 0, adapter: str = "a", **changed) -> Model:
+def attached(name: str, kind: str, plan: HeadPlan | None = None, adapter: str = "a", **changed) -> Model:
     """A network with an adapter that already says something."""
-    made = model(name, outputs=outputs, **changed)
+    made = model(name, plan=plan, **changed)
     torch.manual_seed(1)
     shake(made, made.attach(adapter, small(kind)))
     return made
@@ -59,7 +61,7 @@ def learn(made: Model, steps: int, batch: Batch) -> list[float]:
 
 @law
 def test_only_its_own_parameters_get_gradients_and_all_of_them_move(name, kind):
-    made = model(name, outputs=2)
+    made = model(name, plan=TWO)
     adapter = made.attach("a", small(kind))
     own = {id(p) for p in adapter.trained().values()}
     before = {key: value.detach().clone() for key, value in made.state_dict(keep_vars=True).items()}
@@ -89,18 +91,16 @@ def test_a_toy_loss_is_lowered(name, kind):
 
 @law
 def test_saved_is_loaded(name, kind, tmp_path):
-    made = attached(name, kind, outputs=2)
+    made = attached(name, kind, TWO)
     made.renderer.tokenizer = NoTokenizer()
     batch = batch_for(made)
     said, values = made(batch).logprobs(), made(batch).values()
     saved = save_adapter(tmp_path, made.adapter("a"), made)
     if saved.name == "model":
-        again = Model(type(made.network).from_pretrained(saved), made.renderer, made.family, 2).eval()
-        from tunesmith.models.weights import load_head
-
-        load_head(saved, again)
+        again = Model(type(made.network).from_pretrained(saved), made.renderer, made.family).eval()
+        again.stand(load_head(saved, head_plan(saved), again.width, again.device))
     else:
-        again = model(name, outputs=2)
+        again = model(name, plan=TWO)
         load_adapter(saved, again, "b")
         assert type(again.adapter("b").method).__name__ == AS_ANOTHER.get(kind, kind)
     theirs, ours = (

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from tunesmith.models.families import Family
+from tunesmith.models.head import HeadPlan
 from tunesmith.models.model import Model
 
 V = 61
@@ -118,6 +119,6 @@ def network(name: str, seed: int = 0, **changed: Any) -> nn.Module:
     return made.eval()
 
 
-def model(name: str, seed: int = 0, outputs: int = 0, **changed: Any) -> Model:
+def model(name: str, seed: int = 0, plan: HeadPlan | None = None, **changed: Any) -> Model:
     family = NETWORKS[name][0]
-    return Model(network(name, seed, **changed), Speller(family), family, outputs).eval()  # type: ignore[arg-type]
+    return Model(network(name, seed, **changed), Speller(family), family, plan).eval()  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ import torch
 
 from tests.models.networks import NETWORKS, V, network
 from tunesmith.data.example import Example
+from tunesmith.models.head import HeadPlan
 from tunesmith.models.model import Model
 from tunesmith.tokens import sequence
 from tunesmith.tokens.sequence import Tokens
@@ -26,6 +27,7 @@ class Words:
     end: int = 2
     mask: int = 3
     chat: Any = None
+    pair: Any = None
     head: tuple[int, ...] = ()
     tail: tuple[int, ...] = ()
     answer_tail: tuple[int, ...] = (2,)
@@ -53,14 +55,14 @@ class Words:
         return sequence.masked([*shown, *[self.mask] * len(said)], [*[sequence.IGNORED] * len(shown), *said])
 
 
-def speaker(name: str, stops: frozenset[int] = STOPS, outputs: int = 0, **changed: Any) -> Model:
+def speaker(name: str, stops: frozenset[int] = STOPS, plan: HeadPlan | None = None, **changed: Any) -> Model:
     made = network(name, **changed)
     config: Any = getattr(made, "generation_config", None)
     if config is not None:
         config.forced_eos_token_id = None  # BART's; the oracle has a test of its own for it
     start = getattr(config, "decoder_start_token_id", None) or 0
     renderer: Any = Words(NETWORKS[name][0], start, stops)
-    return Model(made, renderer, NETWORKS[name][0], outputs).eval()
+    return Model(made, renderer, NETWORKS[name][0], plan).eval()
 
 
 def attached(model: Model, name: str, method: Any, seed: int = 1) -> Model:

@@ -11,6 +11,7 @@ from tests.models.networks import SMALL, V
 from tunesmith.errors import UserError
 from tunesmith.methods.full import Full
 from tunesmith.methods.lora import LoRA
+from tunesmith.models.head import HeadPlan
 from tunesmith.models.load import ModelSettings, load, load_renderer
 from tunesmith.models.weights import save_adapter
 from tunesmith.tokens.batch import Rows, collate
@@ -72,7 +73,7 @@ def test_half_precision_is_read_as_float32_on_a_cpu(tmp_path, half):
 @pytest.mark.parametrize("bare", [False, True])
 def test_a_run_with_an_adapter_stands_on_its_base(tmp_path, bare):
     base = folder_of(tmp_path / "base", "llama")
-    made = load(ModelSettings(path=str(base)), outputs=3, device="cpu")
+    made = load(ModelSettings(path=str(base)), plan=HeadPlan(labels=("a", "b", "c")), device="cpu")
     adapter = made.attach("mine", LoRA(rank=2))
     with torch.no_grad():
         for parameter in adapter.trained().values():
@@ -160,7 +161,7 @@ def test_missing_weights_are_not_made_up(tmp_path):
     headless = {name: value for name, value in weights.items() if "lm_head" not in name}
     save_file(headless, folder / "model.safetensors", metadata={"format": "pt"})
     refused("without a vocabulary head", path=str(folder))
-    assert load(ModelSettings(path=str(folder)), outputs=2, device="cpu").head is not None
+    assert load(ModelSettings(path=str(folder)), plan=HeadPlan(labels=("a", "b")), device="cpu").head is not None
 
 
 def test_an_unknown_architecture_is_tried_before_it_is_believed(tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from tunesmith.methods.bottleneck import Bottleneck
 from tunesmith.methods.lora import LoRA
 from tunesmith.methods.prompt import PromptTuning
 from tunesmith.models import merge as merging
+from tunesmith.models.head import HeadPlan
 from tunesmith.models.load import load
 from tunesmith.models.merge import merge, save_merged, unmerge
 
@@ -140,7 +141,7 @@ def test_a_head_and_tied_embeddings_survive(tmp_path, kind, dtype):
     from tests.models.test_load import ModelSettings, folder_of
 
     base = folder_of(tmp_path / "base", kind, tie_word_embeddings=True)
-    made = load(ModelSettings(path=str(base)), outputs=3, device="cpu")
+    made = load(ModelSettings(path=str(base)), plan=HeadPlan(labels=("a", "b", "c")), device="cpu")
     made.renderer.tokenizer.save_pretrained(tmp_path / "out")
     with torch.no_grad():
         for parameter in made.attach("a", LoRA(rank=2)).trained().values():

@@ -13,6 +13,7 @@ from tunesmith.methods.full import Full
 from tunesmith.methods.lora import LoRA
 from tunesmith.models import families, logprobs
 from tunesmith.models.families import Vocabulary, why_not_packed
+from tunesmith.models.head import HeadPlan
 from tunesmith.models.logprobs import divergences, target_logprobs
 from tunesmith.tokens.batch import Batch
 from tunesmith.tokens.packing import Room
@@ -87,7 +88,7 @@ def test_packed_rows_that_lie_end_to_end_get_no_mask_of_their_square(name):
 
 
 def test_a_head_reads_the_last_token_of_each_sequence_whatever_the_padding():
-    made, tokens = model("llama", outputs=3), sequences("causal")
+    made, tokens = model("llama", plan=HeadPlan(labels=("a", "b", "c"))), sequences("causal")
     together = made(laid(tokens)).values()
     alone = torch.cat([made(laid([one])).values() for one in tokens])
     assert together.shape == (4, 3)

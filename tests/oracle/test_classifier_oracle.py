@@ -5,6 +5,7 @@ import torch
 
 from tests.models.networks import NETWORKS, V, network
 from tests.models.rows import laid, packed, sequences
+from tunesmith.models.head import HeadPlan
 from tunesmith.models.model import Model
 
 
@@ -16,7 +17,7 @@ def test_values_are_those_of_transformers_for_each_row_alone(name):
     config = transformers.AutoConfig.for_model(NETWORKS[name][1], **{**NETWORKS[name][2], "num_labels": 3})
     peer = transformers.AutoModelForSequenceClassification.from_config(config).eval()
     peer.base_model.load_state_dict(own.base_model.state_dict())
-    made = Model(own, None, "causal", 3).eval()
+    made = Model(own, None, "causal", HeadPlan(labels=("a", "b", "c"))).eval()
     with torch.no_grad():
         made.head.weight.copy_(peer.score.weight)
     tokens = sequences("causal")

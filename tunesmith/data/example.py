@@ -35,6 +35,7 @@ class Example:
     target:     what it should say.
     rejected:   the worse answer of a preference pair.
     choices:    the answers to choose from; empty where the model speaks freely.
+    texts:      the bare text, or two, that a head reads instead of `messages`; empty: it reads these.
     references: every acceptable answer, for metrics; empty means `(target,)`.
     weights:    spans of the target with a loss weight other than 1.
     id:         stable within a task and split; the key by which answers of two runs are paired.
@@ -51,6 +52,7 @@ class Example:
     id: str = ""
     meta: Mapping[str, Any] = field(default_factory=dict)
     replayed: bool = False
+    texts: tuple[str, ...] = ()
 
     @property
     def label(self) -> int:

@@ -1,7 +1,4 @@
-"""Four ways to ask a model: let it speak, let it choose, weigh what it should say, read its head.
-
-Dimension key: S sequences, K outputs of the head.
-"""
+"""Three ways to ask a model: let it speak, let it choose, weigh what it should say. Heads are asked in `heads.py`."""
 
 import time
 from collections.abc import Sequence
@@ -22,8 +19,7 @@ from tunesmith.models.model import Model
 from tunesmith.run import Answer
 from tunesmith.tokens.chat import plain
 from tunesmith.tokens.packing import Room
-from tunesmith.tokens.renderer import Renderer
-from tunesmith.tokens.sequence import IGNORED, Tokens
+from tunesmith.tokens.sequence import Tokens
 
 Norm = Literal["none", "tokens", "bytes"]
 Way = Literal["speak", "choose", "weigh", "classify"]
@@ -40,6 +36,7 @@ class Ask:
     norm:     a choice's log-probability is divided by nothing (`none`), its tokens or its bytes, before choices are compared.
     temperature, top_p: of spoken answers; a temperature of 0 is greedy.
     too_long: what happens to examples that do not fit the network's window: `refuse` to judge, or `leave_out` and say how many.
+    calibrated: of a head: probabilities by the temperature that was fitted on validation rows.
     rows:     most rows at once; a matter of speed and memory, never of results.
     """
 
@@ -51,6 +48,7 @@ class Ask:
     temperature: Annotated[float, Field(ge=0)] = 0.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     too_long: Literal["refuse", "leave_out"] = "refuse"
+    calibrated: bool = False
     rows: Annotated[int, Field(gt=0)] = 32
 
     @property
@@ -163,53 +161,6 @@ def _weighed(model: Model, example: Example) -> list[Tokens]:
     tokens = model.renderer.render(example, example.target)
     must_fit(tokens, model, example)
     return [tokens]
-
-
-def classify(
-    model: Model, examples: Sequence[Example], room: Room | None = None, on_progress: Progress | None = None
-) -> list[Answer]:
-    """Read the model's head at the end of each prompt: the likeliest choice, or with one output its value as a number."""
-    if model.head is None:
-        raise UserError(
-            "the model has no head to classify with",
-            "train one with `objective: classify`, or let the task `ask: choose`",
-        )
-    outputs = model.head.out_features
-    for example in examples:
-        if outputs > 1 and len(example.choices) != outputs:
-            raise UserError(
-                f"example `{example.id}` has {len(example.choices)} choices, and the model's head {outputs} outputs",
-                "judge the model on the classes that it has learnt",
-            )
-    groups = [[shown(model.renderer, example)] for example in examples]
-    values: dict[int, tuple[float, ...]] = {}
-    room = room or Room()
-    start = time.perf_counter()
-    with quiet(model):
-        for batch in model.pack(groups, room):
-            values_SK = model(batch.to(model.device)).values()
-            scores_SK = values_SK.log_softmax(-1) if outputs > 1 else values_SK
-            values |= {n: tuple(row) for n, row in zip(batch.numbers.tolist(), scores_SK.tolist(), strict=True)}
-            if on_progress:
-                on_progress(len(values), len(examples))
-    seconds = (time.perf_counter() - start) / max(1, len(examples))
-    answers = []
-    for number, example in enumerate(examples):
-        scores = values[number]
-        best = max(range(outputs), key=scores.__getitem__)
-        said = example.choices[best] if outputs > 1 else f"{scores[0]:.6g}"
-        answer = _answer(example, said, "classify", groups[number][0].size, seconds)
-        answers.append(replace(answer, scores=scores, logprob=scores[best] if outputs > 1 else None))
-    return answers
-
-
-def shown(renderer: Renderer, example: Example) -> Tokens:
-    """The prompt alone, whole as the network's family reads it."""
-    ids = renderer.prompt(example)
-    if renderer.family == "seq2seq":
-        return Tokens((renderer.start,), (IGNORED,), source=tuple(ids))
-    ids = [*ids, *renderer.tail] if renderer.family == "masked" else ids
-    return Tokens(tuple(ids), (IGNORED,) * len(ids))
 
 
 def _answer(example: Example, said: str, how: str, prompt_tokens: int, seconds: float) -> Answer:

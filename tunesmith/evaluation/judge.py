@@ -9,14 +9,16 @@ import numpy as np
 
 from tunesmith.data.example import Example
 from tunesmith.errors import UserError
-from tunesmith.evaluation.ask import Ask, Way, choose, classify, speak, weigh
+from tunesmith.evaluation.ask import Ask, Way, choose, speak, weigh
 from tunesmith.evaluation.choices import Progress
+from tunesmith.evaluation.heads import classify, head_of, knows
 from tunesmith.evaluation.shots import draw_shots, fitting
 from tunesmith.generation.sampling import Sampling
 from tunesmith.metrics.metric import Metric
 from tunesmith.models.model import Model
 from tunesmith.run import Answer, Run, Score
 from tunesmith.tasks.task import Task
+from tunesmith.tokens.reading import read
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def judge(
             "set `ask.too_long: leave_out`, or take a model with a longer window",
         )
     examples = [example for example, fit in zip(examples, fits, strict=True) if fit]
-    shots = draw_shots(task, ask.shots, ask.seed)
+    shots = draw_shots(task, 0 if way == "classify" else ask.shots, ask.seed)
     behind = [fitting(example, shots, model, answer_tokens(model, example, way, tokens)) for example in examples]
     asked = _ask(model, [example for example, _ in behind], way, replace(ask, tokens=tokens), on_progress)
     spent = [
@@ -113,10 +115,10 @@ def judge_run(
 
 
 def way_of(model: Model, task: Task, ask: Ask, example: Example) -> Way:
-    """How this model is asked: as `ask` says; by its head, where that has an output for each choice; as the task says."""
+    """How this model is asked: as `ask` says; by its head, where that knows such answers; as the task says."""
     if ask.how is not None:
         return ask.how
-    if model.head is not None and model.head.out_features == len(example.choices):
+    if model.head is not None and knows(model.head.plan, example):
         return "classify"
     for way in ("speak", "choose", "weigh", "classify"):
         if task.ask == way:
@@ -129,8 +131,11 @@ def fits_window(model: Model, example: Example, way: Way) -> bool:
     window = model.window
     if window is None or (way == "weigh" and not example.messages):
         return True
+    if way == "classify":
+        asked = read(head_of(model).plan.kind, model.renderer, example)
+        return all(row.row(model.virtual_tokens) <= window for row, _ in asked)
     answers = example.choices if way == "choose" else (example.target,)
-    if way == "classify" or not any(answers):
+    if not any(answers):
         return len(model.renderer.prompt(example)) + model.virtual_tokens <= window
     rendered = [model.renderer.render(example, answer) for answer in answers if answer]
     return all(max(len(tokens.source), len(tokens.inputs)) + model.virtual_tokens <= window for tokens in rendered)
@@ -151,7 +156,9 @@ def _ask(model: Model, examples: Sequence[Example], way: Way, ask: Ask, on_progr
         return speak(model, examples, sampling, ask.rows, on_progress=on_progress)
     if way == "choose":
         return choose(model, examples, ask.norm, ask.room, on_progress)
-    return (weigh if way == "weigh" else classify)(model, examples, ask.room, on_progress)
+    if way == "weigh":
+        return weigh(model, examples, ask.room, on_progress)
+    return classify(model, examples, ask.room, on_progress, ask.calibrated)
 
 
 def measured(answers: Sequence[Answer], examples: Sequence[Example], metrics: Sequence[Metric]) -> list[Answer]:

@@ -3,7 +3,7 @@
 Dimension key: B rows, b rows of an adapter, T tokens a row, I inputs, O outputs of a site.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import wraps
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from tunesmith.errors import UserError
 from tunesmith.methods.method import Delta, Method, Site
+from tunesmith.models.head import Head
 from tunesmith.models.routing import Place, Routing, Stay, current, reading_source, side
 from tunesmith.models.sites import reads_source, sites, weights
 
@@ -24,10 +25,12 @@ class Adapter(nn.Module):
         network: what is changed. Its weights that the method trains are set free.
         head: a head beside the network, trained with every method; None where there is none.
         spell: text -> token ids, for initial values made from words.
+        never: names of weights that no method trains.
     """
 
     def __init__(
-        self, method: Method, network: nn.Module, head: nn.Linear | None, spell: Callable[[str], Sequence[int]]
+        self, method: Method, network: nn.Module, head: Head | None, spell: Callable[[str], Sequence[int]],
+        never: Collection[str] = (),
     ) -> None:
         super().__init__()
         self.method = method
@@ -38,9 +41,9 @@ class Adapter(nn.Module):
         self.freed: dict[str, nn.Parameter] = {}
         if type(method).trains is not Method.trains:  # else nothing is looked at: attaching is quick
             own = dict(network.named_parameters())
-            self.freed = {w.name: own[w.name] for w in weights(network) if method.trains(w)}
+            self.freed = {w.name: own[w.name] for w in weights(network) if w.name not in never and method.trains(w)}
         # Held without registering: the network's and the model's parameters stay theirs alone.
-        self._head: list[nn.Linear] = [head] if head is not None else []
+        self._head: list[Head] = [head] if head is not None else []
         self._check(method)
 
     def _check(self, method: Method) -> None:
@@ -52,6 +55,11 @@ class Adapter(nn.Module):
                 )
         if not self.deltas and not self.freed and not self._head and type(method) is not Method:
             raise UserError(f"`{type(method).__name__}` finds nothing to train in this network", "look at `method.on`")
+
+    @property
+    def head(self) -> Head | None:
+        """The head that is trained with it, or None."""
+        return self._head[0] if self._head else None
 
     def trained(self) -> dict[str, nn.Parameter]:
         """Every trained parameter by a stable name: `SITE:NAME` of a delta, a weight's own name, `head.weight`."""

@@ -8,7 +8,8 @@ Where rows are laid end to end (`models/flat.py`), [B, T, D] is [1, A, D].
 Dimension key: B rows, T tokens a row, N chosen states, D hidden size, V vocabulary.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -190,9 +191,54 @@ def seq2seq(network: nn.Module, batch: Batch) -> Tensor:
 
 def masked(network: nn.Module, batch: Batch) -> Tensor:
     """[B, T, D] behind the transform of the prediction head; positions count from the first (virtual) token."""
+    return states(network, **_read(network, batch))[0]
+
+
+def body(network: nn.Module, batch: Batch) -> Tensor:
+    """[B, T, D] last states of a masked network, before all that stands between them and its words."""
+    said: Tensor = network.base_model(**_read(network, batch)).last_hidden_state  # type: ignore[operator]
+    return said
+
+
+def _read(network: nn.Module, batch: Batch) -> dict[str, Tensor]:
     config: Any = network.config
-    inputs = {"position_ids": batch.positions + config.pad_token_id + 1} if config.model_type in OFFSET else {}
-    return states(network, input_ids=batch.input_ids, attention_mask=batch.mask.long(), **inputs)[0]
+    inputs = {"input_ids": batch.input_ids, "attention_mask": batch.mask.long()}
+    if config.model_type in OFFSET:
+        inputs["position_ids"] = batch.positions + config.pad_token_id + 1
+    if batch.segments is not None:
+        inputs["token_type_ids"] = batch.segments
+    return inputs
+
+
+_HEARD: ContextVar[list[Tensor] | None] = ContextVar("body", default=None)
+
+
+def hear_body(network: nn.Module, family: Family) -> None:
+    """From now on a masked network's body tells its last states within `hearing`, whoever calls it."""
+    base: Any = getattr(network, "base_model", network)
+    if family != "masked" or base is network:
+        return
+    computed = base.forward
+
+    @wraps(computed)
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        said = computed(*args, **kwargs)
+        if (heard := _HEARD.get()) is not None:
+            heard.append(said[0])
+        return said
+
+    base.forward = forward
+
+
+@contextmanager
+def hearing() -> Iterator[list[Tensor]]:
+    """What the body of a masked network says within; nothing of other networks, whose last states are what a reading has."""
+    heard: list[Tensor] = []
+    token = _HEARD.set(heard)
+    try:
+        yield heard
+    finally:
+        _HEARD.reset(token)
 
 
 CALLS: dict[Family, Callable[[nn.Module, Batch], Tensor]] = {"causal": causal, "seq2seq": seq2seq, "masked": masked}

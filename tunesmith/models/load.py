@@ -11,6 +11,7 @@ import torch
 from tunesmith.errors import UserError, did_you_mean
 from tunesmith.models import weights
 from tunesmith.models.families import PROVED, Family, family_of, window
+from tunesmith.models.head import Head, HeadPlan, head_plan, load_head, own_pooling
 from tunesmith.models.identity import kept_identity, unlike
 from tunesmith.models.initial import initialise
 from tunesmith.models.model import Model
@@ -51,8 +52,14 @@ class ModelSettings:
     random: bool = False
 
 
-def load(source: ModelSettings, outputs: int = 0, device: torch.device | str | None = None) -> Model:
-    """Read a network, its tokenizer and, from a run's folder, its adapter.
+def load(
+    source: ModelSettings, plan: HeadPlan | None = None, device: torch.device | str | None = None, *, headed: bool = False
+) -> Model:
+    """Read a network, its tokenizer and, from a run's folder, its adapter and its head.
+
+    Args:
+        plan: of a head to stand on it; where one was saved, it must be for the same, and is read.
+        headed: a head is about to come, so the network need not have words of its own.
 
     Raises:
         UserError: nothing is found there, it is of another kind, or its weights are not safetensors.
@@ -60,24 +67,42 @@ def load(source: ModelSettings, outputs: int = 0, device: torch.device | str | N
     where = best_device() if device is None else torch.device(device)
     path, adapter = _place(source.path)
     if adapter is not None:
-        model = load(below(source, adapter), outputs or weights.head_outputs(adapter), where)
+        model = load(below(source, adapter), None, where, headed=headed or plan is not None or head_plan(adapter) is not None)
         for told in unlike(adapter, model):
             print(f"warning: {told}", file=sys.stderr)
         weights.load_adapter(adapter, model, "run")
+        _stand(model, plan, adapter)
         return model
     config = _config(path, source)
     family = _family(config, source)
-    saved_outputs = weights.head_outputs(Path(path))
-    network = _network(path, source, config, outputs or saved_outputs, where)
-    model = Model(network, _renderer(path, source, family, config), family, outputs or saved_outputs)
+    headed = headed or plan is not None or head_plan(Path(path)) is not None
+    network, wordless = _network(path, source, config, headed, where)
+    model = Model(network, _renderer(path, source, family, config), family)
+    model.wordless = wordless
     model.source = str(Path(path).resolve()) if Path(path).is_dir() and not source.path.startswith("town/") else source.path
     if not source.random:
         model.folder, model.revision = _folder(path, source), getattr(config, "_commit_hash", None)
-    if saved_outputs:
-        weights.load_head(Path(path), model)
+    _stand(model, plan, Path(path))
     if config.model_type not in PROVED:
         prove(model)
     return model.eval()
+
+
+def _stand(model: Model, plan: HeadPlan | None, folder: Path) -> None:
+    """The head that was saved in a folder, or else a new one by the plan."""
+    saved = head_plan(folder)
+    if saved is None and plan is not None:
+        pooling = own_pooling(model.folder) if plan.pooling == "auto" else plan.pooling
+        plan = replace(plan, pooling=pooling).on(model.network.config, model.family)
+        model.stand(Head(plan, model.width, model.device))
+    elif saved is not None and plan is not None and (saved.kind, saved.labels) != (plan.kind, plan.labels):
+        told = ", ".join(saved.labels) or "one output"
+        raise UserError(
+            f"`{folder}` has a head of the kind `{saved.kind}` ({told}); `{plan.kind}` ({', '.join(plan.labels)}) is wanted",
+            "it was trained with another objective or other labels: start from its base",
+        )
+    elif saved is not None and model.head is None:
+        model.stand(load_head(folder, saved, model.width, model.device))
 
 
 def load_config(source: ModelSettings) -> tuple[Any, Family]:
@@ -200,7 +225,8 @@ def network_class(family: Family) -> Any:
     }[family]
 
 
-def _network(path: str, source: ModelSettings, config: Any, outputs: int, device: torch.device) -> Any:
+def _network(path: str, source: ModelSettings, config: Any, headed: bool, device: torch.device) -> tuple[Any, bool]:
+    """The network, and whether it came without words of its own."""
     kind = network_class(_family(config, source))
     dtype = dtype_of(source.dtype, config, device.type)
     # What is packed is read as the file has it: safetensors are mapped, not copied, until a weight is packed.
@@ -210,12 +236,12 @@ def _network(path: str, source: ModelSettings, config: Any, outputs: int, device
     if source.random:
         made = kind.from_config(config, trust_remote_code=source.trust_remote_code, **options)
         initialise(made)
-        return _placed(made, source, dtype, device)
+        return _placed(made, source, dtype, device), False
     refuse_pickles(path)
     with told(source.path), quiet():
         network, found = kind.from_pretrained(path, use_safetensors=True, output_loading_info=True, **_hub(source), **options)
-    refuse_holes(source.path, found["missing_keys"], found["mismatched_keys"], outputs)
-    return _placed(network, source, dtype, device)
+    wordless = refuse_holes(source.path, found["missing_keys"], found["mismatched_keys"], headed)
+    return _placed(network, source, dtype, device), wordless
 
 
 def _placed(network: Any, source: ModelSettings, dtype: torch.dtype, device: torch.device) -> Any:

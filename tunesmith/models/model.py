@@ -18,12 +18,14 @@ from tunesmith.models import families
 from tunesmith.models.adapter import Adapter, hook, tell_sides
 from tunesmith.models.compiled import compile_layers, restore_layers
 from tunesmith.models.flat import flatten, stand
+from tunesmith.models.head import Head, HeadPlan
 from tunesmith.models.lean import exact, slim
 from tunesmith.models.logprobs import divergences, judged, target_logprobs
 from tunesmith.models.looking import look
 from tunesmith.models.memory import keep_pages
 from tunesmith.models.quantize import refuse_freed
 from tunesmith.models.routing import Routing, Stay, calling, checkpointed
+from tunesmith.models.sites import beyond_body
 from tunesmith.tokens.batch import Batch
 from tunesmith.tokens.packing import Group, Room, pack
 from tunesmith.tokens.renderer import Renderer
@@ -36,10 +38,10 @@ class Model(nn.Module):
         network: a transformers network with a vocabulary head. Its parameters are frozen until a method frees them.
         renderer: spells examples for it.
         family: `causal`, `seq2seq` or `masked`.
-        outputs: size of a further head (float32, random) for values of sequences and tokens; 0 for none.
+        plan: of a further head (float32, random) for values of sequences and tokens; None for none.
 
     Attributes:
-        head:     the further head, or None.
+        wordless: whether the vocabulary head is random, because the network came without one.
         active:   adapter of the batches that name none; "" is the bare network.
         source:   where the network came from: a folder, a hub name, `town/t5`.
         folder:   where its files lie on this disk; None where that is not known.
@@ -47,7 +49,7 @@ class Model(nn.Module):
         starting: adapter that `reference` reads; "" is the bare network.
     """
 
-    def __init__(self, network: nn.Module, renderer: Renderer, family: families.Family, outputs: int = 0) -> None:
+    def __init__(self, network: nn.Module, renderer: Renderer, family: families.Family, plan: HeadPlan | None = None) -> None:
         super().__init__()
         self.network: Any = network
         self.renderer = renderer
@@ -59,10 +61,12 @@ class Model(nn.Module):
         tell_sides(network)
         slim(network)
         self._flat = stand(network)
-        self.head = nn.Linear(self.width, outputs, device=self.device, dtype=torch.float32) if outputs else None
-        if self.head is not None:
-            nn.init.normal_(self.head.weight, std=0.02)
-            nn.init.zeros_(self.head.bias)
+        families.hear_body(network, family)
+        self.wordless = False
+        self._own_head: Head | None = None
+        if plan is not None:
+            self.stand(Head(plan.on(network.config, family), self.width, self.device))
+        self._heads = nn.ModuleDict()  # of adapters that brought their own
         self.adapters: dict[str, Adapter] = {}
         self._registered = nn.ModuleDict()  # the same, under names that modules may have
         self.active = ""
@@ -87,6 +91,16 @@ class Model(nn.Module):
     def width(self) -> int:
         """D: numbers in a state."""
         return int(self.vocabulary.weight.shape[1])
+
+    @property
+    def head(self) -> Head | None:
+        """The further head: that of the active adapter, or the model's own."""
+        adapter = self.adapters.get(self.active)
+        return self._own_head if adapter is None or adapter.head is None else adapter.head
+
+    def stand(self, head: Head) -> None:
+        """Give the model a head of its own, which adapters share that are attached from now on without one of theirs."""
+        self._own_head = head.train(self.training)
 
     @property
     def window(self) -> int | None:
@@ -115,12 +129,16 @@ class Model(nn.Module):
             raise UserError(f"no adapter `{name}` is attached", did_you_mean(name, self.adapters))
         return self.adapters[name]
 
-    def attach(self, name: str, method: Method, begin: bool = True) -> Adapter:
+    def attach(self, name: str, method: Method, begin: bool = True, head: Head | None = None) -> Adapter:
         """Put a new adapter on the network and make it the active one. Initial values come from torch's random state.
 
         begin: let the method look at the network for its first values; not where they are about to be read from a file.
+        head: a head of the adapter's own; None: that of the model, if any.
         """
-        adapter = Adapter(method, self.network, self.head, self.spell).to(self.device)
+        never = beyond_body(self.network) if self.wordless else ()
+        adapter = Adapter(method, self.network, head or self._own_head, self.spell, never).to(self.device)
+        if head is not None:
+            self._heads[name.encode().hex()] = head.train(self.training)
         refuse_freed(adapter.freed, self.network, type(method).__name__)
         adapter.free()
         self.put(name, adapter)
@@ -143,6 +161,9 @@ class Model(nn.Module):
             handle.remove()
         self.adapter(name).free(False)
         del self.adapters[name], self._registered[name.encode().hex()]
+        if name.encode().hex() in self._heads:
+            brought = self._heads.pop(name.encode().hex())
+            self._own_head = self._own_head or brought  # type: ignore[assignment]
         self.active = "" if self.active == name else self.active
 
     def spell(self, text: str) -> Sequence[int]:
@@ -160,13 +181,15 @@ class Model(nn.Module):
     def forward(self, batch: Batch, everywhere: bool = False) -> "Reading":
         """Read a batch; `everywhere`: the states of all tokens are wanted, not only of those that speak of a target or end."""
         routing, places_BT = self.routing(batch), None
+        averaged = self.head is not None and self.head.plan.pooling == "mean"
         weight = self.vocabulary.weight
         known = self._flat and not self._compiled and routing.everywhere is not None
         if known and weight.device.type == "cpu" and exact(weight):
-            routing.flats, places_BT = flatten(batch, self.family == "causal" and not everywhere)
-        with calling(routing):
-            states = families.CALLS[self.family](self.network, batch)
-        reading = Reading(self, batch, states, places_BT, self.vocabulary)
+            routing.flats, places_BT = flatten(batch, self.family == "causal" and not everywhere and not averaged)
+        call = families.body if self.wordless and self.family == "masked" else families.CALLS[self.family]
+        with calling(routing), families.hearing() as heard:
+            states = call(self.network, batch)
+        reading = Reading(self, batch, states, heard[-1] if heard else states, places_BT, self.vocabulary)
         if self._heard is not None:
             self._heard.append(reading)
         return reading
@@ -245,15 +268,24 @@ class Reading:
     model: Model
     batch: Batch
     said: Tensor  # [B, T, D], or [1, A, D] of A tokens laid end to end
+    body: Tensor  # the same before what a masked network does on the way to its words; a further head reads these
     places_BT: Tensor | None  # where a token stands among these A
     vocabulary: families.Vocabulary
 
     def states(self, rows: Tensor, columns: Tensor) -> Tensor:
         """[..., D] last states of some tokens."""
-        return self.said[rows, columns] if self.places_BT is None else self.said[0, self.places_BT[rows, columns]]
+        return self._taken(self.said, rows, columns)
+
+    def _taken(self, states: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        return states[rows, columns] if self.places_BT is None else states[0, self.places_BT[rows, columns]]
 
     def logprobs(self) -> Tensor:
         """[N] float32 log p(target | all before it), in nats; weights are not applied."""
+        if self.model.wordless:
+            raise UserError(
+                f"`{self.model.source}` came without a vocabulary head: it has no words to say or weigh",
+                "ask its own head (`ask.how: classify`), set `forgetting: none`, or take a network with words",
+            )
         return target_logprobs(self._at_targets(), self.vocabulary, self.batch.target_ids)
 
     def divergence(self, reference: "Reading") -> Tensor:
@@ -261,12 +293,29 @@ class Reading:
         return divergences(self._at_targets(), self.vocabulary, reference._at_targets(), reference.vocabulary)
 
     def values(self) -> Tensor:
-        """[S, K] float32 outputs of the head at the last token of each sequence."""
-        return self._through_head(self._at_ends())
+        """[S, K] float32 outputs of the head for each sequence."""
+        return self._head()(self.pooled())  # type: ignore[no-any-return]
 
     def token_values(self) -> Tensor:
         """[N, K] float32 outputs of the head at each target."""
-        return self._through_head(self._at_targets())
+        return self._head()(self.at_targets())  # type: ignore[no-any-return]
+
+    def at_targets(self) -> Tensor:
+        """[N, D] what a head reads at each target."""
+        return self._taken(self.body, self.batch.target_rows, self.batch.target_columns)
+
+    def pooled(self) -> Tensor:
+        """[S, D] what a head reads of each sequence, by its `HeadPlan.pooling`; virtual tokens are no part of a sequence."""
+        batch, pooling = self.batch, self._head().plan.pooling
+        if pooling == "last":
+            return self._taken(self.body, batch.last_rows, batch.last_columns)
+        if pooling == "first":
+            return self._taken(self.body, batch.last_rows, batch.first_columns)
+        rows, columns = (batch.mask & (batch.virtual < 0)).nonzero(as_tuple=True)
+        owner = torch.searchsorted(batch.starts, rows * batch.input_ids.shape[1] + columns, right=True) - 1
+        states = self._taken(self.body, rows, columns).float()
+        sums_SD = states.new_zeros(batch.sequences, states.shape[1]).index_add(0, owner, states)
+        return sums_SD / owner.bincount(minlength=batch.sequences)[:, None]
 
     def next_logits(self) -> Tensor:
         """[S, V] float32 logits of the token that follows each sequence."""
@@ -282,7 +331,10 @@ class Reading:
     def _at_ends(self) -> Tensor:
         return self.states(self.batch.last_rows, self.batch.last_columns)
 
-    def _through_head(self, states: Tensor) -> Tensor:
-        assert self.model.head is not None, "a model with a head (`outputs`)"
-        head: Tensor = self.model.head(states.float())
+    def _head(self) -> Head:
+        """The head of the adapter that all rows go through, or the model's own."""
+        names = set(self.batch.adapters or (self.model.active,))
+        own = self.model.adapters.get(names.pop()) if len(names) == 1 else None
+        head = own.head if own is not None and own.head is not None else self.model.head
+        assert head is not None, "a model with a head (`plan`)"
         return head

@@ -1,7 +1,6 @@
 """Checkpoints that are not read, and why; what transformers or the hub says, in our own words."""
 
 import re
-import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,8 +74,8 @@ def _hint(error: Exception, path: str) -> str:
     return "name a folder in transformers' format with `config.json`, `model.safetensors` and a tokenizer"
 
 
-def refuse_holes(path: str, missing: Collection[str], mismatched: Collection[object], outputs: int) -> None:
-    """Weights that the file lacks are random; only a vocabulary head that is not used may be."""
+def refuse_holes(path: str, missing: Collection[str], mismatched: Collection[object], headed: bool) -> bool:
+    """Weights that the file lacks are random; only a vocabulary head that is not used may be. Is it?"""
     if mismatched:
         raise UserError(
             f"`{path}`: `{sorted(map(str, mismatched))[0]}` has another shape than `config.json` says",
@@ -88,10 +87,9 @@ def refuse_holes(path: str, missing: Collection[str], mismatched: Collection[obj
             f"`{path}` lacks the weight `{body[0]}` (and {len(body) - 1} more): it would be random",
             "the file is cut short, or `config.json` belongs to another network",
         )
-    if missing and not outputs:
+    if missing and not headed:
         raise UserError(
             f"`{path}` comes without a vocabulary head (`{sorted(missing)[0]}` is missing): its words would be random",
             "take a checkpoint that was trained to predict words, or an objective with a head of its own (`classify`)",
         )
-    if missing:
-        print(f"note: {path} has no vocabulary head; a random one stands below your own head", file=sys.stderr)
+    return bool(missing)

@@ -84,6 +84,13 @@ def weights(network: nn.Module) -> Iterator[Weight]:
         yield Weight(name, part, stack, number, counts[stack], parameter.ndim)
 
 
+def beyond_body(network: nn.Module) -> set[str]:
+    """Names of the weights between the last states of a network's body and its words, and of no other part."""
+    body: Any = network.base_model
+    inside = {id(p) for p in body.parameters()}
+    return {name for name, p in network.named_parameters() if id(p) not in inside}
+
+
 def _part(name: str) -> str:
     """The part that a weight inside or beside the layers plays, by the name of its module."""
     module, _, _ = name.rpartition(".")

@@ -1,7 +1,7 @@
 """Files of what was trained: PEFT's format for adapters, transformers' for whole networks. Safetensors and JSON only.
 
-adapter/  adapter_config.json  adapter_model.safetensors  [freed.safetensors]  [head.safetensors]
-model/    config.json  model.safetensors  tokenizer ...                        [head.safetensors]
+adapter/  adapter_config.json  adapter_model.safetensors  [freed.safetensors]  [head.safetensors  head.json]
+model/    config.json  model.safetensors  tokenizer ...                        [head.safetensors  head.json]
 """
 
 import dataclasses
@@ -30,12 +30,13 @@ from tunesmith.methods.method import Method
 from tunesmith.methods.selective import Selective
 from tunesmith.models.adapter import Adapter
 from tunesmith.models.families import Family
+from tunesmith.models.head import head_plan, load_head, save_head
 from tunesmith.models.model import Model
 from tunesmith.models.quantize import quantised
 from tunesmith.models.refusals import quiet
 from tunesmith.models.sites import linear_shape
 
-CONFIG, WEIGHTS, FREED, HEAD = "adapter_config.json", "adapter_model.safetensors", "freed.safetensors", "head.safetensors"
+CONFIG, WEIGHTS, FREED = "adapter_config.json", "adapter_model.safetensors", "freed.safetensors"
 TASKS: dict[Family, str] = {"causal": "CAUSAL_LM", "seq2seq": "SEQ_2_SEQ_LM", "masked": "FEATURE_EXTRACTION"}
 
 
@@ -54,7 +55,8 @@ def save_adapter(folder: Path, adapter: Adapter, model: Model) -> Path:
         save_file(tensors, place / WEIGHTS, metadata={"format": "pt"})
         if adapter.freed and not config.get("modules_to_save"):
             save_file({name: _still(p) for name, p in adapter.freed.items()}, place / FREED)
-        _save_head(place, model)
+        if adapter.head is not None:
+            save_head(place, adapter.head)
     return folder / "adapter"
 
 
@@ -62,9 +64,10 @@ def save_network(folder: Path, model: Model) -> Path:
     """Write the network as transformers does, so that it loads with transformers alone; adapters are left out."""
     with _whole(folder) as place:
         with quiet():
-            model.network.save_pretrained(place)
+            (model.network.base_model if model.wordless else model.network).save_pretrained(place)
         model.renderer.tokenizer.save_pretrained(place)
-        _save_head(place, model)
+        if model.head is not None:
+            save_head(place, model.head)
     return folder
 
 
@@ -77,7 +80,9 @@ def load_adapter(folder: Path, model: Model, name: str) -> Adapter:
     config = read_config(folder)
     method = method_of(config, folder / CONFIG)
     random = torch.get_rng_state()
-    adapter = model.attach(name, method, begin=False)
+    plan = head_plan(folder)
+    head = load_head(folder, plan, model.width, model.device) if plan else None
+    adapter = model.attach(name, method, begin=False, head=head)
     torch.set_rng_state(random)  # first values that are overwritten draw nothing
     try:
         _fill(adapter, config, folder, model)
@@ -191,26 +196,6 @@ def methods() -> list[type[Method]]:
     return found
 
 
-def head_outputs(folder: Path) -> int:
-    """Outputs of the head that was saved here; 0 where there is none."""
-    if not (folder / HEAD).is_file():
-        return 0
-    with safe_open(folder / HEAD, "pt") as file:
-        return int(file.get_slice("weight").get_shape()[0])
-
-
-def load_head(folder: Path, model: Model) -> None:
-    """Give the model's head the values that were saved here."""
-    saved = load_file(folder / HEAD)
-    assert model.head is not None, "a model with a head"
-    if saved["weight"].shape != model.head.weight.shape:
-        raise UserError(
-            f"`{folder / HEAD}` is a head of {saved['weight'].shape[0]} outputs; {model.head.out_features} are wanted",
-            "it was trained with another objective or another number of labels",
-        )
-    model.head.load_state_dict(saved)
-
-
 def _fill(adapter: Adapter, config: Mapping[str, Any], folder: Path, model: Model) -> None:
     if not (folder / WEIGHTS).is_file():
         pickled = folder / "adapter_model.bin"
@@ -237,8 +222,6 @@ def _fill(adapter: Adapter, config: Mapping[str, Any], folder: Path, model: Mode
                 raise ValueError(f"has the shape {tuple(freed[name].shape)}; this network needs {tuple(parameter.shape)}")
             with torch.no_grad():
                 parameter.copy_(freed[name])
-    if model.head is not None and (folder / HEAD).is_file():
-        load_head(folder, model)
 
 
 @dataclass(frozen=True)
@@ -282,11 +265,6 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 def _still(parameter: Tensor) -> Tensor:
     return parameter.detach().cpu().contiguous().clone()
-
-
-def _save_head(place: Path, model: Model) -> None:
-    if model.head is not None:
-        save_file({name: _still(p) for name, p in model.head.named_parameters()}, place / HEAD)
 
 
 @contextmanager

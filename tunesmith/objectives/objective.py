@@ -9,6 +9,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from tunesmith.data.example import Example
+from tunesmith.models.head import HeadPlan
 from tunesmith.models.model import Model
 from tunesmith.tokens.batch import Batch, Per
 from tunesmith.tokens.packing import Room
@@ -36,12 +37,14 @@ class Placed:
 class Objective(ABC):
     """What is learnt. A subclass is a frozen dataclass; its fields are its settings.
 
-    per:     what the mean is taken over: `target`, `sequence` or `pair`.
-    outputs: size of the head that it reads; 0 reads the vocabulary.
+    per: what the mean is taken over: `target`, `sequence` or `pair`.
     """
 
     per: ClassVar[Per] = "target"
-    outputs: int = 0
+
+    def head(self) -> HeadPlan | None:
+        """The head that it reads; None: it reads the vocabulary."""
+        return None
 
     @abstractmethod
     def render(self, placed: Placed, renderer: Renderer) -> Sequence[Tokens]:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -68,9 +68,10 @@ def measured(recipe: Recipe) -> Probed:
     """Make the first steps of the run, here and now."""
     assert isinstance(recipe.method, Method), "there is something to learn"
     work = prepared(recipe)
+    recipe = replace(recipe, objective=work.objective)
     torch.manual_seed(recipe.seed)
     process = Memory(torch.device("cpu")).now()
-    model = load(recipe.model, recipe.objective.outputs)
+    model = load(recipe.model, recipe.objective.head())
     gpu = model.device.type != "cpu"
     coming = ahead(recipe, work, model.renderer, model.window, model.packs(recipe.plan.room))
     adapter = model.attach(recipe.name, recipe.method)

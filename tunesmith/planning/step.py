@@ -153,7 +153,7 @@ def held(case: Case, method: Method, batches: Sequence[Batch]) -> Held:
 def _standing(case: Case, config: Any, method: Method) -> tuple[Model, Adapter]:
     """A model with a new adapter, without numbers."""
     network = network_of(config, case.family, case.dtype, case.attention)
-    model = Model(network, case.renderer, case.family, case.objective.outputs)
+    model = Model(network, case.renderer, case.family, case.objective.head())
     model._flat = model._flat and case.device == "cpu"
     return model, model.attach("planned", method)
 

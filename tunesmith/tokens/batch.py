@@ -51,6 +51,7 @@ class Batch:
     total:          the sum of `weight`.
     source_ids, source_positions, source_virtual: [B, U] for the encoder of an encoder-decoder network, else None.
     source_lengths: [B]
+    segments:       [B, T] 1 from where the second text of a pair begins, else 0; None where no row is such a pair.
     adapters:       name of each row's adapter ("" for the bare network); None: the model's active one.
     extras:         [S] float32 each: numbers of the sequences, by name.
     """
@@ -77,6 +78,7 @@ class Batch:
     source_positions: Tensor | None = None
     source_virtual: Tensor | None = None
     source_lengths: Tensor | None = None
+    segments: Tensor | None = None
     adapters: tuple[str, ...] | None = None
     extras: Mapping[str, Tensor] = field(default_factory=dict)
 
@@ -90,6 +92,12 @@ class Batch:
         """[B, U] True where there is a source token."""
         assert self.source_ids is not None and self.source_lengths is not None
         return torch.arange(self.source_ids.shape[1], device=self.source_lengths.device) < self.source_lengths[:, None]
+
+    @cached_property
+    def first_columns(self) -> Tensor:
+        """[S] column of the first token of each sequence that is not virtual."""
+        heads_B = self.virtual.amax(1) + 1
+        return self.starts[:-1] - self.last_rows * self.input_ids.shape[1] + heads_B[self.last_rows]
 
     @property
     def sequences(self) -> int:
@@ -185,6 +193,8 @@ def collate(
         extras={name: torch.tensor(values, dtype=torch.float32) for name, values in extras.items()},
     )
     assert all(len(values) == len(sequences) for values in extras.values()), "an extra is there for every sequence, or for none"
+    if any(tokens.second for tokens in sequences):
+        batch = replace(batch, segments=_segments(origin, heads_B, laid.ids.shape[1]))
     if not with_source:
         return batch
     assert all(len(row) == 1 for row in origin.rows), "sequences with a source have a row each"
@@ -197,6 +207,14 @@ def collate(
         source_lengths=source.lengths,
         tokens=batch.tokens + int(source.lengths.sum()),
     )
+
+
+def _segments(origin: Rows, heads_B: Ints, columns: int) -> Tensor:
+    """[B, T] 1 from where the second text of a row's pair begins."""
+    assert all(len(row) == 1 for row in origin.rows), "pairs have a row each"
+    seconds_B = np.array([row[0].second for row in origin.rows])
+    begin_B = np.where(seconds_B > 0, heads_B + seconds_B, columns)
+    return torch.from_numpy((np.arange(columns) >= begin_B[:, None]).astype(np.int64))
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from tunesmith.tokens import sequence
 from tunesmith.tokens.chat import ChatTemplate, join, plain
 from tunesmith.tokens.chunks import Chunks
 from tunesmith.tokens.sequence import IGNORED, Tokens
-from tunesmith.tokens.specials import Config, Family, Specials
+from tunesmith.tokens.specials import Config, Family, Pair, Specials, pair_of
 from tunesmith.tokens.spelling import ANCHORS, Spelt, Tokenizer, follow, piece, spell_with_places
 
 
@@ -246,6 +246,11 @@ class Renderer(Specials):
             return follow(self.tokenizer, shown, shown_ids, said, places=True)
         ids = list(self._chunks.follow(shown, shown_ids, said))
         return Spelt(ids, [0] * len(ids), [0] * len(ids))
+
+    @cached_property
+    def pair(self) -> Pair | None:
+        """How two texts stand in one row of a masked network; None where they can only be one text."""
+        return pair_of(self.tokenizer) if self.family == "masked" else None
 
     @cached_property
     def _chunks(self) -> Chunks:

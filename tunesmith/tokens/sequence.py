@@ -19,6 +19,7 @@ class Tokens:
     weights: [T] how much each target counts in the loss; empty means 1 for all.
     source:  [U] ids for the encoder of an encoder-decoder network; empty otherwise.
     extras:  numbers of the sequence that an objective needs (a label, a reference log-probability).
+    second:  place where the second text of a pair begins, for networks that tell both apart by a type; 0: no pair.
     """
 
     inputs: tuple[int, ...]
@@ -26,6 +27,7 @@ class Tokens:
     weights: tuple[float, ...] = ()
     source: tuple[int, ...] = ()
     extras: Mapping[str, float] = field(default_factory=dict)
+    second: int = 0
 
     def __post_init__(self) -> None:
         assert len(self.inputs) == len(self.targets), "a target for every input"

@@ -92,6 +92,30 @@ class Specials:
         )
 
 
+@dataclass(frozen=True)
+class Pair:
+    """What a tokenizer puts around two texts and between them; `typed`: the network is told which text a token is of."""
+
+    head: tuple[int, ...]
+    between: tuple[int, ...]
+    tail: tuple[int, ...]
+    typed: bool
+
+
+def pair_of(tokenizer: Tokenizer) -> Pair | None:
+    """How a tokenizer puts two texts together; None where nothing stands between them."""
+    options = {"truncation": False, "padding": False, "verbose": False}
+    one, other = (tokenizer(text, add_special_tokens=False, **options)["input_ids"] for text in ("a", "b"))
+    whole = tokenizer("a", "b", return_token_type_ids=True, **options)
+    ids, types = whole["input_ids"], whole["token_type_ids"]
+    if not one or not other or one[0] not in ids or other[0] not in ids:
+        return None
+    first, second = ids.index(one[0]), ids.index(other[0])
+    between = ids[first + len(one) : second]
+    typed = "token_type_ids" in tokenizer.model_input_names and types[second] == 1
+    return Pair(tuple(ids[:first]), tuple(between), tuple(ids[second + len(other) :]), typed) if between else None
+
+
 def around(tokenizer: Tokenizer, answer: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """What the tokenizer itself puts before and behind a text, or before and behind an answer."""
     options = {"truncation": False, "padding": False, "verbose": False}

@@ -1,0 +1,230 @@
+"""Ask the head of a model: labels with their probabilities, numbers, tags; and how sure a head should be.
+
+Dimension key: S sequences, N targets, K outputs of the head.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tunesmith.data.example import Example
+from tunesmith.errors import UserError
+from tunesmith.generation.quiet import quiet
+from tunesmith.models.head import Head, HeadPlan
+from tunesmith.models.model import Model
+from tunesmith.run import Answer
+from tunesmith.tokens.packing import Room
+from tunesmith.tokens.reading import Asked, read
+from tunesmith.tokens.renderer import Renderer
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a head tells of one example.
+
+    said:   in words, as a target is written.
+    scores: log-probability of each label or choice, or of each word's tag; of a number the number itself.
+    labels: names of the scores; empty for numbers and tags.
+    logprob: of what is said; None for a number.
+    """
+
+    said: str
+    scores: tuple[float, ...]
+    labels: tuple[str, ...] = ()
+    logprob: float | None = None
+
+
+def classify(
+    model: Model,
+    examples: Sequence[Example],
+    room: Room | None = None,
+    on_progress: Progress | None = None,
+    calibrated: bool = False,
+) -> list[Answer]:
+    """Let the model's head answer. `calibrated`: its outputs are divided by the temperature that was fitted on validation."""
+    plan = head_of(model).plan
+    start = time.perf_counter()
+    for example in examples:
+        if plan.kind == "label" and example.choices and set(example.choices) != set(plan.labels):
+            raise UserError(
+                f"example `{example.id}` has the choices {', '.join(example.choices)}, and the head the labels "
+                f"{', '.join(plan.labels)}",
+                "judge the model on the labels that it has learnt",
+            )
+    rows = [read(plan.kind, model.renderer, example) for example in examples]
+    values = head_values(model, rows, room, on_progress)
+    seconds = (time.perf_counter() - start) / max(1, len(examples))
+    answers = []
+    for example, row, values_NK in zip(examples, rows, values, strict=True):
+        told = tell(plan, example, values_NK / (plan.temperature if calibrated and plan.kind != "number" else 1.0))
+        answers.append(
+            Answer(
+                example=example.id,
+                prompt=seen(example),
+                said=told.said,
+                target=example.target,
+                references=example.references,
+                scores=told.scores,
+                labels=told.labels,
+                how="classify calibrated" if calibrated else "classify",
+                prompt_tokens=sum(tokens.size for tokens, _ in row),
+                seconds=seconds,
+                logprob=told.logprob,
+            )
+        )
+    return answers
+
+
+def seen(example: Example) -> str:
+    """What a head reads, for a report."""
+    return "\n".join(example.texts or [message.content for message in example.messages])
+
+
+def head_of(model: Model) -> Head:
+    if model.head is None:
+        raise UserError(
+            "the model has no head to classify with",
+            "train one with `objective: classify`, or let the task `ask: choose`",
+        )
+    return model.head
+
+
+def knows(plan: HeadPlan, example: Example) -> bool:
+    """Can a head answer such an example: are its labels the example's?"""
+    if plan.kind == "label":
+        return set(example.choices) == set(plan.labels) if example.choices else example.target in plan.labels
+    if plan.kind == "choice":
+        return bool(example.choices)
+    if plan.kind == "number":
+        return is_number(example.target)
+    tags = example.target.split() if plan.kind == "tags" else [part.strip() for part in example.target.split(",")]
+    return set(tags) <= {*plan.labels, *(["none", ""] if plan.kind == "labels" else [])}
+
+
+def is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+@torch.no_grad()
+def head_values(
+    model: Model, rows: Sequence[Sequence[Asked]], room: Room | None = None, on_progress: Progress | None = None
+) -> list[Tensor]:
+    """Of each example [N, K] float32 on the CPU: what the head says of its row, of each of its rows, or at each place of it."""
+    head = head_of(model)
+    tagging = head.plan.kind == "tags"
+    groups = [[replace(row, targets=marked(places, len(row.inputs))) for row, places in example] for example in rows]
+    owner = [number for number, group in enumerate(groups) for _ in group]
+    found: list[dict[int, Tensor]] = [{} for _ in groups]
+    done = 0
+    with quiet(model):
+        for batch in model.pack(groups, room or Room()):
+            moved = batch.to(model.device)
+            reading = model(moved)
+            values = reading.token_values() if tagging else reading.values()
+            counts = batch.target_seq.bincount(minlength=batch.sequences).tolist() if tagging else [1] * batch.sequences
+            for number, one in zip(batch.numbers.tolist(), values.cpu().split(counts), strict=True):
+                found[owner[number]][number] = one
+            done += len({owner[number] for number in batch.numbers.tolist()})
+            if on_progress:
+                on_progress(done, len(rows))
+    whole = [torch.cat([values for _, values in sorted(one.items())]) for one in found]
+    return [spread(values, example) if tagging else values for values, example in zip(whole, rows, strict=True)]
+
+
+def marked(places: Sequence[int], columns: int) -> tuple[int, ...]:
+    """A target wherever the head is asked."""
+    asked = set(places)
+    return tuple(0 if column in asked else -100 for column in range(columns))
+
+
+def spread(values_NK: Tensor, rows: Sequence[Asked]) -> Tensor:
+    """[words, K] from [places, K]: words that share a piece share its values."""
+    [(_, places)] = rows
+    order = {place: number for number, place in enumerate(sorted(set(places)))}
+    return values_NK[[order[place] for place in places]]
+
+
+def tell(plan: HeadPlan, example: Example, values_NK: Tensor) -> Told:
+    """What the values of a head mean."""
+    if plan.kind == "number":
+        number = float(values_NK[0, 0])
+        return Told(f"{number:.6g}", (number,))
+    if plan.kind == "tags":
+        best = values_NK.log_softmax(-1).max(-1)
+        tags = [plan.labels[k] for k in best.indices.tolist()]
+        return Told(" ".join(tags), tuple(best.values.tolist()), (), float(best.values.sum()))
+    if plan.kind == "labels":
+        scores = F.logsigmoid(values_NK[0]).tolist()
+        chosen = [value > 0 for value in values_NK[0].tolist()]
+        logprob = float(F.logsigmoid(values_NK[0].abs()).sum())
+        said = ", ".join(label for label, yes in zip(plan.labels, chosen, strict=True) if yes)
+        return Told(said or "none", tuple(scores), plan.labels, logprob)
+    labels = plan.labels if plan.kind == "label" else example.choices
+    logprobs = values_NK.flatten().log_softmax(0).tolist()
+    best_one = max(range(len(logprobs)), key=logprobs.__getitem__)
+    return Told(labels[best_one], tuple(logprobs), labels, logprobs[best_one])
+
+
+def temperature(model: Model, examples: Sequence[Example], room: Room | None = None) -> float:
+    """What to divide the head's outputs by so that examples that were not learnt from are likeliest (Guo et al., 2017, 4.2).
+
+    Between 1/20 and 20; 1 for numbers, and where there are no examples.
+    """
+    plan = head_of(model).plan
+    if plan.kind == "number" or not examples:
+        return 1.0
+    values = head_values(model, [read(plan.kind, model.renderer, example) for example in examples], room)
+    pairs = [(values_NK.double(), meant(plan, example)) for values_NK, example in zip(values, examples, strict=True)]
+
+    def loss(log_temperature: float) -> float:
+        scale = math.exp(-log_temperature)
+        return sum(float(cost(plan, values_NK * scale, target)) for values_NK, target in pairs)
+
+    return math.exp(lowest(loss, -math.log(20), math.log(20)))
+
+
+def meant(plan: HeadPlan, example: Example) -> Tensor:
+    """Numbers of the right outputs; of several labels, 0 or 1 for each."""
+    if plan.kind == "labels":
+        names = {part.strip() for part in example.target.split(",")}
+        return torch.tensor([float(label in names) for label in plan.labels], dtype=torch.float64)
+    if plan.kind == "choice":
+        return torch.tensor([example.label])
+    return torch.tensor([plan.labels.index(label) for label in (example.target.split() if plan.kind == "tags" else [example.target])])
+
+
+def cost(plan: HeadPlan, values_NK: Tensor, target: Tensor) -> Tensor:
+    """The negative log-probability of what is right, in nats."""
+    if plan.kind == "labels":
+        return F.binary_cross_entropy_with_logits(values_NK[0], target, reduction="sum")
+    rows = values_NK.flatten()[None] if plan.kind == "choice" else values_NK
+    return F.cross_entropy(rows, target, reduction="sum")
+
+
+GOLDEN = (math.sqrt(5) - 1) / 2
+
+
+def lowest(function: Callable[[float], float], low: float, high: float, steps: int = 40) -> float:
+    """Where a function with one valley is lowest (golden section; Kiefer, 1953)."""
+    one, other = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
+    at_one, at_other = function(one), function(other)
+    for _ in range(steps):
+        if at_one < at_other:
+            high, other, at_other = other, one, at_one
+            one = high - GOLDEN * (high - low)
+            at_one = function(one)
+        else:
+            low, one, at_one = one, other, at_other
+            other = low + GOLDEN * (high - low)
+            at_other = function(other)
+    return (low + high) / 2

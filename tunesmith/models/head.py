@@ -1,0 +1,149 @@
+"""A head of its own on the body of a network: what its outputs mean, how a sequence becomes one state, its weights, its files.
+
+head.safetensors (the weights)  head.json (everything else)
+
+Dimension key: D hidden size, K outputs.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tunesmith.errors import UserError
+
+Kind = Literal["label", "labels", "number", "tags", "choice"]
+Pooling = Literal["auto", "last", "first", "mean"]
+WEIGHTS, PLAN = "head.safetensors", "head.json"
+# A causal network's last token has seen all others. What a decoder says first has seen the whole source, by all of the network.
+# No token of a masked network is made to speak for all others, so their mean does; BERT's first one was, and may be asked for.
+POOLING: dict[str, Pooling] = {"causal": "last", "seq2seq": "last", "masked": "mean"}
+
+
+@dataclass(frozen=True)
+class HeadPlan:
+    """What a head is.
+
+    kind:    what it tells: one `label` of a sequence, any number of `labels`, a `number`, the `tags` of its words, or which
+             `choice` of several sequences is right.
+    labels:  names of the outputs; empty for a number and for choices, which have one output.
+    pooling: which state stands for a sequence: its `last`, its `first`, or the `mean` of all. `auto`: by the network.
+    hidden:  tanh of a further linear map before the outputs (RoBERTa's classifier; on BERT's first token, its pooler).
+    dropout: share of the numbers before each linear map that are dropped in training; None: as the network's config says.
+    temperature: what outputs are divided by where calibrated probabilities are asked for.
+    """
+
+    kind: Kind = "label"
+    labels: tuple[str, ...] = ()
+    pooling: Pooling = "auto"
+    hidden: bool = False
+    dropout: float | None = None
+    temperature: float = 1.0
+
+    @property
+    def outputs(self) -> int:
+        """K"""
+        return len(self.labels) or 1
+
+    def on(self, config: Any, family: str) -> "HeadPlan":
+        """The plan with what the network decides."""
+        pooling = POOLING[family] if self.pooling == "auto" else self.pooling
+        if family == "seq2seq" and pooling != "last":
+            raise UserError(
+                f"`objective.pooling` is `{pooling}`, and the head of an encoder-decoder network reads what its decoder says "
+                "first, a single state",
+                "leave it `auto`",
+            )
+        if family == "causal" and pooling == "first":
+            raise UserError(
+                "`objective.pooling` is `first`, and the first token of a causal network has seen no other", "leave it `auto`"
+            )
+        found = (getattr(config, name, None) for name in ("classifier_dropout", "seq_classif_dropout", "hidden_dropout_prob"))
+        dropout = self.dropout if self.dropout is not None else next((share for share in found if share is not None), 0.0)
+        return replace(self, pooling=pooling, dropout=float(dropout))
+
+
+class Head(nn.Linear):
+    """[..., D] -> [..., K] float32, in float32 whatever the network's precision is. Its first values are random."""
+
+    def __init__(self, plan: HeadPlan, width: int, device: torch.device | str = "cpu") -> None:
+        super().__init__(width, plan.outputs, device=device, dtype=torch.float32)
+        self.plan = plan
+        self.saved = False  # whether its values came from a file
+        self.inner = nn.Linear(width, width, device=device, dtype=torch.float32) if plan.hidden else None
+        for part in (self.inner, self):
+            if part is not None:
+                nn.init.normal_(part.weight, std=0.02)
+                nn.init.zeros_(part.bias)
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (torch's name)
+        states = self._dropped(input.float())
+        if self.inner is not None:
+            states = self._dropped(torch.tanh(self.inner(states)))
+        return super().forward(states)
+
+    def _dropped(self, states: Tensor) -> Tensor:
+        return F.dropout(states, self.plan.dropout or 0.0, self.training)
+
+    @torch.no_grad()
+    def hold(self, constants: Sequence[float]) -> None:
+        """Say these K numbers whatever is read."""
+        self.weight.zero_()
+        self.bias.copy_(torch.tensor(constants))
+
+
+def save_head(folder: Path, head: Head) -> None:
+    """Write a head into an adapter's or a network's folder."""
+    save_file({name: p.detach().cpu().contiguous().clone() for name, p in head.named_parameters()}, folder / WEIGHTS)
+    (folder / PLAN).write_text(json.dumps(asdict(head.plan), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def head_plan(folder: Path) -> HeadPlan | None:
+    """What head was saved here; None where there is none."""
+    if not (folder / WEIGHTS).is_file():
+        return None
+    try:
+        tree = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+        plan = HeadPlan(**{**tree, "labels": tuple(tree["labels"])})
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UserError(f"`{folder / PLAN}` cannot be read: {error}", "it belongs to `head.safetensors` beside it") from None
+    if plan.kind not in get_args(Kind):
+        raise UserError(f"`{folder / PLAN}` tells of a head of the kind `{plan.kind}`", "it may need a newer version")
+    return plan
+
+
+def load_head(folder: Path, plan: HeadPlan, width: int, device: torch.device) -> Head:
+    """The head that was saved here."""
+    random = torch.get_rng_state()
+    head = Head(plan, width, device)
+    torch.set_rng_state(random)  # first values that are overwritten draw nothing
+    saved = load_file(folder / WEIGHTS)
+    wanted = {name: p.shape for name, p in head.named_parameters()}
+    if {name: value.shape for name, value in saved.items()} != wanted:
+        raise UserError(
+            f"`{folder / WEIGHTS}` does not fit `{PLAN}` beside it and a network whose states have {width} numbers",
+            "it was trained on another network",
+        )
+    head.load_state_dict(saved)
+    head.saved = True
+    return head.requires_grad_(False)
+
+
+def own_pooling(folder: Path | None) -> Pooling:
+    """How a folder of sentence-transformers makes one state of a text; `auto` elsewhere, or where it is a way unknown here."""
+    path = folder / "1_Pooling" / "config.json" if folder else None
+    if path is None or not path.is_file():
+        return "auto"
+    tree = json.loads(path.read_text(encoding="utf-8"))
+    ways: dict[str, Pooling] = {
+        "pooling_mode_mean_tokens": "mean",
+        "pooling_mode_cls_token": "first",
+        "pooling_mode_lasttoken": "last",
+    }
+    return next((way for name, way in ways.items() if tree.get(name)), "auto")

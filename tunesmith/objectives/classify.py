@@ -1,0 +1,48 @@
+"""One label of a sequence, or of two: cross-entropy of a head; -w_y log softmax(z)_y over the mean of w (BERT: Devlin et al., 2019).
+
+With label smoothing (Szegedy et al., 2016): a share of the target is spread over all labels.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+from torch.nn import functional as F
+
+from tunesmith.data.example import Example
+from tunesmith.models.head import Kind
+from tunesmith.models.model import Model
+from tunesmith.objectives.headed import Named, learnt
+from tunesmith.objectives.objective import Loss
+from tunesmith.tokens.batch import Batch
+from tunesmith.tokens.reading import Asked
+from tunesmith.tokens.sequence import Tokens
+
+
+@dataclass(frozen=True)
+class Classify(Named):
+    """One label of each example, told by a head: its answer is the label.
+
+    label_smoothing: share of the target that is spread over all labels.
+    """
+
+    kind: ClassVar[Kind] = "label"
+
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    def answered(self, example: Example, rows: Sequence[Asked]) -> list[Tokens]:
+        target = self.number(example.target, example)
+        return [learnt(row, places, [target], [self.weight(example.target)]) for row, places in rows]
+
+    def loss(self, model: Model, batch: Batch) -> Loss:
+        values_SK = model(batch).values()
+        return Loss(
+            F.cross_entropy(
+                values_SK,
+                batch.target_ids,
+                self.weights_K(values_SK.device),
+                reduction="sum",
+                label_smoothing=self.label_smoothing,
+            )
+        )
