@@ -136,7 +136,7 @@ def answer(arguments: argparse.Namespace) -> None:
     from tunesmith import verbs
 
     prompt = sys.stdin.read().rstrip("\n") if arguments.prompt == "-" else arguments.prompt
-    print(verbs.answer(arguments.run, prompt, overrides=arguments.given))
+    print(verbs.answer(arguments.run, prompt, second=arguments.second, overrides=arguments.given))
 
 
 def chat(arguments: argparse.Namespace) -> None:

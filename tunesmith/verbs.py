@@ -4,9 +4,11 @@ A recipe may be a path, or a tree of settings; `overrides` are `dotted.name=valu
 """
 
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,7 @@ from tunesmith.comparison.table import compare as compare_runs
 from tunesmith.data.example import Example, Message
 from tunesmith.errors import UserError, did_you_mean
 from tunesmith.metrics.metric import Metric
-from tunesmith.run import Run, write_text
+from tunesmith.run import Answer, Run, write_text
 from tunesmith.settings import Tree
 from tunesmith.tasks.task import Task
 
@@ -156,13 +158,21 @@ def evaluate(
     return train(tree, into=into, overrides=overrides, quiet=quiet)
 
 
-def answer(run: str, prompt: str, *, overrides: Sequence[str] = ()) -> str:
-    """What a run, or any model, says to a prompt."""
-    sampling = sampling_of(overrides)
+def answer(run: str, prompt: str, *, second: str | None = None, overrides: Sequence[str] = ()) -> str:
+    """What a run, or any model, says to a prompt: of a head its labels with their probabilities, the likeliest first.
+
+    second: the other text of a pair, for a head that has learnt pairs.
+    """
+    sampling, calibrated = asking_of(overrides)
     if not prompt.strip():
         raise UserError("the prompt is empty", "write it behind the run, or `-` to read it from stdin")
-    [said] = spoken(loaded(run), [Example((Message("user", prompt),), "", id="prompt")], sampling)
-    return said
+    model = loaded(run)
+    texts = (prompt, second) if second is not None else ()
+    [said] = replied(model, [Example((Message("user", prompt),), "", id="prompt", texts=texts)], sampling, calibrated)
+    if not said.labels:
+        return said.said
+    ordered = sorted(shares(said).items(), key=lambda pair: -pair[1])
+    return "\n".join(f"{label} {share:.4f}" for label, share in ordered)
 
 
 def chat(run: str, *, overrides: Sequence[str] = ()) -> "Chat":
@@ -199,12 +209,13 @@ def predict(
 ) -> Path:
     """Answer every row of a file: the rows come back in order, as JSON lines, with a column `answer`.
 
-    Where the rows have an `answer` of their own, the model's stands in `model_answer`.
+    Where the rows have an `answer` of their own, the model's stands in `model_answer`. A head's answers come with a column
+    `probabilities`, label -> probability.
     """
     from tunesmith.data.sources import read
     from tunesmith.training.progress import Reporter
 
-    sampling = sampling_of(overrides)
+    sampling, calibrated = asking_of(overrides)
     rows = list(read(file))
     if not rows:
         raise UserError(f"`{file}` has no rows", "a row to answer is a line below the header, or a JSON line")
@@ -216,11 +227,13 @@ def predict(
     model = loaded(run)
     refuse_long(model, prompts, str(file))
     with Reporter("predict") as reporter:
-        answers = spoken(model, prompts, sampling, lambda done, total: reporter.count("answering", done, total))
+        told = partial(reporter.count, "answering")
+        answers = replied(model, prompts, sampling, calibrated, told)
     column = "model_answer" if any("answer" in row for row in rows) else "answer"
-    lines = [
-        json.dumps({**row, column: said}, ensure_ascii=False, default=str) for row, said in zip(rows, answers, strict=True)
-    ]
+    lines = []
+    for row, said in zip(rows, answers, strict=True):
+        beside = {"probabilities": shares(said)} if said.labels else {}
+        lines.append(json.dumps({**row, column: said.said, **beside}, ensure_ascii=False, default=str))
     write_text(target, "".join(line + "\n" for line in lines))
     return target
 
@@ -260,6 +273,34 @@ def wording_of(run: str, template: str | None) -> "Template":
     if not named:
         raise UserError(f"`{run}` is no run, so it does not know how to put rows to the model", "name a `--template`")
     return task_from(named[0]).templates[0]
+
+
+def replied(
+    model: "Model", prompts: Sequence[Example], sampling: "Sampling", calibrated: bool, told: Any = None
+) -> list[Answer]:
+    """The answers to prompts, in order: of a model with a head the head's, else what it says."""
+    from tunesmith.evaluation.ask import speak
+    from tunesmith.evaluation.heads import classify
+
+    if model.head is not None:
+        return classify(model, prompts, on_progress=told, calibrated=calibrated)
+    if calibrated:
+        raise UserError("`calibrated` is for heads, and the model has none", "leave it out")
+    return speak(model, prompts, sampling, on_progress=told)
+
+
+def shares(answer: Answer) -> dict[str, float]:
+    """label -> probability."""
+    return {label: math.exp(score) for label, score in zip(answer.labels, answer.scores, strict=True)}
+
+
+def asking_of(overrides: Sequence[str]) -> "tuple[Sampling, bool]":
+    """How to speak, and whether a head's probabilities are calibrated: `calibrated=true`."""
+    mine = [given for given in overrides if given.partition("=")[0] == "calibrated"]
+    tree = settings.override({"calibrated": False}, mine)
+    if not isinstance(tree["calibrated"], bool):
+        raise UserError(f"`calibrated` is `{tree['calibrated']}`", "`true` or `false`")
+    return sampling_of([given for given in overrides if given not in mine]), tree["calibrated"]
 
 
 def spoken(model: "Model", prompts: Sequence[Example], sampling: "Sampling", told: Any = None) -> list[str]:

@@ -89,9 +89,11 @@ class Kept(Lazy[Row]):
         return row
 
 
-def held(path: Path, columns: Sequence[str] = (), cut: str | int = "paragraph") -> Sequence[Row]:
+def held(
+    path: Path, columns: Sequence[str] = (), cut: str | int = "paragraph", layout: str | None = None
+) -> Sequence[Row]:
     """The rows of a file (see `read`) to be asked for in any order: from the disk where it is not small, else in memory."""
-    rows = read(path, columns, cut)
+    rows = read(path, columns, cut, layout)
     if path.stat().st_size <= SMALL or not hasattr(os, "pread"):
         return tuple(rows)
     if path.suffix.lower() in (".jsonl", ".ndjson"):
@@ -101,20 +103,23 @@ def held(path: Path, columns: Sequence[str] = (), cut: str | int = "paragraph") 
     return Kept(rows)
 
 
-def read(path: str | Path, columns: Sequence[str] = (), cut: str | int = "paragraph") -> Iterator[Row]:
+def read(
+    path: str | Path, columns: Sequence[str] = (), cut: str | int = "paragraph", layout: str | None = None
+) -> Iterator[Row]:
     """The rows of a file, by its suffix.
 
     Args:
         columns: names of the columns of a CSV or TSV file that has no header line; further cells of a line are left out.
         cut:     how plain text makes rows with a column `text`: by `paragraph` (blank lines), `line`, `file`, or windows of
                  so many characters, which end between words.
+        layout:  `csv`, `tsv` ... instead of what the suffix says.
 
     Cells of CSV and TSV are text, but a column in which every cell is a whole number, plainly written, holds numbers.
     """
     path = Path(path)
     if not path.is_file():
         raise UserError(f"there is no file `{path}`")
-    suffix = suffix_of(path)
+    suffix = f".{layout}" if layout else suffix_of(path)
     if suffix in (".csv", ".tsv"):
         return _table(path, suffix == ".tsv", columns)
     if suffix in (".jsonl", ".ndjson"):

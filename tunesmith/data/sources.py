@@ -37,7 +37,7 @@ class FileSource:
     do, or one says `train`; else all files together are the rows.
 
     path:      file or folder.
-    splits_at: split -> file, beside or below `path`, where the names do not say it.
+    splits_at: split -> file, or several, beside or below `path`, where the names do not say it.
     columns:   names for a CSV or TSV without a header line.
     cut_text:  how plain text makes rows (`formats.read`).
     key:       columns that say what a row asks; empty: all but `id`.
@@ -45,10 +45,11 @@ class FileSource:
                with `references`. Empty: no grouping.
     limit:     most rows of each split, or split -> most rows.
     takes:     says of a row whether it is one at all, so that a limit counts no others.
+    layout:    `csv`, `tsv`, `jsonl` ..., where a file's suffix does not say it.
     """
 
     path: str
-    splits_at: Mapping[str, str] | None = None
+    splits_at: Mapping[str, str | Sequence[str]] | None = None
     columns: tuple[str, ...] = ()
     cut_text: str | int = "paragraph"
     key: tuple[str, ...] = ()
@@ -57,6 +58,7 @@ class FileSource:
     seed: int = 0
     limit: int | Mapping[str, int] | None = None
     takes: Callable[[Row], bool] | None = None
+    layout: str | None = None
 
     def splits(self) -> tuple[str, ...]:
         """Of `train`, `validation` and `test`, those that have rows."""
@@ -112,13 +114,14 @@ class FileSource:
         if not file.is_file():
             return tuple(read(file))  # which says so
         state = file.stat()
-        return _read_once(file.resolve(), state.st_mtime_ns, state.st_size, self.columns, self.cut_text)
+        return _read_once(file.resolve(), state.st_mtime_ns, state.st_size, self.columns, self.cut_text, self.layout)
 
     def _files(self) -> dict[str, list[Path]]:
         path = Path(self.path).expanduser()
         if self.splits_at:
             folder = path if path.is_dir() else path.parent
-            return {split: [folder / file] for split, file in self.splits_at.items()}
+            named = {split: [files] if isinstance(files, str) else files for split, files in self.splits_at.items()}
+            return {split: [folder / file for file in files] for split, files in named.items()}
         if path.is_file():
             said = split_of(path)
             return {said if said in ("validation", "test") else "": [path]}
@@ -130,9 +133,11 @@ class FileSource:
 
 
 @lru_cache(maxsize=256)
-def _read_once(path: Path, changed: int, size: int, columns: tuple[str, ...], cut_text: str | int) -> Sequence[Row]:
+def _read_once(
+    path: Path, changed: int, size: int, columns: tuple[str, ...], cut_text: str | int, layout: str | None
+) -> Sequence[Row]:
     """The rows of a file, read again only when it has changed."""
-    return held(path, columns, cut_text)
+    return held(path, columns, cut_text, layout)
 
 
 def _files_in(folder: Path) -> dict[str, list[Path]]:

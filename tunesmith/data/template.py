@@ -37,6 +37,7 @@ class Template:
     messages:   columns that hold turns of a conversation, joined in order; where they hold plain text, `jinja` speaks.
     aliases:    groups of column names that mean the same; `jinja` uses the first, a row may have any.
     optional:   columns that are empty where the row lacks them.
+    texts:      one column with the bare text, or two, that a head reads; where `jinja` has no prompt they are the prompt too.
     strip:      take white space from both ends of prompt and answer, as promptsource does.
     metrics:    names of the metrics that the author of the wording had in mind.
     """
@@ -51,6 +52,7 @@ class Template:
     messages: tuple[str, ...] = ()
     aliases: tuple[tuple[str, ...], ...] = ()
     optional: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
     strip: bool = True
     metrics: tuple[str, ...] = ()
 
@@ -65,7 +67,7 @@ class Template:
     @property
     def columns(self) -> frozenset[str]:
         """Columns that a row must have (by this name, or by one of its aliases)."""
-        found = variables(self.jinja) | variables(self.choices or "") | set(self.messages)
+        found = variables(self.jinja) | variables(self.choices or "") | set(self.messages) | set(self.texts)
         return frozenset(found - set(self.optional))
 
     @property
@@ -109,6 +111,8 @@ class Template:
                 f"template `{self.name}` has {len(rest) + 1} parts", f"write `prompt {BAR} answer`, with one `{BAR}`"
             )
         target = rest[0] if rest and with_target else ""
+        texts = tuple(self._text(known, column) for column in self.texts)
+        prompt = prompt if prompt.strip() else "\n".join(texts)
         return Example(
             messages=(Message("user", prompt),) if prompt.strip() else (),
             target=target,
@@ -117,7 +121,13 @@ class Template:
             references=self._references(known, dice) if with_target else (),
             id=_id(known.get(self.id)) or id_,
             meta=self._meta(known),
+            texts=texts,
         )
+
+    def _text(self, known: Mapping[str, Any], column: str) -> str:
+        if column not in known:
+            raise self._lacking(column, known)
+        return str(known[column]).strip()
 
     def _conversation(self, known: Mapping[str, Any], turns: list[Any], with_target: bool, id_: str) -> Example:
         messages, target = split_last(join_turns(turns))
@@ -260,6 +270,7 @@ def _template(file: str, key: str, entry: object) -> Template:
         id=str(own.get("id") or "id"),
         meta=names("meta"),
         messages=names("messages"),
+        texts=names("texts"),
         optional=names("optional"),
         metrics=names("metrics"),
     )
@@ -272,7 +283,7 @@ def as_tree(template: Template) -> dict[str, Any]:
     plain = Template(template.name)
     own = {
         name: value
-        for name in ("references", "rejected", "id", "meta", "messages", "aliases", "optional", "strip", "metrics")
+        for name in ("references", "rejected", "id", "meta", "messages", "aliases", "optional", "texts", "strip", "metrics")
         if (value := getattr(template, name)) != getattr(plain, name)
     }
     lists = {

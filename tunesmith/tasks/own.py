@@ -41,6 +41,8 @@ SETTINGS = (
     "cut_text",
     "seed",
     "choices",
+    "texts",
+    "layout",
 )
 
 
@@ -86,8 +88,8 @@ def task_from(setting: str | Mapping[str, Any]) -> Task:
     """The task that a recipe names: `boolq`, `glue/sst2`, `my.csv`, `owner/dataset`, or a mapping with `data`.
 
     Keys of a mapping: `data` (a name as above), `template`, `metrics`, `cluster`, `name`, `ask`, `tokens`, `limit`, `splits`,
-    `columns`, `cut_text`, `seed`, `choices`. Of a registered task `template`, `metrics`, `cluster`, `tokens` and `limit` may be
-    changed.
+    `columns`, `cut_text`, `seed`, `choices`, `texts`, `layout`. Of a registered task `template`, `metrics`, `cluster`, `tokens`,
+    `limit` and `texts` may be changed.
     """
     if isinstance(setting, str):
         return find_task(setting)
@@ -136,7 +138,7 @@ def is_registered(name: str) -> bool:
 
 def changed(task: Task, settings: Mapping[str, Any]) -> Task:
     """A registered task with settings laid over it."""
-    allowed = ("template", "metrics", "cluster", "tokens", "limit")
+    allowed = ("template", "metrics", "cluster", "tokens", "limit", "texts")
     for name in settings:
         if name not in allowed:
             raise UserError(f"`{name}` cannot be set for the registered task `{task.name}`", f"can be: {', '.join(allowed)}")
@@ -145,6 +147,8 @@ def changed(task: Task, settings: Mapping[str, Any]) -> Task:
         own = {one.name: one for one in task.templates}
         wanted = str(settings["template"])
         made = replace(made, templates=(own[wanted],) if wanted in own else templates_of(wanted))
+    if "texts" in settings:
+        made = replace(made, templates=tuple(replace(one, texts=texts_of(settings["texts"])) for one in made.templates))
     if "metrics" in settings:
         made = replace(made, metrics=metrics_of(settings["metrics"]))
     if "limit" in settings:
@@ -177,11 +181,13 @@ def own_task(
     ask: str | None = None,
     tokens: int | None = None,
     limit: int | Mapping[str, int] | None = None,
-    splits: Mapping[str, str] | None = None,
+    splits: Mapping[str, str | Sequence[str]] | None = None,
     columns: Sequence[str] = (),
     cut_text: str | int = "paragraph",
     seed: int = 0,
     choices: str | None = None,
+    texts: str | Sequence[str] = (),
+    layout: str | None = None,
 ) -> Task:
     """The task of a file, a folder or a data set of the hub.
 
@@ -195,21 +201,23 @@ def own_task(
         ask:      `speak`, `choose` or `weigh`; None: by shape.
         tokens:   longest answer; None: by the lengths of the targets.
         limit:    most rows of each split, or of each by name.
-        splits:   split -> file, where file names do not say it.
+        splits:   split -> file, or several, where file names do not say it.
         columns:  names for a CSV or TSV without a header line.
         cut_text: rows of plain text: `paragraph`, `line`, `file`, or characters of a window.
         seed:     of the cut into splits, where the source has none.
         choices:  answers to choose from, `yes ||| no`, for templates that have none.
+        texts:    one column with the bare text, or two, that a head reads instead of the prompt.
+        layout:   `csv`, `tsv`, `jsonl` ..., where a file's suffix does not say it.
 
     Raises:
         UserError: where there are no rows, or no wording fits them.
     """
-    source = source_of(data, splits_at=splits, columns=tuple(columns), cut_text=cut_text, seed=seed, limit=limit)
+    source = source_of(data, splits_at=splits, columns=tuple(columns), cut_text=cut_text, seed=seed, limit=limit, layout=layout)
     rows = Joined(source.found().values())
     if not len(rows):
         raise UserError(f"`{data}` has no rows")
     wordings = templates_of(template) if template else (guess(rows[0]),)
-    wordings = tuple(with_choices(one, rows, choices) for one in wordings)
+    wordings = tuple(replace(with_choices(one, rows, choices), texts=texts_of(texts) or one.texts) for one in wordings)
     source = keyed(source, wordings[0], rows[0])
     if limit is not None and halves(wordings[0].jinja) is None:
         source = replace(source, takes=lambda row: not is_empty(wordings[0].apply(row)))
@@ -262,6 +270,14 @@ def templates_of(name: str | Sequence[str]) -> tuple[Template, ...]:
     if not isinstance(name, str):
         return tuple(template for one in name for template in templates_of(one))
     return load_templates(name) if name.endswith((".yaml", ".yml")) else (find_template(name),)
+
+
+def texts_of(names: str | Sequence[str]) -> tuple[str, ...]:
+    """The columns of one text or two."""
+    listed = (names,) if isinstance(names, str) else tuple(names)
+    if len(listed) > 2:
+        raise UserError(f"`texts` names {len(listed)} columns", "a head reads one text, or a pair of two")
+    return listed
 
 
 def metrics_of(names: Sequence[str] | str) -> tuple[Metric, ...]:

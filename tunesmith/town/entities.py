@@ -51,8 +51,11 @@ PATTERNS = (
 
 
 def rows(split: str, count: int, seed: int = 0) -> Iterator[Row]:
-    """Rows {"id", "sentence", "entities"}: names in the order of the sentence, as "Anna Bell: person; Mill Lane: place", or
-    "none"."""
+    """Rows {"id", "sentence", "entities", "tags", "kinds"}.
+
+    entities: names in the order of the sentence, as "Anna Bell: person; Mill Lane: place", or "none".
+    tags:     one for each word between blanks: `B-person I-person O`; kinds: those of the names, "person, place", or "none".
+    """
     return sifted("entities", split, count, seed, _draw, lambda row: str(row["sentence"]))
 
 
@@ -62,8 +65,18 @@ def _draw(rng: Random) -> Row:
     sentence = say(rng, rng.choice(PATTERNS), names)
     if rng.random() < 0.35:  # a second sentence about other people
         sentence += " " + say(rng, rng.choice(PATTERNS), _names(rng, people[2:]))
-    listed = dict.fromkeys(f"{match[0]}: {match.lastgroup}" for match in _NAMED.finditer(sentence))
-    return {"sentence": sentence, "entities": "; ".join(listed) or "none"}
+    found = list(_NAMED.finditer(sentence))
+    listed = dict.fromkeys(f"{match[0]}: {match.lastgroup}" for match in found)
+    kinds = sorted({str(match.lastgroup) for match in found})
+    row = {"sentence": sentence, "entities": "; ".join(listed) or "none"}
+    return row | {"tags": " ".join(_tags(sentence, found)), "kinds": ", ".join(kinds) or "none"}
+
+
+def _tags(sentence: str, found: list[re.Match[str]]) -> Iterator[str]:
+    """The tag of each word: a name begins with the word that its first letter stands in."""
+    for word in re.finditer(r"\S+", sentence):
+        inside = next((match for match in found if match.start() < word.end() and word.start() < match.end()), None)
+        yield "O" if inside is None else f"{'B' if word.start() <= inside.start() else 'I'}-{inside.lastgroup}"
 
 
 def _names(rng: Random, people: list[str]) -> dict[str, str]:
