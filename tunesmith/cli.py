@@ -89,7 +89,9 @@ def parser() -> Parser:
     _handing_over(verbs)
 
     verb = _verb(verbs, "show", commands.show, "examples with what is learnt marked, lengths, what would be cut; runs nothing")
-    verb.add_argument("given", nargs="*", metavar="RECIPE | name=value", help=f"a recipe, and {OVERRIDES}")
+    verb.add_argument(
+        "given", nargs="*", metavar="RECIPE | RUN | name=value", help=f"a recipe, and {OVERRIDES}; of a run: which labels it confuses"
+    )
     verb.add_argument("--model", help="hub name or folder (only its tokenizer is read)")
     verb.add_argument("--data", help="task, file, folder or hub data set")
     verb.add_argument("--template", help="built-in wording, file, or 'prompt ||| answer'")

@@ -198,6 +198,11 @@ def show(arguments: argparse.Namespace) -> None:
     from tunesmith import showing
 
     paths, overrides = split_given(arguments.given)
+    runs = [path for path in paths if Path(path).is_dir()]
+    if runs:
+        for table in showing.mistaken(runs):
+            Console().print(table)
+        return
     shown = showing.show(
         one_recipe(paths),
         model=arguments.model,

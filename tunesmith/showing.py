@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tunesmith import settings
+from tunesmith.comparison.confusion import tables
 from tunesmith.errors import UserError
 from tunesmith.experiment import fitted, training, try_out
 from tunesmith.methods.method import Method
@@ -26,7 +27,7 @@ from tunesmith.tasks.own import task_from
 from tunesmith.tasks.task import Task
 from tunesmith.tokens.lengths import Lengths, lengths
 from tunesmith.tokens.renderer import Renderer, marked
-from tunesmith.verbs import default_recipe
+from tunesmith.verbs import default_recipe, existing
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,14 @@ def show(
         shown_task(task_from(own(name, setting)), chosen, renderer, limit, virtual, examples)
         for name, setting in chosen.tasks.items()
     ]
+
+
+def mistaken(folders: Sequence[str]) -> list[Table]:
+    """Which labels each of some runs took for which others, a table a task. Command: `tunesmith show RUN`."""
+    found = [table for folder in folders for run in existing(folder) for table in tables(run)]
+    if not found:
+        raise UserError(f"`{folders[0]}` has no answers that are one of a few labels", "name a run that classifies, or a recipe")
+    return found
 
 
 def shown_task(task: Task, recipe: Recipe, renderer: Renderer, window: int | None, virtual: int, examples: int) -> ShownTask:

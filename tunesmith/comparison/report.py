@@ -9,6 +9,7 @@ from typing import Any
 from tunesmith import __version__
 from tunesmith.comparison import forgetting, notes, overfitting, rows, words
 from tunesmith.comparison.colours import DARK, LIGHT, places
+from tunesmith.comparison.confusion import Confusion, confusion
 from tunesmith.comparison.markdown import markdown
 from tunesmith.comparison.panels import Panel, groups
 from tunesmith.comparison.table import Comparison
@@ -94,6 +95,7 @@ def page(made: Comparison, panels: Mapping[str, Sequence[Panel]] | None = None) 
         table=_main_table(made),
         differences=rows.differences(made),
         cost_tables=rows.cost_tables(made),
+        confusions=confusions(made),
         learning=rows.learning(made),
         forgetting=rows.forgotten(made),
         pictures=pictures,
@@ -108,6 +110,15 @@ def page(made: Comparison, panels: Mapping[str, Sequence[Panel]] | None = None) 
         dark=Markup(variables(DARK)),
         data=Markup(_data(made)),
     )
+
+
+def confusions(made: Comparison) -> list[tuple[str, Confusion]]:
+    """(system, which labels it took for which) of tasks whose answers are a few labels."""
+    found = []
+    for place, system in enumerate(made.systems):
+        table = confusion((row.references[0].strip(), row.said[place]) for row in made.rows)
+        found += [(system.name, table)] if table is not None else []
+    return found
 
 
 def variables(colours: tuple[str, ...]) -> str:
