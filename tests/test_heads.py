@@ -85,13 +85,15 @@ def test_a_body_without_words_learns_a_head_and_says_nothing(base, tmp_path):
     assert not any("cls" in name or "predictions" in name for name in saved), "random words are not saved"
     again = load(ModelSettings(path=str(run.folder)), None, "cpu")
     assert again.wordless and again.head.plan.pooling == "first"
-    assert run.world()["trained_parameters"] == sum(v.numel() for v in body.values()) + sum(p.numel() for p in again.head.parameters())
+    assert run.world()["trained_parameters"] == sum(v.numel() for v in body.values()) + sum(
+        p.numel() for p in again.head.parameters()
+    )
     with pytest.raises(UserError, match="has no words"):
         verbs.evaluate(str(run.folder), ["town/acceptability"], into=tmp_path / "other", overrides=["limit.test=2"], quiet=True)
 
 
 def test_what_cannot_be_learnt_is_told_before_anything_runs(base, tmp_path):
-    with pytest.raises(UserError, match="words and .* tags"):
+    with pytest.raises(UserError, match=r"words and .* tags"):
         verbs.train(recipe(base, "town/entities", "tag"), into=tmp_path / "tags", quiet=True)
     with pytest.raises(UserError, match="is no number"):
         verbs.train(recipe(base, "town/sentiment", "regress"), into=tmp_path / "numbers", quiet=True)

@@ -72,7 +72,9 @@ def parser() -> Parser:
     verb = _verb(verbs, "answer", commands.answer, "what a run says to a prompt")
     verb.add_argument("run")
     verb.add_argument("prompt", help="the prompt; - reads it from stdin")
-    verb.add_argument("given", nargs="*", metavar="name=value", help="tokens=64 temperature=0.7 ...; of a head: calibrated=true")
+    verb.add_argument(
+        "given", nargs="*", metavar="name=value", help="tokens=64 temperature=0.7 ...; of a head: calibrated=true"
+    )
     verb.add_argument("--second", help="the other text of a pair, for a head that has learnt pairs")
 
     verb = _verb(verbs, "chat", commands.chat, "a conversation with a run")
@@ -82,7 +84,9 @@ def parser() -> Parser:
     verb = _verb(verbs, "predict", commands.predict, "answer every row of a file: rows in, rows out")
     verb.add_argument("run")
     verb.add_argument("file", type=Path)
-    verb.add_argument("given", nargs="*", metavar="name=value", help="tokens=64 temperature=0.7 ...; of a head: calibrated=true")
+    verb.add_argument(
+        "given", nargs="*", metavar="name=value", help="tokens=64 temperature=0.7 ...; of a head: calibrated=true"
+    )
     verb.add_argument("--template", help="how a row becomes a prompt (the run's own)")
     verb.add_argument("--into", type=Path, help="file for the rows with their answers")
 
@@ -90,7 +94,10 @@ def parser() -> Parser:
 
     verb = _verb(verbs, "show", commands.show, "examples with what is learnt marked, lengths, what would be cut; runs nothing")
     verb.add_argument(
-        "given", nargs="*", metavar="RECIPE | RUN | name=value", help=f"a recipe, and {OVERRIDES}; of a run: which labels it confuses"
+        "given",
+        nargs="*",
+        metavar="RECIPE | RUN | name=value",
+        help=f"a recipe, and {OVERRIDES}; of a run: which labels it confuses",
     )
     verb.add_argument("--model", help="hub name or folder (only its tokenizer is read)")
     verb.add_argument("--data", help="task, file, folder or hub data set")

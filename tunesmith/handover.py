@@ -15,10 +15,11 @@ from tunesmith.generation.sampling import Sampling
 from tunesmith.models import gguf
 from tunesmith.models.alone import Parting, replay, telling
 from tunesmith.models.combine import Combination, Combined, combine
+from tunesmith.models.head import head_plan
 from tunesmith.models.load import ModelSettings, adapter_of, base_of, load, saved_dtype
 from tunesmith.models.merge import Merged, cast, merge, save_merged
 from tunesmith.models.model import Model
-from tunesmith.models.weights import head_outputs, load_adapter, save_adapter, save_network
+from tunesmith.models.weights import load_adapter, save_adapter, save_network
 from tunesmith.recipe import own
 from tunesmith.run import Run
 from tunesmith.tasks.own import task_from
@@ -118,7 +119,7 @@ def together(run: str, first: str) -> Path:
         raise UserError(
             f"`{run}` stands on `{base_of(place)}`, and `{first}` on `{base_of(other)}`", "combine adapters of one base"
         )
-    if head_outputs(place):
+    if head_plan(place):
         raise UserError(f"`{run}` has a head of its own, and heads are not combined", "combine runs without one")
     return place
 

@@ -21,7 +21,9 @@ from tunesmith.errors import UserError, did_you_mean
 
 T = TypeVar("T")
 
-NO_PLUGIN = frozenset({"method", "objective", "headed", "metric", "task", "own"})  # files of plug-in folders that say what a plug-in is
+NO_PLUGIN = frozenset(
+    {"method", "objective", "headed", "metric", "task", "own"}
+)  # files of plug-in folders that say what a plug-in is
 
 
 def names(package: str) -> list[str]:

@@ -31,8 +31,7 @@ class Answer:
     """What a model said to one example, what that is worth, and what it took.
 
     said:      the text it spoke, or the choice it chose.
-    scores:    score of each choice (log-probability under the normalisation of `how`), or of each label of a head; empty where it
-               spoke.
+    scores:    score of each choice (log-probability under the normalisation of `how`) or label of a head; empty where it spoke.
     labels:    names of the scores that a head gave.
     how:       the way of asking: `speak`, `choose`, `weigh`, `classify`, with its options, e.g. `choose norm=tokens`.
     prompt_tokens, tokens: tokens it was shown, and tokens it said (or weighed).

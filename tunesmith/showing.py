@@ -81,7 +81,9 @@ def mistaken(folders: Sequence[str]) -> list[Table]:
     """Which labels each of some runs took for which others, a table a task. Command: `tunesmith show RUN`."""
     found = [table for folder in folders for run in existing(folder) for table in tables(run)]
     if not found:
-        raise UserError(f"`{folders[0]}` has no answers that are one of a few labels", "name a run that classifies, or a recipe")
+        raise UserError(
+            f"`{folders[0]}` has no answers that are one of a few labels", "name a run that classifies, or a recipe"
+        )
     return found
 
 

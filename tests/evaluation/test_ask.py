@@ -148,7 +148,7 @@ def test_a_head_is_read_at_the_end_of_the_prompt(name):
     [answer] = classify(model, two)
     assert math.isclose(sum(map(math.exp, answer.scores)), 1, abs_tol=1e-5)
     assert answer.said == two[0].choices[answer.scores.index(max(answer.scores))]
-    with pytest.raises(UserError, match="w42 w43.*labels w40, w41"):
+    with pytest.raises(UserError, match=r"w42 w43.*labels w40, w41"):
         classify(model, EXAMPLES[:1])
     with pytest.raises(UserError, match="no head"):
         classify(speaker(name), two)

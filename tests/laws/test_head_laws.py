@@ -40,7 +40,10 @@ def examples(target, choices=()):
 OBJECTIVES = {
     "label": (Classify(), examples(lambda n, _: ("no", "yes")[n % 2], ("no", "yes"))),
     "weighed": (Classify(class_weights="balanced", label_smoothing=0.1), examples(lambda n, _: ("b", "a", "a", "c")[n])),
-    "pairs": (Classify(), [replace(e, texts=(e.messages[0].content, "It was dark.")) for e in examples(lambda n, _: "ab"[n % 2])]),
+    "pairs": (
+        Classify(),
+        [replace(e, texts=(e.messages[0].content, "It was dark.")) for e in examples(lambda n, _: "ab"[n % 2])],
+    ),
     "labels": (MultiLabel(class_weights="balanced"), examples(lambda n, _: ("x, y", "none", "y", "z")[n])),
     "number": (Regress(), examples(lambda n, _: str(n / 2))),
     "tags": (Tag(), examples(lambda n, text: " ".join(("O", "B-x")[len(word) % 2] for word in text.split()))),
@@ -94,7 +97,7 @@ def test_a_pooling_that_says_nothing_is_refused(folders, family):
 
 @law
 def test_saved_is_loaded_with_its_names(folders, family, kind, tmp_path):
-    model, objective, rows = made_for(folders, family, kind, LoRA(rank=2), hidden=True)
+    model, _, rows = made_for(folders, family, kind, LoRA(rank=2), hidden=True)
     model.head.plan = replace(model.head.plan, temperature=2.5)
     save_adapter(tmp_path, model.adapter(), model)
     again = load(ModelSettings(path=str(tmp_path)), None, "cpu")

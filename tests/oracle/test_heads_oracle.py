@@ -89,7 +89,9 @@ def test_a_sequence_costs_what_transformers_says(peer_class, problem, objective,
     loss, batch = mean_loss(objective, made, rows)
     given = {
         "single_label_classification": lambda: torch.tensor([LABELS.index(t) for t in TARGETS]),
-        "multi_label_classification": lambda: torch.tensor([[float(k in t) for k in LABELS] for t in SEVERAL[:1]] + [[0.0] * 3, [0.0, 1, 0], [1.0] * 3]),
+        "multi_label_classification": lambda: torch.tensor(
+            [[float(k in t) for k in LABELS] for t in SEVERAL[:1]] + [[0.0] * 3, [0.0, 1, 0], [1.0] * 3]
+        ),
         "regression": lambda: torch.tensor([float(t) for t in NUMBERS]),
     }[problem]()
     wanted = peer(**ids(batch), labels=given)

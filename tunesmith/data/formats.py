@@ -89,9 +89,7 @@ class Kept(Lazy[Row]):
         return row
 
 
-def held(
-    path: Path, columns: Sequence[str] = (), cut: str | int = "paragraph", layout: str | None = None
-) -> Sequence[Row]:
+def held(path: Path, columns: Sequence[str] = (), cut: str | int = "paragraph", layout: str | None = None) -> Sequence[Row]:
     """The rows of a file (see `read`) to be asked for in any order: from the disk where it is not small, else in memory."""
     rows = read(path, columns, cut, layout)
     if path.stat().st_size <= SMALL or not hasattr(os, "pread"):

@@ -20,7 +20,6 @@ from tunesmith.models.model import Model
 from tunesmith.run import Answer
 from tunesmith.tokens.packing import Room
 from tunesmith.tokens.reading import Asked, read
-from tunesmith.tokens.renderer import Renderer
 
 Progress = Callable[[int, int], None]
 
@@ -200,7 +199,9 @@ def meant(plan: HeadPlan, example: Example) -> Tensor:
         return torch.tensor([float(label in names) for label in plan.labels], dtype=torch.float64)
     if plan.kind == "choice":
         return torch.tensor([example.label])
-    return torch.tensor([plan.labels.index(label) for label in (example.target.split() if plan.kind == "tags" else [example.target])])
+    return torch.tensor(
+        [plan.labels.index(label) for label in (example.target.split() if plan.kind == "tags" else [example.target])]
+    )
 
 
 def cost(plan: HeadPlan, values_NK: Tensor, target: Tensor) -> Tensor:

@@ -63,7 +63,8 @@ def probabilities(answer: Answer, example: Example, metric: str) -> Sequence[flo
     names = answer.labels or example.choices
     if not names:
         raise UserError(
-            f"`{metric}` needs labels or choices, and example `{example.id}` has none", "use it where the answer is one of several"
+            f"`{metric}` needs labels or choices, and example `{example.id}` has none",
+            "use it where the answer is one of several",
         )
     if len(answer.scores) != len(names):
         return [float(name.strip() == answer.said.strip()) for name in names]

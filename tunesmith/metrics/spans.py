@@ -1,6 +1,6 @@
-"""F1 of named entities (CoNLL-2000 and 2003, as conlleval and seqeval count), and of sets of labels; F = 2PR / (P + R) over all answers.
+"""F1 of named entities (CoNLL-2003, as conlleval and seqeval count) and of sets of labels; F = 2PR / (P + R) over all answers.
 
-An answer is the tags of its words, parted by blanks. An entity counts only where its kind, its first and its last word are right.
+An answer is the tags of its words, parted by blanks. An entity counts only where its kind and both its ends are right.
 
 >>> sorted(entities("B-person I-person O I-place"))
 [('person', 0, 1), ('place', 3, 3)]
@@ -44,8 +44,8 @@ class LabelsF1(Metric):
 def entities(tags: str) -> set[tuple[str, int, int]]:
     """(kind, first word, last word) of each entity in IOB tags.
 
-    An entity begins at `B-`, and at an `I-` behind another kind or behind none (conlleval's rules, so IOB1 is read too); `E-` and
-    `S-` end it.
+    An entity begins at `B-`, and at an `I-` behind another kind or behind none (conlleval's rules, so IOB1 is read too); `E-`
+    and `S-` end it.
     """
     found: set[tuple[str, int, int]] = set()
     begun: tuple[str, int] | None = None

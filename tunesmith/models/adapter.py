@@ -29,7 +29,11 @@ class Adapter(nn.Module):
     """
 
     def __init__(
-        self, method: Method, network: nn.Module, head: Head | None, spell: Callable[[str], Sequence[int]],
+        self,
+        method: Method,
+        network: nn.Module,
+        head: Head | None,
+        spell: Callable[[str], Sequence[int]],
         never: Collection[str] = (),
     ) -> None:
         super().__init__()

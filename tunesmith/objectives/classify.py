@@ -1,4 +1,4 @@
-"""One label of a sequence, or of two: cross-entropy of a head; -w_y log softmax(z)_y over the mean of w (BERT: Devlin et al., 2019).
+"""One label of a text, or of a pair: cross-entropy of a head; -w_y log softmax(z)_y, over the sum of w (Devlin et al., 2019).
 
 With label smoothing (Szegedy et al., 2016): a share of the target is spread over all labels.
 """
@@ -41,7 +41,7 @@ class Classify(Named):
             F.cross_entropy(
                 values_SK,
                 batch.target_ids,
-                self.weights_K(values_SK.device),
+                self.class_weights_on(values_SK.device),
                 reduction="sum",
                 label_smoothing=self.label_smoothing,
             )

@@ -27,8 +27,8 @@ from tunesmith.tokens.sequence import IGNORED, Tokens
 class Headed(Objective):
     """A head on the network's body is learnt, with whatever the method trains of the body.
 
-    pooling: which state stands for a sequence: its `last`, its `first`, or the `mean` of all; `auto`: the last of a causal network
-        and what a decoder says first; of a masked network the mean, or what a folder of sentence-transformers says.
+    pooling: which state stands for a sequence: its `last`, its `first`, or the `mean` of all; `auto`: the last of a causal
+        network and what a decoder says first; of a masked one the mean, or what a folder of sentence-transformers says.
     hidden:  a further linear map and tanh before the outputs.
     dropout: before each of these maps, in training; null: as the network's config says.
     """
@@ -63,7 +63,7 @@ class Named(Headed):
     """A head whose outputs have names.
 
     labels: the names, in order; null: the choices of the tasks, or else the answers of the training examples in order.
-    class_weights: how much each label counts: `balanced` (inversely to how often it stands in training), or by name; null: alike.
+    class_weights: how much each label counts: `balanced` (the rarer in training, the more), or by name; null: alike.
     """
 
     labels: tuple[str, ...] | None = None
@@ -88,7 +88,11 @@ class Named(Headed):
             raise UserError(f"the training examples have {len(labels)} different labels", "there is nothing to tell apart")
         weights = self.class_weights
         if weights == "balanced":
-            weights = {label: self.balance(counts[label], seen if self.kind == "labels" else counts.total(), len(labels)) for label in labels if counts[label]}
+            weights = {
+                label: self.balance(counts[label], seen if self.kind == "labels" else counts.total(), len(labels))
+                for label in labels
+                if counts[label]
+            }
         for label in weights or {}:
             if label not in labels:
                 raise UserError(f"`objective.class_weights` names `{label}`, which is no label", did_you_mean(label, labels))
@@ -116,7 +120,7 @@ class Named(Headed):
         weights: Any = self.class_weights or {}
         return float(weights.get(label, 1.0))
 
-    def weights_K(self, device: torch.device) -> Tensor | None:
+    def class_weights_on(self, device: torch.device) -> Tensor | None:
         """[K] float32; None where all labels count alike."""
         return torch.tensor([self.weight(label) for label in self.labels or ()], device=device) if self.class_weights else None
 

@@ -20,7 +20,7 @@ from tunesmith.tokens.sequence import Tokens
 
 @dataclass(frozen=True)
 class MultiLabel(Named):
-    """Any number of labels of each example, told by a head: its answer is the labels, parted by commas; `none` where it has none.
+    """Any number of labels of each example, told by a head: the answer is the labels, parted by commas, or `none`.
 
     class_weights: how much the yes of a label counts beside its no; `balanced`: as many times as there are more of these.
     """
@@ -47,7 +47,7 @@ class MultiLabel(Named):
         values_SK = model(batch).values()
         targets_SK = torch.stack([batch.extras[f"label {k}"] for k in range(values_SK.shape[1])], 1)
         losses = F.binary_cross_entropy_with_logits(
-            values_SK, targets_SK, pos_weight=self.weights_K(values_SK.device), reduction="sum"
+            values_SK, targets_SK, pos_weight=self.class_weights_on(values_SK.device), reduction="sum"
         )
         return Loss(losses / values_SK.shape[1])
 

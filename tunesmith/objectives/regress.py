@@ -37,5 +37,6 @@ def _number(example: Example) -> float:
         return float(example.target)
     except ValueError:
         raise UserError(
-            f"example `{example.id}` has the answer `{example.target}`, which is no number", "use `objective: classify` for labels"
+            f"example `{example.id}` has the answer `{example.target}`, which is no number",
+            "use `objective: classify` for labels",
         ) from None

@@ -1,4 +1,4 @@
-"""A label of every word (named entities, parts of speech): cross-entropy at the first piece of each (BERT: Devlin et al., 2019, 5.3).
+"""A label of every word (named entities, parts of speech): cross-entropy at its first piece (Devlin et al., 2019, 5.3).
 
 The prompt is the words, the answer one tag for each, both parted by blanks: `Anna lives here ||| B-person O O`.
 """
@@ -44,7 +44,7 @@ class Tag(Named):
                 "the prompt must be the words and the answer one tag for each, both parted by blanks",
             )
         # Words of one piece share its place; the first of them is learnt.
-        kept = {place: tag for place, tag in reversed(list(zip(places, tags, strict=True)))}
+        kept = dict(reversed(list(zip(places, tags, strict=True))))
         targets = [self.number(tag, example) for tag in kept.values()]
         return [learnt(row, list(kept), targets, [self.weight(tag) for tag in kept.values()])]
 
@@ -54,7 +54,7 @@ class Tag(Named):
             F.cross_entropy(
                 values_NK,
                 batch.target_ids,
-                self.weights_K(values_NK.device),
+                self.class_weights_on(values_NK.device),
                 reduction="sum",
                 label_smoothing=self.label_smoothing,
             )

@@ -172,9 +172,9 @@ def fits_case(config: Any, family: Family, objective: Objective | None = None, r
 
 
 def of_recipe(recipe: Recipe, probing: bool = False) -> Planned:
-    assert isinstance(recipe.method, Method), "looked at before"
     work = prepared(recipe)
     recipe = dataclasses.replace(recipe, objective=work.objective)
+    assert isinstance(recipe.method, Method), "looked at before"
     config, family = load_config(recipe.model)
     renderer, window = load_renderer(recipe.model)
     device = best_device().type

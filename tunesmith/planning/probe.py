@@ -66,9 +66,9 @@ def probe(recipe: Recipe) -> Probed:
 
 def measured(recipe: Recipe) -> Probed:
     """Make the first steps of the run, here and now."""
-    assert isinstance(recipe.method, Method), "there is something to learn"
     work = prepared(recipe)
     recipe = replace(recipe, objective=work.objective)
+    assert isinstance(recipe.method, Method), "there is something to learn"
     torch.manual_seed(recipe.seed)
     process = Memory(torch.device("cpu")).now()
     model = load(recipe.model, recipe.objective.head())

@@ -88,8 +88,8 @@ def task_from(setting: str | Mapping[str, Any]) -> Task:
     """The task that a recipe names: `boolq`, `glue/sst2`, `my.csv`, `owner/dataset`, or a mapping with `data`.
 
     Keys of a mapping: `data` (a name as above), `template`, `metrics`, `cluster`, `name`, `ask`, `tokens`, `limit`, `splits`,
-    `columns`, `cut_text`, `seed`, `choices`, `texts`, `layout`. Of a registered task `template`, `metrics`, `cluster`, `tokens`,
-    `limit` and `texts` may be changed.
+    `columns`, `cut_text`, `seed`, `choices`, `texts`, `layout`. Of a registered task `template`, `metrics`, `cluster`,
+    `tokens`, `limit` and `texts` may be changed.
     """
     if isinstance(setting, str):
         return find_task(setting)

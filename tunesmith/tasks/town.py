@@ -60,7 +60,9 @@ choice = _task("choice", "questions", "reading", (accuracy,), "choose")
 question = _task("question", "questions", "reading", (token_f1, exact_match), tokens=16)
 entities = _task("entities", "entities", "extraction", (token_f1, exact_match), tokens=48)
 tags = Task("town/tags", TownSource("entities"), load_templates("town-tags"), (span_f1, exact_match), "extraction", tokens=96)
-kinds = Task("town/kinds", TownSource("entities"), load_templates("town-kinds"), (labels_f1, exact_match), "extraction", tokens=24)
+kinds = Task(
+    "town/kinds", TownSource("entities"), load_templates("town-kinds"), (labels_f1, exact_match), "extraction", tokens=24
+)
 translation = _task("translation", "translation", "translation", (bleu,), tokens=32)
 pseudocode = _task("pseudocode", "pseudocode", "code", (exact_match, edit_distance), tokens=96)
 politeness = _task("politeness", "politeness", "preference", (accuracy,), "choose")
