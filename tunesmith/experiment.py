@@ -119,7 +119,8 @@ def answer(record: Run, recipe: Recipe, work: "Work", model: Model, reporter: Re
             continue
         judging = number < len(work.judged)
         limit = recipe.limit.test if judging else recipe.limit.forgetting
-        ask = recipe.ask if judging else dataclasses.replace(recipe.ask, shots=0)
+        # What was forgotten is asked in words, also where a new head has the same labels.
+        ask = recipe.ask if judging else dataclasses.replace(recipe.ask, shots=0, how=recipe.ask.how or task.ask)
         told = partial(reporter.count, f"answering {task.name}")
         judged = judge(model, task, "test", ask, limit=limit, on_progress=told)
         keep(record, task, judged, main=number == 0)

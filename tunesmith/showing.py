@@ -15,10 +15,12 @@ from rich.text import Text
 
 from tunesmith import settings
 from tunesmith.comparison.confusion import tables
+from tunesmith.data.example import Example
 from tunesmith.errors import UserError
 from tunesmith.experiment import fitted, training, try_out
 from tunesmith.methods.method import Method
 from tunesmith.models.load import load_renderer
+from tunesmith.objectives.headed import Headed
 from tunesmith.objectives.objective import Placed
 from tunesmith.recipe import Recipe, own
 from tunesmith.settings import Tree
@@ -27,6 +29,7 @@ from tunesmith.tasks.own import task_from
 from tunesmith.tasks.task import Task
 from tunesmith.tokens.lengths import Lengths, lengths
 from tunesmith.tokens.renderer import Renderer, marked
+from tunesmith.tokens.sequence import Tokens
 from tunesmith.verbs import default_recipe, existing
 
 
@@ -94,12 +97,21 @@ def shown_task(task: Task, recipe: Recipe, renderer: Renderer, window: int | Non
     found = list(training(recipe, recipe.objective, (task,)))
     rendered = [recipe.objective.render(Placed(example, place), renderer) for place, example in enumerate(found)]
     first = tuple(
-        ShownExample(example.id, tuple(renderer.pieces(tokens.source)), tuple(marked(tokens, renderer)))
+        ShownExample(example.id, tuple(renderer.pieces(tokens.source)), pieces(example, tokens, recipe, renderer))
         for example, sequences in zip(found[:examples], rendered[:examples], strict=True)
         for tokens in sequences
     )
     flat = [tokens for sequences in rendered for tokens in sequences]
     return ShownTask(task.name, first, lengths(flat, window, virtual))
+
+
+def pieces(example: Example, tokens: Tokens, recipe: Recipe, renderer: Renderer) -> tuple[tuple[str, float], ...]:
+    """(piece, weight) a token. Of a head: where it is asked, and behind all what it should say."""
+    if not isinstance(recipe.objective, Headed):
+        return tuple(marked(tokens, renderer))
+    weights = tokens.weights or (0.0,) * len(tokens.inputs)
+    said = (f" ⟶ {example.target}", 1.0) if any(weights) else ("", 0.0)
+    return (*zip(renderer.pieces(tokens.inputs), weights, strict=True), said)
 
 
 def recipe_shown(tree: Tree) -> tuple[Recipe, int]:

@@ -162,3 +162,25 @@ def test_the_laboratory_says_what_the_published_one_does():
     told = (ROOT / "recipes/lab2-flan-t5.yaml").read_text(encoding="utf-8")
     for figure in (".2334", ".0760", ".2014", ".2015", ".4216", ".1814", ".3384", ".4081", ".1633", ".3251", ".3249"):
         assert figure in told
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "rows", "labels"),
+    [
+        ("glue-cola", "data/glue/CoLA/raw", (8551, 1042), {"acceptable", "unacceptable"}),
+        ("glue-mrpc", "data/glue/MRPC", (4076, 1725), {"same", "different"}),
+        ("glue-stsb", "data/glue/STS-B", (4249, 1500), None),
+    ],
+)
+def test_rows_of_glue_are_read_as_they_are(name, path, rows, labels, shared):
+    tree = tree_of(name, shared(path).parents[2 if name != "glue-cola" else 3])
+    [(data, task)] = tree["tasks"].items()
+    made = task_from({"data": data, **task})
+    examples = {split: list(made.examples(split)) for split in ("train", "validation", "test")}
+    assert (len(examples["train"]) + len(examples["validation"]), len(examples["test"])) == rows
+    texts = [text for part in examples.values() for example in part for text in example.texts]
+    assert all(texts) and not any("\t" in text for text in texts)
+    assert {example.target for example in examples["test"]} == labels or (
+        labels is None and float(examples["test"][0].target) == 5
+    )
+    assert not {e.texts for e in examples["train"]} & {e.texts for e in examples["validation"]}

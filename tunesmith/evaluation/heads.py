@@ -51,7 +51,7 @@ def classify(
     plan = head_of(model).plan
     start = time.perf_counter()
     for example in examples:
-        if plan.kind == "label" and example.choices and set(example.choices) != set(plan.labels):
+        if plan.kind == "label" and not set(example.choices) <= set(plan.labels):
             raise UserError(
                 f"example `{example.id}` has the choices {', '.join(example.choices)}, and the head the labels "
                 f"{', '.join(plan.labels)}",
@@ -98,7 +98,7 @@ def head_of(model: Model) -> Head:
 def knows(plan: HeadPlan, example: Example) -> bool:
     """Can a head answer such an example: are its labels the example's?"""
     if plan.kind == "label":
-        return set(example.choices) == set(plan.labels) if example.choices else example.target in plan.labels
+        return set(example.choices or [example.target]) <= set(plan.labels)
     if plan.kind == "choice":
         return bool(example.choices)
     if plan.kind == "number":
@@ -168,8 +168,10 @@ def tell(plan: HeadPlan, example: Example, values_NK: Tensor) -> Told:
         logprob = float(F.logsigmoid(values_NK[0].abs()).sum())
         said = ", ".join(label for label, yes in zip(plan.labels, chosen, strict=True) if yes)
         return Told(said or "none", tuple(scores), plan.labels, logprob)
-    labels = plan.labels if plan.kind == "label" else example.choices
-    logprobs = values_NK.flatten().log_softmax(0).tolist()
+    labels, values_K = example.choices or plan.labels, values_NK.flatten()
+    if plan.kind == "label" and example.choices:  # of several tasks' labels those of this one
+        values_K = values_K[[plan.labels.index(label) for label in labels]]
+    logprobs = values_K.log_softmax(0).tolist()
     best_one = max(range(len(logprobs)), key=logprobs.__getitem__)
     return Told(labels[best_one], tuple(logprobs), labels, logprobs[best_one])
 
@@ -184,6 +186,8 @@ def temperature(model: Model, examples: Sequence[Example], room: Room | None = N
         return 1.0
     values = head_values(model, [read(plan.kind, model.renderer, example) for example in examples], room)
     pairs = [(values_NK.double(), meant(plan, example)) for values_NK, example in zip(values, examples, strict=True)]
+    if plan.kind != "choice":
+        pairs = [(torch.cat([one for one, _ in pairs]), torch.cat([target for _, target in pairs]))]
 
     def loss(log_temperature: float) -> float:
         scale = math.exp(-log_temperature)
@@ -193,10 +197,10 @@ def temperature(model: Model, examples: Sequence[Example], room: Room | None = N
 
 
 def meant(plan: HeadPlan, example: Example) -> Tensor:
-    """Numbers of the right outputs; of several labels, 0 or 1 for each."""
+    """[N] numbers of the right outputs; of several labels [1, K], 0 or 1 for each."""
     if plan.kind == "labels":
         names = {part.strip() for part in example.target.split(",")}
-        return torch.tensor([float(label in names) for label in plan.labels], dtype=torch.float64)
+        return torch.tensor([[float(label in names) for label in plan.labels]], dtype=torch.float64)
     if plan.kind == "choice":
         return torch.tensor([example.label])
     return torch.tensor(
@@ -207,7 +211,7 @@ def meant(plan: HeadPlan, example: Example) -> Tensor:
 def cost(plan: HeadPlan, values_NK: Tensor, target: Tensor) -> Tensor:
     """The negative log-probability of what is right, in nats."""
     if plan.kind == "labels":
-        return F.binary_cross_entropy_with_logits(values_NK[0], target, reduction="sum")
+        return F.binary_cross_entropy_with_logits(values_NK, target, reduction="sum")
     rows = values_NK.flatten()[None] if plan.kind == "choice" else values_NK
     return F.cross_entropy(rows, target, reduction="sum")
 

@@ -1,4 +1,4 @@
-"""Which of several choices is right: a head gives each a value, softmax over an example's choices (Radford et al., 2018, 3.3)."""
+"""Which of several choices is right: a head gives each a value, softmax over them (GPT: Radford et al., 2018, 3.3)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
