@@ -32,12 +32,12 @@ class Answer:
 
     said:      the text it spoke, or the choice it chose.
     scores:    score of each choice (log-probability under the normalisation of `how`) or label of a head; empty where it spoke.
-    labels:    names of the scores that a head gave.
     how:       the way of asking: `speak`, `choose`, `weigh`, `classify`, with its options, e.g. `choose norm=tokens`.
     prompt_tokens, tokens: tokens it was shown, and tokens it said (or weighed).
     seconds:   share of the batch's wall-clock time.
     logprob:   sum of the log-probabilities of what was said or weighed, where known.
     stats:     metric name -> the statistics of this answer (`Metric.measure`).
+    labels:    names of the scores that a head gave.
     """
 
     example: str
@@ -46,13 +46,13 @@ class Answer:
     target: str
     references: tuple[str, ...] = ()
     scores: tuple[float, ...] = ()
-    labels: tuple[str, ...] = ()
     how: str = "speak"
     prompt_tokens: int = 0
     tokens: int = 0
     seconds: float = 0.0
     logprob: float | None = None
     stats: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "Answer":
