@@ -119,10 +119,9 @@ def answer(record: Run, recipe: Recipe, work: "Work", model: Model, reporter: Re
             continue
         judging = number < len(work.judged)
         limit = recipe.limit.test if judging else recipe.limit.forgetting
-        # What was forgotten is asked in words, also where a new head has the same labels.
-        ask = recipe.ask if judging else dataclasses.replace(recipe.ask, shots=0, how=recipe.ask.how or task.ask)
+        ask = recipe.ask if judging else dataclasses.replace(recipe.ask, shots=0)
         told = partial(reporter.count, f"answering {task.name}")
-        judged = judge(model, task, "test", ask, limit=limit, on_progress=told)
+        judged = judge(model, task, "test", ask, limit=limit, on_progress=told, head=judging)
         keep(record, task, judged, main=number == 0)
         for note in judged.notes:
             reporter.say(note)
@@ -133,7 +132,7 @@ def answer(record: Run, recipe: Recipe, work: "Work", model: Model, reporter: Re
     peak = max(answering, world.get("peak_memory_training_bytes", 0))
     record.keep_world(peak_memory_answering_bytes=answering, peak_memory_bytes=peak)
     asked = [model.renderer.prompt(example) for example in tasks[0].sequence("test", 0, PROMPTS) if example.messages]
-    record.keep_world(latency=latency(model, asked))
+    record.keep_world(latency=latency(model, [] if model.head is not None else asked))
 
 
 def keep(record: Run, task: Task, judged: Judged, main: bool) -> None:

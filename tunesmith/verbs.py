@@ -248,8 +248,13 @@ def asked(wording: "Template", row: Mapping[str, Any], place: str) -> Example:
 
 def refuse_long(model: "Model", prompts: Sequence[Example], file: str) -> None:
     """Refuse a prompt that is longer than the window before any is answered."""
+    from tunesmith.tokens.reading import read
+
     for number, prompt in enumerate(prompts, start=1):
-        length = len(model.renderer.prompt(prompt)) + model.virtual_tokens
+        shown = len(model.renderer.prompt(prompt))
+        if model.head is not None:
+            shown = max(row.row() for row, _ in read(model.head.plan.kind, model.renderer, prompt))
+        length = shown + model.virtual_tokens
         if model.window is not None and length > model.window:
             raise UserError(
                 f"`{file}` row {number} makes a prompt of {length} tokens; the network reads at most {model.window}",

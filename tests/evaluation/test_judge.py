@@ -136,6 +136,11 @@ def test_a_model_with_a_head_for_the_choices_is_asked_by_it():
     assert judge(speaker("bert", plan=HeadPlan(labels=("w40", "w41"))), task("speak")).answers[0].how == "classify"
 
 
+def test_what_was_forgotten_is_asked_in_words():
+    model = speaker("bert", plan=HeadPlan(labels=("w40", "w41")))
+    assert judge(model, task("choose"), head=False).answers[0].how == "choose norm=none"
+
+
 def test_an_empty_split_is_refused():
     with pytest.raises(UserError, match="no examples"):
         judge(speaker("llama"), task(splits={"test": []}))

@@ -1,5 +1,6 @@
 """Laws of every objective with a head on every family: rows and padding change nothing, saved = loaded, names come back."""
 
+import math
 from dataclasses import replace
 from itertools import product
 
@@ -143,6 +144,16 @@ def test_adapters_on_one_base_have_heads_of_their_own(folders, tmp_path):
         both.active = kind
         found = [answer.scores for answer in classify(both, OBJECTIVES[kind][1])]
         assert found == [pytest.approx(one, abs=1e-5) for one in wanted]
+
+
+def test_of_several_tasks_labels_each_example_has_its_own(folders):
+    rows = OBJECTIVES["label"][1] + [replace(row, target="maybe", choices=("maybe", "never")) for row in OBJECTIVES["label"][1]]
+    objective = Classify().fitted(rows)
+    assert objective.labels == ("no", "yes", "maybe", "never")
+    model = load(ModelSettings(path=folders["bert"]), objective.head(), "cpu")
+    for row, answer in zip(rows, classify(model, rows), strict=True):
+        assert answer.said in row.choices and answer.labels == row.choices
+        assert sum(map(math.exp, answer.scores)) == pytest.approx(1)
 
 
 def test_a_constant_head_says_what_stands_most_often(folders):

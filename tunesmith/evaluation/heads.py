@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from tunesmith.data.example import Example
 from tunesmith.errors import UserError
 from tunesmith.generation.quiet import quiet
+from tunesmith.metrics.spans import labels_of
 from tunesmith.models.head import Head, HeadPlan
 from tunesmith.models.model import Model
 from tunesmith.run import Answer
@@ -103,8 +104,7 @@ def knows(plan: HeadPlan, example: Example) -> bool:
         return bool(example.choices)
     if plan.kind == "number":
         return is_number(example.target)
-    tags = example.target.split() if plan.kind == "tags" else [part.strip() for part in example.target.split(",")]
-    return set(tags) <= {*plan.labels, *(["none", ""] if plan.kind == "labels" else [])}
+    return set(example.target.split() if plan.kind == "tags" else labels_of(example.target)) <= set(plan.labels)
 
 
 def is_number(text: str) -> bool:
@@ -199,7 +199,7 @@ def temperature(model: Model, examples: Sequence[Example], room: Room | None = N
 def meant(plan: HeadPlan, example: Example) -> Tensor:
     """[N] numbers of the right outputs; of several labels [1, K], 0 or 1 for each."""
     if plan.kind == "labels":
-        names = {part.strip() for part in example.target.split(",")}
+        names = labels_of(example.target)
         return torch.tensor([[float(label in names) for label in plan.labels]], dtype=torch.float64)
     if plan.kind == "choice":
         return torch.tensor([example.label])

@@ -49,6 +49,7 @@ def judge(
     *,
     limit: int | None = None,
     on_progress: Progress | None = None,
+    head: bool = True,
 ) -> Judged:
     """Ask a model the examples of a split and measure its answers.
 
@@ -58,12 +59,13 @@ def judge(
         ask: how to ask; by default as the task says, without shots.
         limit: most examples, the first ones.
         on_progress: called with examples done and in all.
+        head: let the model's own head answer what it knows; what was forgotten is asked in words, though labels be the same.
     """
     ask = ask or Ask()
     examples = list(islice(task.examples(split), limit))
     if not examples:
         raise UserError(f"task `{task.name}` has no examples in its split `{split}`", "choose another split")
-    way = way_of(model, task, ask, examples[0])
+    way = way_of(model, task, ask, examples[0], head)
     tokens = ask.tokens or task.tokens
     fits = [fits_window(model, example, way) for example in examples]
     left_out = tuple(example.id for example, fit in zip(examples, fits, strict=True) if not fit)
@@ -114,11 +116,11 @@ def judge_run(
     return found
 
 
-def way_of(model: Model, task: Task, ask: Ask, example: Example) -> Way:
+def way_of(model: Model, task: Task, ask: Ask, example: Example, head: bool = True) -> Way:
     """How this model is asked: as `ask` says; by its head, where that knows such answers; as the task says."""
     if ask.how is not None:
         return ask.how
-    if model.head is not None and knows(model.head.plan, example):
+    if head and model.head is not None and knows(model.head.plan, example):
         return "classify"
     for way in ("speak", "choose", "weigh", "classify"):
         if task.ask == way:

@@ -34,11 +34,20 @@ class LabelsF1(Metric):
     name: str = "labels_f1"
 
     def measure(self, answer: Answer, example: Example) -> tuple[float, ...]:
-        said, meant = ({one.strip() for one in text.split(",")} - {"", "none"} for text in (answer.said, example.target))
+        said, meant = labels_of(answer.said), labels_of(example.target)
         return float(len(said & meant)), float(len(said)), float(len(meant))
 
     def total(self, stats_NK: Stats) -> float:
         return micro_f1(stats_NK)
+
+
+def labels_of(text: str) -> set[str]:
+    """The labels of an answer, which are parted by commas; `none` is no label.
+
+    >>> sorted(labels_of("sad, angry")), labels_of("none")
+    (['angry', 'sad'], set())
+    """
+    return {label.strip() for label in text.split(",")} - {"", "none"}
 
 
 def entities(tags: str) -> set[tuple[str, int, int]]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from pydantic import Field
-from torch.nn import functional as F
 
 from tunesmith.data.example import Example
 from tunesmith.models.head import Kind
@@ -36,13 +35,4 @@ class Classify(Named):
         return [learnt(row, places, [target], [self.weight(example.target)]) for row, places in rows]
 
     def loss(self, model: Model, batch: Batch) -> Loss:
-        values_SK = model(batch).values()
-        return Loss(
-            F.cross_entropy(
-                values_SK,
-                batch.target_ids,
-                self.class_weights_on(values_SK.device),
-                reduction="sum",
-                label_smoothing=self.label_smoothing,
-            )
-        )
+        return self.cross_entropy(model(batch).values(), batch, self.label_smoothing)

@@ -13,11 +13,13 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import torch
 from pydantic import Field
 from torch import Tensor
+from torch.nn import functional as F
 
 from tunesmith.data.example import Example
 from tunesmith.errors import UserError, did_you_mean
 from tunesmith.models.head import HeadPlan, Kind, Pooling
-from tunesmith.objectives.objective import Objective, Placed
+from tunesmith.objectives.objective import Loss, Objective, Placed
+from tunesmith.tokens.batch import Batch
 from tunesmith.tokens.reading import Asked, read
 from tunesmith.tokens.renderer import Renderer
 from tunesmith.tokens.sequence import IGNORED, Tokens
@@ -123,6 +125,11 @@ class Named(Headed):
     def class_weights_on(self, device: torch.device) -> Tensor | None:
         """[K] float32; None where all labels count alike."""
         return torch.tensor([self.weight(label) for label in self.labels or ()], device=device) if self.class_weights else None
+
+    def cross_entropy(self, values_NK: Tensor, batch: Batch, smoothing: float) -> Loss:
+        """The summed cross-entropy of one output at each target; divided by the sum of weights it is torch's weighted mean."""
+        weight = self.class_weights_on(values_NK.device)
+        return Loss(F.cross_entropy(values_NK, batch.target_ids, weight, reduction="sum", label_smoothing=smoothing))
 
 
 def learnt(row: Tokens, places: Sequence[int], targets: Sequence[int], weights: Sequence[float], **extras: float) -> Tokens:

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from tunesmith.data.example import Example
+from tunesmith.metrics.spans import labels_of
 from tunesmith.models.head import Kind
 from tunesmith.models.model import Model
 from tunesmith.objectives.headed import Named, learnt
@@ -28,7 +29,7 @@ class MultiLabel(Named):
     kind: ClassVar[Kind] = "labels"
 
     def names(self, example: Example) -> list[str]:
-        return labels_of(example.target)
+        return sorted(labels_of(example.target))
 
     def balance(self, count: int, total: int, labels: int) -> float:
         return (total - count) / count
@@ -50,13 +51,3 @@ class MultiLabel(Named):
             values_SK, targets_SK, pos_weight=self.class_weights_on(values_SK.device), reduction="sum"
         )
         return Loss(losses / values_SK.shape[1])
-
-
-def labels_of(text: str) -> list[str]:
-    """The labels of an answer.
-
-    >>> labels_of("sad, angry"), labels_of("none")
-    (['sad', 'angry'], [])
-    """
-    found = [label.strip() for label in text.split(",")]
-    return [label for label in found if label and label != "none"]

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from pydantic import Field
-from torch.nn import functional as F
 
 from tunesmith.data.example import Example
 from tunesmith.errors import UserError
@@ -49,13 +48,4 @@ class Tag(Named):
         return [learnt(row, list(kept), targets, [self.weight(tag) for tag in kept.values()])]
 
     def loss(self, model: Model, batch: Batch) -> Loss:
-        values_NK = model(batch).token_values()
-        return Loss(
-            F.cross_entropy(
-                values_NK,
-                batch.target_ids,
-                self.class_weights_on(values_NK.device),
-                reduction="sum",
-                label_smoothing=self.label_smoothing,
-            )
-        )
+        return self.cross_entropy(model(batch).token_values(), batch, self.label_smoothing)
