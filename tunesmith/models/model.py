@@ -137,9 +137,9 @@ class Model(nn.Module):
         """
         never = beyond_body(self.network) if self.wordless else ()
         adapter = Adapter(method, self.network, head or self._own_head, self.spell, never).to(self.device)
+        refuse_freed(adapter.freed, self.network, type(method).__name__)
         if head is not None:
             self._heads[name.encode().hex()] = head.train(self.training)
-        refuse_freed(adapter.freed, self.network, type(method).__name__)
         adapter.free()
         self.put(name, adapter)
         if begin:
