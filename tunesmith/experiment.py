@@ -35,14 +35,11 @@ from tunesmith.models.memory import Memory
 from tunesmith.models.model import Model
 from tunesmith.models.quantize import count
 from tunesmith.models.weights import save_adapter
-from tunesmith.objectives.objective import Placed
 from tunesmith.recipe import Recipe, own, weight_of
 from tunesmith.resume import begin, keep_resolved
 from tunesmith.run import Run
 from tunesmith.tasks.own import task_from
 from tunesmith.tasks.task import Task
-from tunesmith.tokens.lengths import fit
-from tunesmith.tokens.sequence import Tokens
 from tunesmith.training.guard import Guard
 from tunesmith.training.learning import Learning
 from tunesmith.training.progress import Reporter
@@ -213,8 +210,8 @@ def refuse_adapter(recipe: Recipe, model: Model) -> None:
         raise UserError(
             f"`model.path` is `{recipe.model.path}`, a run with an adapter on `{model.source}`: training it further would "
             "leave that adapter out of what is saved",
-            f"start from the base, `model.path={model.source}`, or write the adapter into its weights first "
-            "(`tunesmith.models.merge`)",
+            f"start from the base, `model.path={model.source}`, or write the adapter into its weights first: "
+            f"`tunesmith merge {recipe.model.path} merged`, then `model.path=merged`",
         )
 
 
@@ -263,14 +260,8 @@ def learnable(task: Task, split: str, recipe: Recipe, model: Model) -> Sequence[
         return []
     examples = task.sequence(split, None if split == "train" else 0, getattr(recipe.limit, split))
     window = min(filter(None, (recipe.plan.window, model.window)), default=None)
-
-    def render(example: Example) -> Sequence[Tokens]:
-        return recipe.objective.render(Placed(example), model.renderer)
-
-    def most(example: Example) -> float:
-        return recipe.objective.most(example, model.renderer)
-
-    return fit(examples, render, window, recipe.plan.too_long, model.virtual_tokens, f"task `{task.name}`", most)
+    policy = recipe.plan.too_long or recipe.objective.too_long
+    return recipe.objective.fitted(examples, model.renderer, window, policy, model.virtual_tokens, f"task `{task.name}`")
 
 
 def added(adapter: Adapter) -> int:

@@ -151,7 +151,9 @@ def _ask(model: Model, examples: Sequence[Example], way: Way, ask: Ask, on_progr
         return speak(model, examples, sampling, ask.rows, on_progress=on_progress)
     if way == "choose":
         return choose(model, examples, ask.norm, ask.room, on_progress)
-    return (weigh if way == "weigh" else classify)(model, examples, ask.room, on_progress)
+    if way == "weigh":
+        return weigh(model, examples, ask.room, on_progress, ask.overlap, ask.one_by_one)
+    return classify(model, examples, ask.room, on_progress)
 
 
 def measured(answers: Sequence[Answer], examples: Sequence[Example], metrics: Sequence[Metric]) -> list[Answer]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from tunesmith.data.example import Example
 from tunesmith.models.model import Model
 from tunesmith.tokens.batch import Batch, Per
+from tunesmith.tokens.lengths import TooLong, fit
 from tunesmith.tokens.packing import Room
 from tunesmith.tokens.renderer import Renderer
 from tunesmith.tokens.sequence import Tokens
@@ -38,10 +39,12 @@ class Objective(ABC):
 
     per:     what the mean is taken over: `target`, `sequence` or `pair`.
     outputs: size of the head that it reads; 0 reads the vocabulary.
+    too_long: what becomes of examples longer than the window where the plan does not say it.
     """
 
     per: ClassVar[Per] = "target"
     outputs: int = 0
+    too_long: ClassVar[TooLong] = "refuse"
 
     @abstractmethod
     def render(self, placed: Placed, renderer: Renderer) -> Sequence[Tokens]:
@@ -50,6 +53,16 @@ class Objective(ABC):
     def most(self, example: Example, renderer: Renderer) -> float:
         """As many tokens as a row of the example can have, found faster than by `render`; infinite where that is not known."""
         return inf
+
+    def fitted(
+        self, examples: Sequence[Example], renderer: Renderer, window: int | None, policy: TooLong, virtual: int, name: str
+    ) -> Sequence[Example]:
+        """The examples that fit the window, under a policy for the others; arguments as `lengths.fit` has them."""
+
+        def render(example: Example) -> Sequence[Tokens]:
+            return self.render(Placed(example), renderer)
+
+        return fit(examples, render, window, policy, virtual, name, lambda example: self.most(example, renderer))
 
     def updates(self, examples: Sequence[Placed], model: Model, room: Room) -> Iterator[Iterable[Batch]]:
         """The batches of each update that these examples are good for, each laid out when it is asked for; mostly one update.
