@@ -41,8 +41,8 @@ class Ask:
     temperature, top_p: of spoken answers; a temperature of 0 is greedy.
     too_long: what happens to examples that do not fit the network's window: `refuse` to judge, or `leave_out` and say how many.
     overlap:  of plain text that is weighed, tokens of the window before that each further window reads again. Each token is
-              counted once, with at least so many before it (0: one window behind the other, the fastest): the sliding windows of
-              transformers' page on perplexity, whose stride is the window less the overlap.
+              counted once, with at least so many before it (0: one window behind the other, the fastest); the sliding windows
+              of transformers' page on perplexity, whose stride is the window less the overlap.
     one_by_one: of plain text and masked networks, hide each token alone (pseudo-log-likelihood: Salazar et al., 2020, exactly)
               and not every seventh at once: a pass of the network a token.
     rows:     most rows at once; a matter of speed and memory, never of results.
@@ -172,8 +172,8 @@ def weigh(
 
 
 def _text(model: Model, example: Example, group: Sequence[Tokens]) -> str:
-    """What was weighed: the target; of plain text what an encoder-decoder network says, or all behind a first token that nothing
-    predicts.
+    """What was weighed: the target; of plain text what an encoder-decoder network says, or what stands behind a first token
+    that nothing predicts.
     """
     renderer = model.renderer
     if example.messages or renderer.family == "masked" or (renderer.family == "causal" and renderer.head):

@@ -2,7 +2,7 @@
 
 Causal networks read windows, one behind the other or overlapping. A masked network sees the text in several copies, and in each
 another seventh of its tokens is hidden, or another single one. An encoder-decoder network reads the first half and says the
-second (prefix language modelling): what T5 learnt of hidden spans is gone after instruction tuning, and would tell nothing about
+second (prefix language modelling): what T5 learnt of hidden spans is gone after instruction tuning, and would tell nothing of
 general text.
 """
 

@@ -3,7 +3,7 @@
 Causal networks predict every next token; encoder-decoder networks fill spans in (T5: Raffel et al., 2020, section 3.1.4; BART:
 Lewis et al., 2020); masked networks fill single tokens in (BERT: Devlin et al., 2019, section 3.1).
 
-Texts longer than the window are read in windows, in which every token is learnt once. What is hidden depends on the seed and the
+Texts longer than the window are read in windows, in which every token is learnt once. What is hidden depends on seed and
 place in the stream of examples alone: another choice in every epoch, and the same one after an interruption.
 """
 
