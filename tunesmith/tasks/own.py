@@ -207,7 +207,7 @@ def own_task(
     source = source_of(data, splits_at=splits, columns=tuple(columns), cut_text=cut_text, seed=seed, limit=limit)
     rows = Joined(source.found().values())
     if not len(rows):
-        raise UserError(f"`{data}` has no rows")
+        raise UserError(f"`{data}` has no rows", "its files are empty, or hold nothing but blank lines")
     wordings = templates_of(template) if template else (guess(rows[0]),)
     wordings = tuple(with_choices(one, rows, choices) for one in wordings)
     source = keyed(source, wordings[0], rows[0])
