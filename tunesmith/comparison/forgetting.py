@@ -100,7 +100,9 @@ def _lost(
     (origin, system), (before, after) = pair, runs
     asked = [task for task in before.answered() if task != main and task in after.answered()]
     clusters = {**origin.clusters, **system.clusters}
-    tasks, texts, drawn = [], [], defaultdict[str, list[Array]](list)
+    tasks: list[TaskChange] = []
+    texts: list[TextChange] = []
+    drawn = defaultdict[str, list[Array]](list)
     for task in asked:
         old, new = paired([before, after], task, lambda run, task: kept(run, task) if run is before else by_example(run, task))
         counts_QN = bootstrap_counts(len(old), draws, seed)
