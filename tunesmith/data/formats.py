@@ -169,7 +169,9 @@ def _utf16(path: Path, raw: bytes) -> str:
 def pieces(lines: Iterable[str], cut: str | int) -> Iterator[str]:
     """Pieces of a text given in lines (see `read`), without the whole in memory but for `file`; none is empty."""
     if cut == "paragraph":
-        found: Iterator[str] = ("".join(group).lstrip() for blank, group in groupby(lines, lambda line: not line.strip()) if not blank)
+        found: Iterator[str] = (
+            "".join(group).lstrip() for blank, group in groupby(lines, lambda line: not line.strip()) if not blank
+        )
     elif cut == "line":
         found = (line for whole in lines for line in whole.splitlines())
     elif cut == "file":
