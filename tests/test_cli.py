@@ -189,6 +189,24 @@ def test_train_says_what_it_does_and_nothing_else(here, capsys):
     assert re.search(r"\d [MG]iB", err), "a whole suite may take more than a gibibyte"
 
 
+def test_eval_weighs_all_of_a_text(here, capsys):
+    (here / "text").mkdir()
+    for name, text in (("a.md", "It was late.\n\nNobody came."), ("b.md", "It was early.")):
+        (here / "text" / name).write_text(text)
+    status, out, _ = run(capsys, "eval", "llama", "--text", "text", "--text", "text/a.md", "ask.overlap=8", "--into", "weighed")
+    assert status == 0
+    lines = [line.split("│")[1:-1] for line in out.splitlines() if "│" in line]
+    found = {(task.strip(), metric.strip()): (ends.strip(), count.strip()) for task, metric, _, ends, count in lines}
+    assert {metric for _, metric in found} == {"perplexity", "bits_per_byte", "cross_entropy"}
+    assert {count for (task, _), (_, count) in found.items() if task == "text"} == {"2"}
+    assert {ends for (task, _), (ends, _) in found.items() if task == "a"} == {""}, "one text has no interval"
+    assert all(" to " in ends for (task, _), (ends, _) in found.items() if task == "text")
+    status, _, err = run(capsys, "eval", "llama")
+    assert status == 1 and "--text" in err
+    status, _, err = run(capsys, "eval", "llama", "--text", "sums.jsonl", "--column", "sum")
+    assert status == 1 and "`sums.jsonl`: template `inline` needs a column `sum`" in err
+
+
 def test_eval(here, capsys):
     status, out, _ = run(capsys, "eval", "t5", "sums.jsonl", "limit.test=2", "ask.tokens=3")
     assert status == 0

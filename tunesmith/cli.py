@@ -64,10 +64,7 @@ def parser() -> Parser:
 
     _studying(verbs)
 
-    verb = _verb(verbs, "eval", commands.evaluate, "judge a model or a run on tasks")
-    verb.add_argument("model", help="run folder, model folder or hub name")
-    verb.add_argument("tasks", nargs="+", metavar="TASK | name=value", help=f"tasks or files, and {OVERRIDES}")
-    verb.add_argument("--into", type=Path, help="folder of the run (runs/NAME)")
+    _judging(verbs)
 
     verb = _verb(verbs, "answer", commands.answer, "what a run says to a prompt")
     verb.add_argument("run")
@@ -116,6 +113,17 @@ def parser() -> Parser:
     verb = _verb(verbs, "schema", commands.schema, "the JSON schema of a recipe, for editors")
     verb.add_argument("recipe", nargs="?", choices=("run", "comparison"), default="comparison")
     return top
+
+
+def _judging(verbs: "argparse._SubParsersAction[Parser]") -> None:
+    verb = _verb(verbs, "eval", commands.evaluate, "judge a model or a run on tasks")
+    verb.add_argument("model", help="run folder, model folder or hub name")
+    verb.add_argument("tasks", nargs="*", metavar="TASK | name=value", help=f"tasks or files, and {OVERRIDES}")
+    verb.add_argument(
+        "--text", action="append", default=[], help="perplexity of this file or folder, all of it; may be repeated"
+    )
+    verb.add_argument("--column", default="text", help="of --text in a table or JSON lines: the column of texts (text)")
+    verb.add_argument("--into", type=Path, help="folder of the run (runs/NAME)")
 
 
 def _handing_over(verbs: "argparse._SubParsersAction[Parser]") -> None:

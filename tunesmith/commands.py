@@ -5,8 +5,12 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tunesmith.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    from tunesmith.run import Run
 
 
 def split_given(given: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -70,7 +74,7 @@ def train(arguments: argparse.Namespace) -> None:
     paths, overrides = split_given(arguments.given)
     run = verbs.train(one_recipe(paths) or {}, into=arguments.into, overrides=overrides)
     if not arguments.brief:
-        print_scores(run.scores())
+        print_scores(run)
         print(run.folder)
 
 
@@ -115,20 +119,25 @@ def evaluate(arguments: argparse.Namespace) -> None:
     from tunesmith import verbs
 
     tasks, overrides = split_given(arguments.tasks)
-    run = verbs.evaluate(arguments.model, tasks, into=arguments.into, overrides=overrides)
-    print_scores(run.scores())
+    given = {"text": arguments.text, "column": arguments.column, "into": arguments.into, "overrides": overrides}
+    run = verbs.evaluate(arguments.model, tasks, **given)
+    print_scores(run)
     print(run.folder)
 
 
-def print_scores(scores: object) -> None:
+def print_scores(run: "Run") -> None:
+    from math import isnan
+
     from rich.console import Console
     from rich.table import Table
 
-    assert isinstance(scores, dict)
-    table = Table("task", "metric", "score", "answers")
-    for task, row in scores.items():
+    from tunesmith.comparison.scores import scored
+
+    table, counts = Table("task", "metric", "score", "95 % interval", "answers"), run.scores()
+    for task, row in scored(run).items():
         for metric, score in row.items():
-            table.add_row(task, metric, f"{score.value:.4f}", str(score.answers))
+            ends = "" if isnan(score.low) else f"{score.low:.4f} to {score.high:.4f}"
+            table.add_row(task, metric, f"{score.value:.4f}", ends, str(counts[task][metric].answers))
     Console().print(table)
 
 

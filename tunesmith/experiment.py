@@ -37,15 +37,13 @@ from tunesmith.models.model import Model
 from tunesmith.models.quantize import count
 from tunesmith.models.weights import save_adapter
 from tunesmith.objectives.headed import Headed
-from tunesmith.objectives.objective import Objective, Placed
+from tunesmith.objectives.objective import Objective
 from tunesmith.objectives.sft import SFT
 from tunesmith.recipe import Recipe, own, weight_of
 from tunesmith.resume import begin, keep_resolved
 from tunesmith.run import Run
 from tunesmith.tasks.own import task_from
 from tunesmith.tasks.task import Task
-from tunesmith.tokens.lengths import fit
-from tunesmith.tokens.sequence import Tokens
 from tunesmith.training.guard import Guard
 from tunesmith.training.learning import Learning
 from tunesmith.training.progress import Reporter
@@ -249,8 +247,8 @@ def refuse_adapter(recipe: Recipe, model: Model) -> None:
         raise UserError(
             f"`model.path` is `{recipe.model.path}`, a run with an adapter on `{model.source}`: training it further would "
             "leave that adapter out of what is saved",
-            f"start from the base, `model.path={model.source}`, or write the adapter into its weights first "
-            "(`tunesmith.models.merge`)",
+            f"start from the base, `model.path={model.source}`, or write the adapter into its weights first: "
+            f"`tunesmith merge {recipe.model.path} merged`, then `model.path=merged`",
         )
 
 
@@ -299,14 +297,8 @@ def learnable(task: Task, split: str, recipe: Recipe, model: Model) -> Sequence[
         return []
     examples = task.sequence(split, wording(split, recipe.objective), getattr(recipe.limit, split))
     window = min(filter(None, (recipe.plan.window, model.window)), default=None)
-
-    def render(example: Example) -> Sequence[Tokens]:
-        return recipe.objective.render(Placed(example), model.renderer)
-
-    def most(example: Example) -> float:
-        return recipe.objective.most(example, model.renderer)
-
-    return fit(examples, render, window, recipe.plan.too_long, model.virtual_tokens, f"task `{task.name}`", most)
+    policy = recipe.plan.too_long or recipe.objective.too_long
+    return recipe.objective.within(examples, model.renderer, window, policy, model.virtual_tokens, f"task `{task.name}`")
 
 
 def added(adapter: Adapter) -> int:

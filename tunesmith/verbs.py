@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 RUNS = Path("runs")
 COMPARISONS = Path("comparisons")
+WEIGHED = ("perplexity", "bits_per_byte", "cross_entropy")
 
 
 @dataclass(frozen=True)
@@ -146,16 +147,33 @@ def train(
 
 def evaluate(
     model: str,
-    tasks: Sequence[str],
+    tasks: Sequence[str] = (),
     *,
+    text: Sequence[str] = (),
+    column: str = "text",
     into: str | Path | None = None,
     overrides: Sequence[str] = (),
     quiet: bool = False,
 ) -> Run:
-    """Judge a model or a run on tasks, without learning anything. Command: `tunesmith eval`."""
-    tree: Tree = {"name": f"{Path(model).name}-eval", "model": {"path": model}, "method": "none", "judged_by": list(tasks)}
+    """Judge a model or a run on tasks, without learning anything. Command: `tunesmith eval`.
+
+    Args:
+        text: files or folders of plain text, weighed whole: perplexity and bits a byte.
+        column: where their texts stand, if they are tables or JSON lines.
+    """
+    judged: list[Any] = [*tasks, *(weighed(path, column) for path in text)]
+    if not judged:
+        raise UserError("there is nothing to judge by", "name tasks, or files of plain text with `--text`")
+    tree: Tree = {"name": f"{Path(model).name}-eval", "model": {"path": model}, "method": "none", "judged_by": judged}
     tree["forgetting"] = "none"
     return train(tree, into=into, overrides=overrides, quiet=quiet)
+
+
+def weighed(path: str, column: str = "text") -> Tree:
+    """The task of weighing all texts of a file or folder; a file of plain text is one text."""
+    place = Path(path).expanduser()
+    own: Tree = {"data": path, "cut_text": "file", "template": f"||| {{{{{column}}}}}", "metrics": list(WEIGHED)}
+    return own | ({"splits": {"test": "." if place.is_dir() else place.name}} if place.exists() else {})
 
 
 def answer(run: str, prompt: str, *, second: str | None = None, overrides: Sequence[str] = ()) -> str:

@@ -135,6 +135,61 @@ def test_plain_text_is_cut_into_rows(tmp_path):
     assert "".join("".join(texts(9)).split()) == "".join(text.split())
 
 
+PARTS = st.lists(st.sampled_from(["word", " ", "\n", "\n\n", " \n\t\n", "\r\n", "a longer piece", "é"]), max_size=40)
+
+
+@given(PARTS, st.integers(1, 30))
+def test_a_text_in_lines_is_cut_as_one_in_memory(parts, size):
+    text = "".join(parts)
+    lines = text.splitlines(keepends=True)
+    found = {cut: list(formats.pieces(lines, cut)) for cut in ("paragraph", "line", "file", size)}
+    assert found["line"] == [line for line in text.splitlines() if line.strip()]
+    assert found["file"] == ([text.strip("\r\n")] if text.strip() else [])
+    paragraphs = [piece.strip("\r\n") for piece in re.split(r"\n[ \t\r]*\n\s*", text.lstrip()) if piece.strip()]
+    assert [piece.strip() for piece in found["paragraph"]] == [piece.strip() for piece in paragraphs]
+    assert all(0 < len(piece) <= size for piece in found[size])
+    assert list(formats.pieces([text], size)) == found[size], "where lines end is no matter"
+    assert "".join("".join(found[size]).split()) == "".join(text.split())
+
+
+def test_a_large_text_is_read_as_a_stream(tmp_path, monkeypatch):
+    """Of many paragraphs no more than one stands in memory."""
+    path = write(tmp_path / "a.txt", "One two.\nThree.\n\n" * 50)
+    waiting = []
+    monkeypatch.setattr(formats, "lines", lambda path: (waiting.append(line) or line for line in path.open()))
+    rows = read(path, cut="paragraph")
+    assert next(rows) == {"text": "One two.\nThree."}
+    assert len(waiting) < 5
+
+
+@pytest.mark.parametrize(
+    ("raw", "told"),
+    [
+        (b"one\ncaf\xe9\n", r"line 2: byte 7 \(0xe9\) is not UTF-8"),
+        (b"one\n\x00\x01\x02", r"line 2: byte 4 \(0x00\) stands in no text"),
+        (b"\xff\xfea", r"byte 2 is not UTF-16"),
+    ],
+)
+def test_what_is_no_text_is_refused_with_its_place(tmp_path, raw, told):
+    (tmp_path / "a.txt").write_bytes(raw)
+    with pytest.raises(UserError, match=told) as error:
+        list(read(tmp_path / "a.txt"))
+    assert "save it as UTF-8" in error.value.hint
+
+
+def test_a_folder_may_be_a_split(tmp_path):
+    for name in ("a.txt", "b.md", "c/d.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write(tmp_path / name, f"This is {name}.")
+    write(tmp_path / "c" / "e.txt", "And this.")
+    source = source_of(str(tmp_path / "c"), splits_at={"test": "."}, cut_text="file")
+    assert [row["text"] for row in source.rows("test")] == ["This is c/d.txt.", "And this."]
+    write(tmp_path / "c" / "test.txt", "A test.")
+    write(tmp_path / "c" / "train.txt", "No test.")
+    again = source_of(str(tmp_path / "c"), splits_at={"test": "."}, cut_text="file")
+    assert [row["text"] for row in again.rows("test")] == ["A test."]
+
+
 def test_files_of_a_folder_say_their_split(tmp_path):
     for name, count in {"x_train.csv": 30, "x_dev.csv": 3, "x_test.csv": 4}.items():
         write(tmp_path / name, "q\n" + "".join(f"{name} {n}\n" for n in range(count)))

@@ -1,94 +1,121 @@
-"""Span corruption and masking: nothing is lost, shares are as stated, the same place gives the same noise."""
+"""Plain text, as each family of networks learns it; the same place gives the same noise, another epoch another."""
 
-import random
-from collections import Counter
+from types import SimpleNamespace
 
-from hypothesis import given
-from hypothesis import strategies as some
+import pytest
 
+from tests.models.speakers import speaker
 from tunesmith.data.example import Example, Message
+from tunesmith.data.mixture import Mixture
+from tunesmith.errors import UserError
+from tunesmith.models.load import ASSETS
 from tunesmith.objectives.objective import Placed
-from tunesmith.objectives.pretrain import Pretrain, corrupt, hide, plain_text
-from tunesmith.tokens.sequence import IGNORED
+from tunesmith.objectives.pretrain import Pretrain, plain_text
+from tunesmith.tokens.packing import Room
+from tunesmith.tokens.renderer import Renderer
 
-SENTINELS = list(range(900, 932))
-END = 1
-
-
-@given(some.integers(1, 200), some.floats(0.05, 0.6), some.floats(1, 6), some.integers(0, 99))
-def test_span_corruption_loses_nothing(length: int, noise: float, span: float, seed: int) -> None:
-    ids = [*range(10, 10 + length), END]
-    tokens = corrupt(ids, SENTINELS, 0, noise, span, random.Random(seed))
-    hidden: dict[int, list[int]] = {}
-    for id_ in tokens.targets[:-1]:
-        if id_ in SENTINELS:
-            last = hidden.setdefault(id_, [])
-        else:
-            last.append(id_)
-    assert tokens.targets[-1] == tokens.source[-1] == END
-    assert [x for id_ in tokens.source for x in (hidden[id_] if id_ in SENTINELS else [id_])] == ids
-    assert list(hidden) == SENTINELS[: len(hidden)], "sentinels in order"
-    assert all(hidden.values()), "no empty span"
-    assert tokens.inputs == (0, *tokens.targets[:-1])
+SENTINELS, END, MASK = tuple(range(900, 932)), 1, 4
+EXAMPLE = Example((), " ".join("word" for _ in range(30)))
+IDS = [*range(10, 40), END]
 
 
-def test_span_corruption_hides_the_stated_share_in_spans_of_the_stated_length() -> None:
-    dice = random.Random(0)
-    gone = spans = total = 0
-    for _ in range(200):
-        tokens = corrupt([*range(10, 110), END], SENTINELS, 0, 0.15, 3.0, dice)
-        spans += sum(id_ in SENTINELS for id_ in tokens.targets)
-        gone += sum(id_ not in SENTINELS for id_ in tokens.targets) - 1
-        total += 100
-    assert gone / total == 0.15
-    assert gone / spans == 3.0
+class Speller:
+    family, start, sentinels, mask = "seq2seq", 0, SENTINELS, None
+    head, tail, answer_head, answer_tail = (), (END,), (), (END,)
+
+    def spell(self, text):
+        return list(range(10, 10 + len(text.split())))
 
 
-def test_span_corruption_knows_no_favourite_place() -> None:
-    dice, counts = random.Random(0), Counter()
-    for _ in range(3000):
-        tokens = corrupt([*range(10, 30), END], SENTINELS, 0, 0.15, 3.0, dice)
-        counts.update(id_ for id_ in tokens.targets if 10 <= id_ < 30)
-    # One span of three among twenty: the ends can be hit by one place of the span only, the middle by all three.
-    inner = [counts[id_] for id_ in range(12, 28)]
-    assert max(inner) / min(inner) < 1.4
+def render(objective, place=0, seed=0, renderer=None, example=EXAMPLE):
+    [tokens] = objective.render(Placed(example, place, seed), renderer or Speller())
+    return tokens
 
 
-def test_masking_follows_the_paper() -> None:
-    dice, fates = random.Random(0), Counter()
-    for _ in range(300):
-        tokens = hide([2, *range(10, 110), 3], 4, 3000, frozenset({2, 3, 4}), 0.15, dice)
-        assert tokens.inputs[0] == 2 and tokens.inputs[-1] == 3
-        for shown, target, true in zip(tokens.inputs, tokens.targets, [2, *range(10, 110), 3], strict=True):
-            if target == IGNORED:
-                assert shown == true
-            else:
-                assert target == true
-                fates["mask" if shown == 4 else "same" if shown == true else "other"] += 1
-    assert sum(fates.values()) == 300 * 15
-    assert abs(fates["mask"] / 4500 - 0.8) < 0.03
-    assert abs(fates["same"] / 4500 - 0.1) < 0.03
-
-
-def test_the_text_of_an_example_is_all_that_is_said() -> None:
+def test_the_text_of_an_example_is_all_that_is_said():
     assert plain_text(Example((), "one")) == "one"
     assert plain_text(Example((Message("user", "ask"),), "say")) == "ask\nsay"
 
 
-def test_an_encoder_decoder_network_restores_continues_or_fills_in() -> None:
-    class Speller:
-        family, start, sentinels = "seq2seq", 0, tuple(SENTINELS)
+def test_an_encoder_decoder_network_restores_continues_or_fills_in():
+    restored = render(Pretrain(whole=1.0))
+    assert restored.targets == tuple(IDS) and any(id_ in SENTINELS for id_ in restored.source)
+    continued = render(Pretrain(prefix=1.0))
+    assert [*continued.source[:-1], *continued.targets] == IDS
+    filled = render(Pretrain())
+    assert filled.targets[0] == SENTINELS[0] and filled.targets[-1] == filled.source[-1] == END
+    assert filled.inputs == (0, *filled.targets[:-1])
+    again = [render(Pretrain(whole=0.5, prefix=0.3), place, 7) for place in range(9)]
+    assert again == [render(Pretrain(whole=0.5, prefix=0.3), place, 7) for place in range(9)]
 
-        def text(self, text: str, ended: bool = False) -> list[int]:
-            return [*range(10, 10 + len(text.split())), END]
 
-    example = Example((), " ".join("word" for _ in range(30)))
-    ids = [*range(10, 40), END]
-    [restored] = Pretrain(whole=1.0).render(Placed(example), Speller())  # type: ignore[arg-type]
-    assert restored.targets == tuple(ids) and any(id_ in SENTINELS for id_ in restored.source)
-    [continued] = Pretrain(prefix=1.0).render(Placed(example), Speller())  # type: ignore[arg-type]
-    assert [*continued.source[:-1], *continued.targets] == ids
-    [filled] = Pretrain().render(Placed(example), Speller())  # type: ignore[arg-type]
-    assert filled.targets[0] == SENTINELS[0]
-    again = [Pretrain(whole=0.5, prefix=0.3).render(Placed(example, place, 7), Speller()) for place in range(9)]  # type: ignore[arg-type]
-    assert again == [Pretrain(whole=0.5, prefix=0.3).render(Placed(example, place, 7), Speller()) for place in range(9)]  # type: ignore[arg-type]
+def test_bart_spells_the_whole_text_from_one_with_masks():
+    bart = Speller()
+    bart.sentinels, bart.mask, bart.head, bart.answer_head = (), MASK, (0,), (0,)
+    row = render(Pretrain(noise=0.3), renderer=bart)
+    assert row.targets == (0, *IDS) and row.source[0] == 0 and row.source[-1] == END
+    assert row.source.count(MASK) == 3 and len(row.source) == 1 + 30 - 9 + 3 + 1
+    bart.mask = None
+    with pytest.raises(UserError, match="neither sentinels"):
+        render(Pretrain(), renderer=bart)
+
+
+def renderer_of(name, family):
+    from transformers import AutoTokenizer
+
+    return Renderer.of(AutoTokenizer.from_pretrained(str(ASSETS / name)), family, SimpleNamespace(), chat="none")
+
+
+def test_masks_are_others_in_every_epoch_and_the_same_after_an_interruption():
+    bert = renderer_of("bert", "masked")
+    mixture = Mixture([[Example((), f"{n} dogs ran over the old bridge to the mill.") for n in range(5)]], [1.0], seed=3)
+    hidden: dict[str, set] = {}
+    stream = [render(Pretrain(), place, 3, bert, mixture(place)) for place in range(20)]
+    for place, row in enumerate(stream):
+        hidden.setdefault(mixture(place).target, set()).add(row.targets)
+    assert all(len(masks) > 1 for masks in hidden.values()), "four epochs, more than one choice"
+    assert stream[13:] == [render(Pretrain(), place, 3, bert, mixture(place)) for place in range(13, 20)]
+    assert stream != [render(Pretrain(), place, 4, bert, mixture(place)) for place in range(20)]
+
+
+def test_whole_words_are_hidden():
+    bert = renderer_of("bert", "masked")
+    text = Example((), "unbelievable quarrelsome watermelons disappeared mysteriously")
+    begins = bert.begins(bert.spell(text.target))
+    assert sum(begins) == 5 < len(begins)
+    for place in range(10):
+        gone = [target >= 0 for target in render(Pretrain(words=True, noise=0.4), place, 0, bert, text).targets[1:-1]]
+        parted = [now != before for before, now, begin in zip(gone, gone[1:], begins[1:], strict=False) if not begin]
+        assert any(gone) and not any(parted)
+
+
+@pytest.mark.parametrize(("name", "family", "count"), [("llama", "causal", 5), ("t5", "seq2seq", 5), ("bert", "masked", 5)])
+def test_a_word_begins_behind_a_blank(name, family, count):
+    renderer = renderer_of(name, family)
+    text = "The old bridge unbelievably disappeared"
+    assert sum(renderer.begins(renderer.spell(" " + text))) == count
+
+
+@pytest.mark.parametrize("policy", ["split", "drop"])
+def test_documents_share_rows_and_do_not_see_each_other(policy):
+    """What is learnt of a document packed beside others is what is learnt of it alone, whoever its neighbours are."""
+    model = speaker("llama", vocab_size=61)
+    model.renderer.text = lambda text, ended=False: [1, *model.renderer.spell(text), *[2] * ended]
+    texts = [" ".join(f"w{12 + (n * k) % 40}" for n in range(5 + 3 * k)) for k in range(1, 6)]
+    examples = Pretrain().within([Example((), text, id=text[:3]) for text in texts], model.renderer, 64, policy, 0, "x")
+
+    def losses(chosen, **room):
+        [batches] = Pretrain().updates([Placed(one) for one in chosen], model, Room(**room))
+        found, rows = {}, 0
+        for batch in batches:
+            sums = batch.by_sequence(model(batch).logprobs())
+            rows += len(batch.input_ids)
+            found |= dict(zip(batch.numbers.tolist(), sums.tolist(), strict=True))
+        return [found[number] for number in range(len(chosen))], rows
+
+    packed, rows = losses(examples, layout="packed", width=48)
+    alone = [losses([one], layout="padded")[0][0] for one in examples]
+    assert rows < len(examples)
+    assert packed == pytest.approx(alone, abs=1e-4)
+    changed, _ = losses([examples[1], *examples[1:]], layout="packed", width=48)
+    assert changed[2:] == pytest.approx(packed[2:], abs=1e-5)

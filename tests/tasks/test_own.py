@@ -28,7 +28,7 @@ def test_the_shape_of_the_data_chooses_the_metrics(tmp_path):
         ["rouge1", "rouge2", "rougeL", "rougeLsum"],
         ["exact_match", "token_f1"],
         ["accuracy"],
-        ["cross_entropy"],
+        ["cross_entropy", "perplexity", "bits_per_byte"],
     ]
     assert [task.ask for task in tasks] == ["speak", "speak", "choose", "weigh"]
     assert [task.name for task in tasks] == ["long", "short", "label", "plain"]
@@ -149,3 +149,13 @@ def test_examples_can_be_asked_for_in_any_order(tmp_path):
             assert task.sequence(split, None, limit=3) == every[:3]
     registered = task_from("town/sentiment")
     assert registered.sequence("test", 0, 4) == list(registered.examples("test"))[:4]
+
+
+def test_a_missing_column_names_file_or_row(tmp_path):
+    data = write(tmp_path / "a.jsonl", [{"text": f"t{n}"} for n in range(4)])
+    with pytest.raises(UserError, match=r"`.*a\.jsonl`: template `inline` needs a column `body`"):
+        own_task(data, template="||| {{body}}")
+    data = write(tmp_path / "b.jsonl", [{"text": f"t{n}"} if n != 251 else {"body": "t"} for n in range(500)])
+    task = own_task(data, template="||| {{text}}", splits={"test": "b.jsonl"}, name="b")
+    with pytest.raises(UserError, match=r"task `b`, row 252 of its test rows: template `inline` needs a column `text`"):
+        task.sequence("test")

@@ -4,9 +4,10 @@ Dimension key: N answers, Q draws.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from math import log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +20,12 @@ from tunesmith.run import Answer, Run
 
 Array = NDArray[np.float64]
 
+UNITS = ("nats a token", "bits a byte")
 RULE = (
     "Forgetting is the headline score of the untuned model less that of the tuned one, on other tasks. The overall figure is "
     "the mean over clusters of the mean over a cluster's tasks, each metric on a scale from 0 to 1; tasks of the main task's "
     "own cluster are shown, not counted. A negative figure is a gain. On general text it is the rise of cross-entropy, in nats "
-    "a token."
+    "a token and in bits a byte."
 )
 
 Metrics = Mapping[str, Metric] | None
@@ -46,10 +48,11 @@ class TaskChange:
 
 @dataclass(frozen=True, slots=True)
 class TextChange:
-    """Cross-entropy of general text, nats a token; `rise` above zero is forgetting."""
+    """Cross-entropy of general text; `rise` above zero is forgetting. `unit`: `nats a token`, or `bits a byte`."""
 
     system: str
     task: str
+    unit: str
     before: float
     after: float
     rise: Interval
@@ -97,12 +100,14 @@ def _lost(
     (origin, system), (before, after) = pair, runs
     asked = [task for task in before.answered() if task != main and task in after.answered()]
     clusters = {**origin.clusters, **system.clusters}
-    tasks, texts, drawn = [], [], defaultdict[str, list[Array]](list)
+    tasks: list[TaskChange] = []
+    texts: list[TextChange] = []
+    drawn = defaultdict[str, list[Array]](list)
     for task in asked:
         old, new = paired([before, after], task, lambda run, task: kept(run, task) if run is before else by_example(run, task))
         counts_QN = bootstrap_counts(len(old), draws, seed)
         if old[0].how.startswith("weigh") and all(a.logprob is not None and a.tokens for a in (*old, *new)):
-            texts.append(_text(system.name, task, old, new, counts_QN))
+            texts += _text(system.name, task, old, new, counts_QN)
             continue
         cluster = clusters.get(task, task)
         counted = cluster != clusters.get(main, main)
@@ -119,14 +124,18 @@ def _lost(
     return Forgetting(system.name, origin.name, _overall(tasks, drawn, metrics), tuple(tasks), tuple(texts), reason)
 
 
-def _text(system: str, task: str, old: list[Answer], new: list[Answer], counts_QN: Array) -> TextChange:
-    def cross_entropy(answers: list[Answer]) -> tuple[float, Array]:
-        surprise_N = np.array([-(answer.logprob or 0.0) for answer in answers])
-        tokens_N = np.array([float(answer.tokens) for answer in answers])
-        return float(surprise_N.sum() / tokens_N.sum()), (counts_QN @ surprise_N) / (counts_QN @ tokens_N)
+def _text(system: str, task: str, old: list[Answer], new: list[Answer], counts_QN: Array) -> Iterator[TextChange]:
+    def cross_entropy(answers: list[Answer], unit: str) -> tuple[float, Array]:
+        nats_N = np.array([-(answer.logprob or 0.0) for answer in answers])
+        if unit == "nats a token":
+            units_N = np.array([float(answer.tokens) for answer in answers])
+        else:
+            units_N = np.array([len(answer.said.encode("utf-8", "surrogatepass")) * log(2) for answer in answers])
+        return float(nats_N.sum() / units_N.sum()), (counts_QN @ nats_N) / (counts_QN @ units_N)
 
-    (before, before_Q), (after, after_Q) = cross_entropy(old), cross_entropy(new)
-    return TextChange(system, task, before, after, interval(after - before, after_Q - before_Q), len(old))
+    for unit in UNITS if all(answer.said for answer in (*old, *new)) else UNITS[:1]:
+        (before, before_Q), (after, after_Q) = cross_entropy(old, unit), cross_entropy(new, unit)
+        yield TextChange(system, task, unit, before, after, interval(after - before, after_Q - before_Q), len(old))
 
 
 def span(name: str, metrics: Metrics = None) -> float:

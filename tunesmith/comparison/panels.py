@@ -10,6 +10,7 @@ import numpy as np
 from tunesmith.comparison import words
 from tunesmith.comparison.colours import Colour, places
 from tunesmith.comparison.drawing import LETTER, Frame, Line, Spot, Text, round_ticks
+from tunesmith.comparison.forgetting import UNITS
 from tunesmith.comparison.overfitting import Curve
 from tunesmith.comparison.significance import Interval
 from tunesmith.comparison.table import Comparison, Measure
@@ -288,11 +289,12 @@ def forgetting_panels(made: Comparison) -> Iterator[Panel]:
 
 def _text_panels(made: Comparison) -> Iterator[Panel]:
     for task in dict.fromkeys(text.task for lost in made.forgetting for text in lost.texts):
-        rows = [(text.system, text.rise) for lost in made.forgetting for text in lost.texts if text.task == task]
+        texts = [text for lost in made.forgetting for text in lost.texts if (text.task, text.unit) == (task, UNITS[0])]
+        rows = [(text.system, text.rise) for text in texts]
         told = "; ".join(f"{name} {words.signed(rise.value)}" for name, rise in rows)
         title = f"General text: {words.task_name(task)}"
         frame = _lost(made, None, rows, ends_of((rise for _, rise in rows), 0.0))
-        yield Panel(f"forgetting-text-{task}", title, "rise of cross-entropy, nats a token", told, frame)
+        yield Panel(f"forgetting-text-{task}", title, f"rise of cross-entropy, {UNITS[0]}", told, frame)
 
 
 def _lost(made: Comparison, system: str | None, rows: Sequence[tuple[str, Interval]], ends: Spot) -> Frame:

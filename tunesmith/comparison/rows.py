@@ -176,9 +176,9 @@ def forgotten(made: Comparison) -> Mapping[str, Any]:
     ]
     if any(one.overall for one in shown):
         rows.append(_line("Mean over clusters", last=True) | {"cells": [_overall(one) for one in shown]})
-    for task, before in dict.fromkeys((text.task, text.before) for one in shown for text in one.texts):
-        line = _line(words.task_name(task), "text", f"{words.score(before)} nats a token")
-        rows.append(line | {"cells": [_rise(one, task) for one in shown]})
+    for task, unit, before in dict.fromkeys((text.task, text.unit, text.before) for one in shown for text in one.texts):
+        line = _line(words.task_name(task), "text", f"{words.score(before)} {unit}")
+        rows.append(line | {"cells": [_rise(one, task, unit) for one in shown]})
     reasons = [f"{one.system}: {one.reason}." for one in made.forgetting if one.reason]
     return {"systems": [(one.system, at[one.system]) for one in shown], "rows": rows, "reasons": reasons}
 
@@ -196,6 +196,6 @@ def _loss(one: Forgetting, task: str) -> Cell:
     return Cell(words.score(found.loss.value), ends(found.loss), tone(found.loss)) if found else Cell(words.MISSING)
 
 
-def _rise(one: Forgetting, task: str) -> Cell:
-    found = next((change for change in one.texts if change.task == task), None)
+def _rise(one: Forgetting, task: str, unit: str) -> Cell:
+    found = next((change for change in one.texts if (change.task, change.unit) == (task, unit)), None)
     return Cell(words.signed(found.rise.value), ends(found.rise), tone(found.rise)) if found else Cell(words.MISSING)

@@ -55,6 +55,11 @@ class Example:
     texts: tuple[str, ...] = ()
 
     @property
+    def letters(self) -> int:
+        """Its length in letters: near enough to tokens for an order, and known without a tokenizer."""
+        return sum(len(message.content) for message in self.messages) + len(self.target)
+
+    @property
     def label(self) -> int:
         """Index of the target among the choices."""
         return self.choices.index(self.target)

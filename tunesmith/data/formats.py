@@ -11,7 +11,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from errno import EDQUOT, ENOSPC
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
 from typing import Any, BinaryIO, Literal, cast
@@ -25,6 +25,7 @@ TEXTS = (".txt", ".md")
 SMALL = 1 << 20  # bytes of a file whose rows are kept in memory
 ROWS = 1 << 10  # of a Parquet file, made at once
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
+AS_UTF8 = "save it as UTF-8 (`iconv -f latin1 -t utf-8`, if Latin-1 is what it is), or leave the file out"
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
 
@@ -127,7 +128,7 @@ def read(
     if suffix == ".parquet":
         return _parquet(path)
     if suffix in TEXTS:
-        return ({"text": piece} for piece in pieces("".join(lines(path)), cut))
+        return ({"text": piece} for piece in pieces(lines(path), cut))
     raise UserError(f"`{path}` is of no layout that can be read", f"known: {', '.join(SUFFIXES)}, each also with `.gz`")
 
 
@@ -144,44 +145,60 @@ def _sized(path: Path) -> Iterator[tuple[int, str]]:
             head = file.read(2)
             file.seek(0)
             if head in UTF16:
-                yield from ((0, line) for line in file.read().decode("utf-16").splitlines(keepends=True))
+                yield from ((0, line) for line in _utf16(path, file.read()).splitlines(keepends=True))
                 return
             for number, raw in enumerate(file, start=1):
                 try:
                     line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
                 except UnicodeDecodeError as error:
                     at = f"byte {place + error.start} (0x{raw[error.start]:02x})"
-                    raise UserError(f"`{path}` line {number}: {at} is not UTF-8", "save the file as UTF-8") from None
+                    raise UserError(f"`{path}` line {number}: {at} is not UTF-8", AS_UTF8) from None
+                if "\0" in line:
+                    at = f"byte {place + raw.index(0)} (0x00)"
+                    raise UserError(f"`{path}` line {number}: {at} stands in no text: the file is binary, or UTF-16", AS_UTF8)
                 place += len(raw)
                 yield len(raw), line
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise UserError(f"`{path}` is not whole: {error}", "fetch or pack the file again") from None
 
 
-def pieces(text: str, cut: str | int) -> Iterator[str]:
-    """Pieces of a text (see `read`); none is empty."""
+def _utf16(path: Path, raw: bytes) -> str:
+    try:
+        return raw.decode("utf-16")
+    except UnicodeDecodeError as error:
+        raise UserError(f"`{path}`: byte {error.start} is not UTF-16, which its first two bytes say it is", AS_UTF8) from None
+
+
+def pieces(lines: Iterable[str], cut: str | int) -> Iterator[str]:
+    """Pieces of a text given in lines (see `read`), without the whole in memory but for `file`; none is empty."""
     if cut == "paragraph":
-        found: Iterator[str] = iter(re.split(r"\n[ \t\r]*\n\s*", text))
+        found: Iterator[str] = (
+            "".join(group).lstrip() for blank, group in groupby(lines, lambda line: not line.strip()) if not blank
+        )
     elif cut == "line":
-        found = iter(text.splitlines())
+        found = (line for whole in lines for line in whole.splitlines())
     elif cut == "file":
-        found = iter([text])
+        found = iter(["".join(lines)])
     elif isinstance(cut, int) and cut > 0:
-        found = _windows(text, cut)
+        found = _windows(lines, cut)
     else:
         raise UserError(f"`cut` is `{cut}`", "one of `paragraph`, `line`, `file`, or a number of characters")
     return (piece.strip("\r\n") for piece in found if piece.strip())
 
 
-def _windows(text: str, size: int) -> Iterator[str]:
-    start = 0
-    while start < len(text):
-        end = start + size
-        if end < len(text):
-            space = max(text.rfind(" ", start + 1, end), text.rfind("\n", start + 1, end))
+def _windows(lines: Iterable[str], size: int) -> Iterator[str]:
+    waiting = ""
+    for line in lines:
+        waiting += line
+        start = 0
+        while len(waiting) > start + size:
+            end = start + size
+            space = max(waiting.rfind(" ", start + 1, end), waiting.rfind("\n", start + 1, end))
             end = space + 1 if space > 0 else end
-        yield text[start:end]
-        start = end
+            yield waiting[start:end]
+            start = end
+        waiting = waiting[start:]
+    yield waiting
 
 
 def _open(path: Path) -> BinaryIO:

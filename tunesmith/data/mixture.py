@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from hashlib import blake2b
 from itertools import accumulate
+from operator import attrgetter
 
 import numpy as np
 
@@ -159,11 +160,6 @@ class ByLength:
         epoch, at = divmod(place, len(self.mixture))
         if epoch != self._epoch:
             places = range(epoch * len(self.mixture), (epoch + 1) * len(self.mixture))
-            self._order = by_length(self.mixture, places, letters, self.examples, self.mixture.seed)
+            self._order = by_length(self.mixture, places, attrgetter("letters"), self.examples, self.mixture.seed)
             self._epoch = epoch
         return self.mixture(self._order[at])
-
-
-def letters(example: Example) -> int:
-    """Length of an example in letters: near enough to tokens for an order, and known without a tokenizer."""
-    return sum(len(message.content) for message in example.messages) + len(example.target)

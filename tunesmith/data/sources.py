@@ -37,7 +37,7 @@ class FileSource:
     do, or one says `train`; else all files together are the rows.
 
     path:      file or folder.
-    splits_at: split -> file, or several, beside or below `path`, where the names do not say it.
+    splits_at: split -> file or folder, or several, beside or below `path`, where the names do not say it.
     columns:   names for a CSV or TSV without a header line.
     cut_text:  how plain text makes rows (`formats.read`).
     key:       columns that say what a row asks; empty: all but `id`.
@@ -121,7 +121,7 @@ class FileSource:
         if self.splits_at:
             folder = path if path.is_dir() else path.parent
             named = {split: [files] if isinstance(files, str) else files for split, files in self.splits_at.items()}
-            return {split: [folder / file for file in files] for split, files in named.items()}
+            return {split: [path for file in files for path in _named(folder / file, split)] for split, files in named.items()}
         if path.is_file():
             said = split_of(path)
             return {said if said in ("validation", "test") else "": [path]}
@@ -138,6 +138,14 @@ def _read_once(
 ) -> Sequence[Row]:
     """The rows of a file, read again only when it has changed."""
     return held(path, columns, cut_text, layout)
+
+
+def _named(path: Path, split: str) -> list[Path]:
+    """The files of a split that a setting names; of a folder those that say the split or, where none does, all."""
+    if not path.is_dir():
+        return [path]
+    found = _files_in(path)
+    return found.get(split) or [file for files in found.values() for file in files]
 
 
 def _files_in(folder: Path) -> dict[str, list[Path]]:

@@ -36,6 +36,11 @@ class Ask:
     norm:     a choice's log-probability is divided by nothing (`none`), its tokens or its bytes, before choices are compared.
     temperature, top_p: of spoken answers; a temperature of 0 is greedy.
     too_long: what happens to examples that do not fit the network's window: `refuse` to judge, or `leave_out` and say how many.
+    overlap:  of plain text that is weighed, tokens of the window before that each further window reads again. Each token is
+              counted once, with at least so many before it (0: one window behind the other, the fastest); the sliding windows
+              of transformers' page on perplexity, whose stride is the window less the overlap.
+    one_by_one: of plain text and masked networks, hide each token alone (pseudo-log-likelihood: Salazar et al., 2020, exactly)
+              and not every seventh at once: a pass of the network a token.
     calibrated: of a head: probabilities by the temperature that was fitted on validation rows.
     rows:     most rows at once; a matter of speed and memory, never of results.
     """
@@ -48,6 +53,8 @@ class Ask:
     temperature: Annotated[float, Field(ge=0)] = 0.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     too_long: Literal["refuse", "leave_out"] = "refuse"
+    overlap: Annotated[int, Field(ge=0)] = 0
+    one_by_one: bool = False
     calibrated: bool = False
     rows: Annotated[int, Field(gt=0)] = 32
 
@@ -115,13 +122,26 @@ def _normed(scored: Scored, choice: str, norm: Norm) -> float:
 
 
 def weigh(
-    model: Model, examples: Sequence[Example], room: Room | None = None, on_progress: Progress | None = None
+    model: Model,
+    examples: Sequence[Example],
+    room: Room | None = None,
+    on_progress: Progress | None = None,
+    overlap: int = 0,
+    one_by_one: bool = False,
 ) -> list[Answer]:
     """How likely the model finds each target, in nats: `Answer.logprob` is a sum over `Answer.tokens` tokens.
 
-    The end of an answer counts, as it does in learning. An example without messages is plain text: see `texts.sequences`.
+    The end of an answer counts, as it does in learning. An example without messages is plain text: see `texts.sequences`, for
+    `overlap` and `one_by_one` too.
     """
-    groups = [_weighed(model, example) for example in examples]
+    if one_by_one and len(examples) > 1:  # the rows of one text fill batches; those of all would fill the memory
+        found: list[Answer] = []
+        for number, example in enumerate(examples, start=1):
+            found += weigh(model, [example], room, None, overlap, one_by_one)
+            if on_progress:
+                on_progress(number, len(examples))
+        return found
+    groups = [_weighed(model, example, overlap, one_by_one) for example in examples]
     sums = [0.0] * len(examples)
     owner = [number for number, group in enumerate(groups) for _ in group]
     start, done = time.perf_counter(), 0
@@ -139,25 +159,32 @@ def weigh(
             if on_progress:
                 on_progress(done, len(owner))
     seconds = (time.perf_counter() - start) / max(1, len(examples))
+    how = " ".join(["weigh", *[f"overlap={overlap}"] * (overlap > 0), *["one_by_one"] * one_by_one])
     answers = []
     for example, group, logprob in zip(examples, groups, sums, strict=True):
         shown = len(model.renderer.prompt(example)) if example.messages else 0
         counted = sum(tokens.learnt for tokens in group)
-        answer = _answer(example, _text(model, example, group), "weigh", shown, seconds)
+        answer = _answer(example, _text(model, example, group), "weigh" if example.messages else how, shown, seconds)
         answers.append(replace(answer, tokens=counted, logprob=logprob))
     return answers
 
 
 def _text(model: Model, example: Example, group: Sequence[Tokens]) -> str:
-    """What was weighed: the target, or the part of a plain text that an encoder-decoder network says."""
-    if example.messages or model.renderer.family != "seq2seq":
+    """What was weighed: the target; of plain text what an encoder-decoder network says, or what stands behind a first token
+    that nothing predicts.
+    """
+    renderer = model.renderer
+    if example.messages or renderer.family == "masked" or (renderer.family == "causal" and renderer.head):
         return example.target
-    return "".join(model.renderer.say(tokens.targets) for tokens in group)
+    if renderer.family == "seq2seq":
+        return "".join(renderer.say(tokens.targets) for tokens in group)
+    first = renderer.say(group[0].inputs[:1])
+    return example.target[example.target.find(first) + len(first) :]
 
 
-def _weighed(model: Model, example: Example) -> list[Tokens]:
+def _weighed(model: Model, example: Example, overlap: int, one_by_one: bool) -> list[Tokens]:
     if not example.messages:
-        return sequences(model.renderer, example.target, model.window, model.virtual_tokens)
+        return sequences(model.renderer, example.target, model.window, model.virtual_tokens, overlap, one_by_one)
     tokens = model.renderer.render(example, example.target)
     must_fit(tokens, model, example)
     return [tokens]

@@ -159,7 +159,7 @@ def _ask(model: Model, examples: Sequence[Example], way: Way, ask: Ask, on_progr
     if way == "choose":
         return choose(model, examples, ask.norm, ask.room, on_progress)
     if way == "weigh":
-        return weigh(model, examples, ask.room, on_progress)
+        return weigh(model, examples, ask.room, on_progress, ask.overlap, ask.one_by_one)
     return classify(model, examples, ask.room, on_progress, ask.calibrated)
 
 

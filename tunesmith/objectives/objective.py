@@ -12,6 +12,7 @@ from tunesmith.data.example import Example
 from tunesmith.models.head import HeadPlan
 from tunesmith.models.model import Model
 from tunesmith.tokens.batch import Batch, Per
+from tunesmith.tokens.lengths import TooLong, fit
 from tunesmith.tokens.packing import Room
 from tunesmith.tokens.renderer import Renderer
 from tunesmith.tokens.sequence import Tokens
@@ -37,10 +38,12 @@ class Placed:
 class Objective(ABC):
     """What is learnt. A subclass is a frozen dataclass; its fields are its settings.
 
-    per: what the mean is taken over: `target`, `sequence` or `pair`.
+    per:     what the mean is taken over: `target`, `sequence` or `pair`.
+    too_long: what becomes of examples longer than the window where the plan does not say it.
     """
 
     per: ClassVar[Per] = "target"
+    too_long: ClassVar[TooLong] = "refuse"
 
     def head(self) -> HeadPlan | None:
         """The head that it reads; None: it reads the vocabulary."""
@@ -53,6 +56,16 @@ class Objective(ABC):
     def most(self, example: Example, renderer: Renderer) -> float:
         """As many tokens as a row of the example can have, found faster than by `render`; infinite where that is not known."""
         return inf
+
+    def within(
+        self, examples: Sequence[Example], renderer: Renderer, window: int | None, policy: TooLong, virtual: int, name: str
+    ) -> Sequence[Example]:
+        """The examples that fit the window, under a policy for the others; arguments as `lengths.fit` has them."""
+
+        def render(example: Example) -> Sequence[Tokens]:
+            return self.render(Placed(example), renderer)
+
+        return fit(examples, render, window, policy, virtual, name, lambda example: self.most(example, renderer))
 
     def updates(self, examples: Sequence[Placed], model: Model, room: Room) -> Iterator[Iterable[Batch]]:
         """The batches of each update that these examples are good for, each laid out when it is asked for; mostly one update.

@@ -105,7 +105,7 @@ def _sources(
     recipe: Recipe, work: Work, renderer: Renderer, window: int | None, virtual: int
 ) -> tuple[list[Sequence[Any]], Sequence[Any]]:
     """The examples that will be learnt, a set a task, and those of validation. Where the run would refuse, as if it dropped."""
-    if recipe.plan.too_long == "refuse":
+    if (recipe.plan.too_long or recipe.objective.too_long) == "refuse":
         recipe = dataclasses.replace(recipe, plan=dataclasses.replace(recipe.plan, too_long="drop"))
     reader: Any = SimpleNamespace(renderer=renderer, window=window, virtual_tokens=virtual)
     sources = [learnable(task, "train", recipe, reader) for task in work.learnt]

@@ -50,6 +50,13 @@ SETTINGS = (
 class OwnTask(Task):
     """A task whose rows were never looked at by its author: rows that a wording leaves empty are skipped, ids are unique."""
 
+    def example(self, split: str, template: int | None, number: int, row: Row) -> Example:
+        """As `Task.example`; an error names the row."""
+        try:
+            return super().example(split, template, number, row)
+        except UserError as error:
+            raise UserError(f"task `{self.name}`, row {number + 1} of its {split} rows: {error.problem}", error.hint) from None
+
     def examples(self, split: str, template: int | None = 0) -> Iterator[Example]:
         """As `Task.examples`; an id that stands twice in a split is replaced by the row's number."""
         seen: set[str] = set()
@@ -196,7 +203,7 @@ def own_task(
         template: built-in wording, `FILE.yaml` (all its templates), `FILE.yaml:NAME`, or `prompt ||| answer` itself; several
                   are taken in turn when learning. None: guessed from the columns.
         metrics:  names; None: accuracy for choices, exact match and token F1 for short answers, ROUGE for long ones,
-                  cross-entropy for plain text.
+                  cross-entropy, perplexity and bits a byte for plain text.
         cluster:  None: a cluster of its own.
         ask:      `speak`, `choose` or `weigh`; None: by shape.
         tokens:   longest answer; None: by the lengths of the targets.
@@ -215,13 +222,16 @@ def own_task(
     source = source_of(data, splits_at=splits, columns=tuple(columns), cut_text=cut_text, seed=seed, limit=limit, layout=layout)
     rows = Joined(source.found().values())
     if not len(rows):
-        raise UserError(f"`{data}` has no rows")
+        raise UserError(f"`{data}` has no rows", "its files are empty, or hold nothing but blank lines")
     wordings = templates_of(template) if template else (guess(rows[0]),)
     wordings = tuple(replace(with_choices(one, rows, choices), texts=texts_of(texts) or one.texts) for one in wordings)
-    source = keyed(source, wordings[0], rows[0])
-    if limit is not None and halves(wordings[0].jinja) is None:
-        source = replace(source, takes=lambda row: not is_empty(wordings[0].apply(row)))
-    seen = [wordings[0].apply(row) for row in rows[:: max(1, len(rows) // SEEN)]]
+    try:
+        source = keyed(source, wordings[0], rows[0])
+        if limit is not None and halves(wordings[0].jinja) is None:
+            source = replace(source, takes=lambda row: not is_empty(wordings[0].apply(row)))
+        seen = [wordings[0].apply(row) for row in rows[:: max(1, len(rows) // SEEN)]]
+    except UserError as error:
+        raise UserError(f"`{data}`: {error.problem}", error.hint) from None
     seen = [example for example in seen if not is_empty(example)]
     shape = shape_of(seen)
     called = name or name_of(data)
@@ -245,7 +255,7 @@ DEFAULTS: Mapping[str, tuple[str, ...]] = {
     "choice": ("accuracy",),
     "short": ("exact_match", "token_f1"),
     "long": ("rouge1", "rouge2", "rougeL", "rougeLsum"),
-    "text": ("cross_entropy",),
+    "text": ("cross_entropy", "perplexity", "bits_per_byte"),
 }
 
 

@@ -20,7 +20,7 @@ from tunesmith.tokens.chat import ChatTemplate, join, plain
 from tunesmith.tokens.chunks import Chunks
 from tunesmith.tokens.sequence import IGNORED, Tokens
 from tunesmith.tokens.specials import Config, Family, Pair, Specials, pair_of
-from tunesmith.tokens.spelling import ANCHORS, Spelt, Tokenizer, follow, piece, spell_with_places
+from tunesmith.tokens.spelling import ANCHORS, BLANKS, Spelt, Tokenizer, follow, piece, spell_with_places
 
 
 @dataclass(frozen=True)
@@ -147,6 +147,13 @@ class Renderer(Specials):
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """One readable piece an id."""
         return [piece(self.tokenizer, id_) for id_ in ids]
+
+    def begins(self, ids: Sequence[int]) -> list[bool]:
+        """Of each id, whether a word begins with it. WordPiece marks pieces that go on, others those behind a blank."""
+        backend = getattr(self.tokenizer, "backend_tokenizer", None)
+        going_on: str | None = getattr(getattr(backend, "model", None), "continuing_subword_prefix", None)
+        pieces: list[str] = self.tokenizer.convert_ids_to_tokens(list(ids))
+        return [not text.startswith(going_on) if going_on else text.startswith(BLANKS) for text in pieces]
 
     @cached_property
     def key(self) -> str:

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 ANCHORS = (".", "a", "\n", ")", "0", "the")
 METASPACE = "▁"
+BLANKS = (METASPACE, "Ġ", "Ċ")  # what a piece begins with that stands behind a blank or a line's end; the last two byte-level
 
 Tokenizer: TypeAlias = Any  # of transformers, which has no types of its own
 

@@ -35,7 +35,8 @@ class Plan:
     save_every:     steps between checkpoints for resuming; null: at validations.
     stop_after:     share of the steps after which to stop, at the next validation, keep everything and answer nothing; the same
                     recipe with a later share, or null, goes on there as if it had not stopped.
-    too_long:       what to do with examples longer than the window: `refuse`, `drop`, `cut_prompt`, or `split` (plain text).
+    too_long:       what to do with examples longer than the window: `refuse`, `drop`, `cut_prompt`, or `split` (plain text);
+                    null: `split` where the objective is `pretrain`, else `refuse`.
     window:         longest example in tokens; null: the network's own.
     """
 
@@ -61,7 +62,7 @@ class Plan:
     patience: Annotated[int, Field(gt=0)] | None = None
     save_every: Annotated[int, Field(gt=0)] | None = None
     stop_after: Annotated[float, Field(gt=0, le=1)] | None = None
-    too_long: Literal["refuse", "drop", "cut_prompt", "split"] = "refuse"
+    too_long: Literal["refuse", "drop", "cut_prompt", "split"] | None = None
     window: Annotated[int, Field(gt=1)] | None = None
     room: Room = Room()
 
