@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tunesmith.errors import UserError
+from tunesmith.models.kept import Keep
 from tunesmith.tokens.packing import Room
 from tunesmith.training.schedule import Shape
 
@@ -37,6 +38,7 @@ class Plan:
                     recipe with a later share, or null, goes on there as if it had not stopped.
     too_long:       what to do with examples longer than the window: `refuse`, `drop`, `cut_prompt`, or `split` (plain text).
     window:         longest example in tokens; null: the network's own.
+    keep:           what is kept of what the frozen part of the network says.
     """
 
     steps: Annotated[int, Field(gt=0)] | None = None
@@ -64,6 +66,7 @@ class Plan:
     too_long: Literal["refuse", "drop", "cut_prompt", "split"] = "refuse"
     window: Annotated[int, Field(gt=1)] | None = None
     room: Room = Room()
+    keep: Keep = Keep()
 
     def total_steps(self, examples: int) -> int:
         """Steps of the whole run, given the examples of one epoch."""
