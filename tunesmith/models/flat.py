@@ -180,8 +180,11 @@ def attend(
     parts = []
     pieces = (x.split_with_sizes([pair[of] * count for pair, count in runs], 1) for x, of in ((q, 0), (k, 1), (v, 1)))
     for number, ((_, count), *three) in enumerate(zip(runs, *pieces, strict=True)):
+        q_, k_, v_ = (x.view(count, -1, *x.shape[2:]).transpose(1, 2) for x in three)
         said = F.scaled_dot_product_attention(
-            *(x.view(count, -1, *x.shape[2:]).transpose(1, 2) for x in three),
+            q_,
+            k_,
+            v_,
             attn_mask=masks[number] if masks else None,
             dropout_p=_dropped(module),
             is_causal=module.is_causal and not masks,
