@@ -16,12 +16,16 @@ from tunesmith.methods.prompt import PromptTuning
 from tunesmith.methods.selective import Selective
 from tunesmith.models.head import HeadPlan
 from tunesmith.models.kept import Keep, boundary
+from tunesmith.models.memory import Memory
 from tunesmith.models.model import Model
 from tunesmith.objectives.objective import Loss
+from tunesmith.run import Run
 from tunesmith.tokens.packing import Room
 from tunesmith.training.guard import Guard
+from tunesmith.training.learning import Learning
 from tunesmith.training.loop import train, validate
 from tunesmith.training.plan import Plan
+from tunesmith.training.progress import Reporter
 from tunesmith.training.state import State
 
 ONE_STACK = [name for name, (family, _, _) in NETWORKS.items() if family != "seq2seq"]
@@ -199,3 +203,35 @@ def test_a_network_that_nobody_tried_is_computed_as_ever():
     assert boundary(made.network) is not None
     made.network.config.model_type = "unheard_of"
     assert boundary(made.network) is None
+
+
+def test_layers_that_run_as_compiled_functions_are_passed_too_and_put_back(tmp_path):
+    made = model("llama")
+    made.attach("a", Selective(last=1))
+    made.compiling(True, backend="eager")
+    compiled = [layer._compiled_call_impl for layer in made.network.model.layers]
+    with made.keeping(Keep(), tmp_path):
+        assert made.network.model.layers[0]._compiled_call_impl is not compiled[0]
+        found = [validate(made, Count(), [stream(0)], PLAN)[0] for _ in range(2)]
+        assert made._kept.computed == 1
+    assert [layer._compiled_call_impl for layer in made.network.model.layers] == compiled
+    made.compiling(False)
+    assert found == pytest.approx([validate(made, Count(), [stream(0)], PLAN)[0]] * 2, rel=1e-5)
+
+
+class Stream:
+    __call__ = staticmethod(again)
+
+    def __len__(self) -> int:
+        return SEEN
+
+
+def test_a_run_says_that_it_keeps_states_and_leaves_none(tmp_path, capsys):
+    made, objective = model("bert"), Count("masked")
+    adapter = made.attach("a", Selective(last=1))
+    plan = replace(PLAN, steps=3, epochs=None)
+    learning = Learning(Run(tmp_path), plan, 0, Reporter("bert"), Memory(made.device))
+    assert learning.learn(made, adapter, objective, Stream(), [stream(0)])
+    assert made._kept is None
+    assert "computed once an example" in "".join(capsys.readouterr())
+    assert {path.suffix for path in tmp_path.iterdir() if path.name != "state"} <= {".json", ".jsonl"}
