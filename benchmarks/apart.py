@@ -113,6 +113,8 @@ def main(
     one: Callable[[str, argparse.Namespace], Figures],
     compared: Callable[[str, argparse.Namespace], dict[str, Any]],
     settings: dict[str, Any],
+    data: str = "data/dialogsum",
+    brief: int = 2 * EXAMPLES,
 ) -> None:
     """Options; with `--side`, `one` side's figures on stdout, else every kind `compared` and kept as results."""
     parser = arguments(doc, rounds=3)
@@ -125,9 +127,9 @@ def main(
     if given.side:
         print(json.dumps(one(given.kind, given)))
         return
-    if not (SHARED / "data/dialogsum").is_dir():
-        raise SystemExit(f"there is no DialogSum in `{SHARED}`; name its place with TUNESMITH_SHARED")
+    if not (SHARED / data).is_dir():
+        raise SystemExit(f"there is no `{data}` in `{SHARED}`; name its place with TUNESMITH_SHARED")
     if given.brief:
-        given.rows, given.rounds = 2 * EXAMPLES, 1
+        given.rows, given.rounds = brief, 1
     pairs = {kind: compared(kind, given) for kind in kinds if not given.only or kind in given.only}
     keep(name, given, {"rows": given.rows, "examples": EXAMPLES, **settings}, pairs)

@@ -12,17 +12,21 @@ from tunesmith.methods.full import Full
 from tunesmith.methods.lora import LoRA
 from tunesmith.models.model import Model
 from tunesmith.tokens.batch import Batch
-from tunesmith.tokens.sequence import Tokens, causal
+from tunesmith.tokens.sequence import IGNORED, Tokens, causal, masked
 
 ONE_STACK = ("llama", "llama-tied", "qwen2", "mistral")
+BOTH_WAYS = ("bert", "roberta")
 TWO_STACKS = ("t5", "t5-gated", "t5-gated-tied", "bart")
-LAYOUTS = [(name, laid) for name in (*ONE_STACK, *TWO_STACKS)] + [(name, packed) for name in ONE_STACK]
+LAYOUTS = [(name, laid) for name in (*ONE_STACK, *BOTH_WAYS, *TWO_STACKS)] + [(name, packed) for name in ONE_STACK]
 
 
 def rows(name: str, count: int = 4) -> list[Tokens]:
     """Rows of unlike lengths; long prompts and short answers, so that most tokens are not asked for."""
     if NETWORKS[name][0] == "seq2seq":
         return sequences("seq2seq", count)
+    if NETWORKS[name][0] == "masked":
+        words = [[7 + n for n in range(count_)] for count_ in (6, 9, 9, 12)]
+        return [masked(ids, [ids[1] if n == 1 else IGNORED for n in range(len(ids))]) for ids in words]
     dice = random.Random(1)
     made = []
     for number in range(count):
@@ -47,7 +51,7 @@ def test_no_padding_is_computed_and_the_last_layer_only_where_it_is_asked(name, 
     few, all_ = made(batch), made(batch, everywhere=True)
     assert all_.said.shape[:2] == (1, tokens_of(batch))
     assert batch.input_ids.numel() > tokens_of(batch)
-    if name in ONE_STACK:
+    if name in (*ONE_STACK, *BOTH_WAYS):
         asked = [(batch.target_rows, batch.target_columns), (batch.last_rows, batch.last_columns)]
         places = {place for rows, columns in asked for place in zip(rows.tolist(), columns.tolist(), strict=True)}
         assert few.said.shape[1] == len(places)
@@ -78,7 +82,7 @@ def test_gradients_are_those_of_padded_rows(name, lay, method, again):
         torch.testing.assert_close(flat, own, rtol=1e-4, atol=1e-3, msg=lambda text, path=path: f"{path}: {text}")
 
 
-@pytest.mark.parametrize("name", ["t5", "bart", "llama"])
+@pytest.mark.parametrize("name", ["t5", "bart", "llama", "bert"])
 def test_dropout_of_attention_is_that_of_its_mean(name):
     """Dropped weights are drawn anew, so only means can be compared: of many draws, that without dropout."""
     made = model(name)
@@ -87,11 +91,12 @@ def test_dropout_of_attention_is_that_of_its_mean(name):
         for parameter in adapter.trained().values():
             parameter.mul_(0.3)
     batch = laid(rows(name))
-    kinds = ("T5Attention", "BartAttention", "LlamaAttention")
+    kinds = ("T5Attention", "BartAttention", "LlamaAttention", "BertSelfAttention")
     parts = [part for part in made.network.modules() if type(part).__name__ in kinds]
     still = made(batch).logprobs().detach()
     for part in parts:
-        setattr(part, "attention_dropout" if name == "llama" else "dropout", 0.2)
+        share = torch.nn.Dropout(0.2) if name == "bert" else 0.2
+        setattr(part, "attention_dropout" if name == "llama" else "dropout", share)
     made.train()
     draws = torch.stack([made(batch).logprobs() for _ in range(300)])
     assert float(draws.detach().std(0).mean()) > 1e-4

@@ -202,7 +202,10 @@ def body(network: nn.Module, batch: Batch) -> Tensor:
 
 def _read(network: nn.Module, batch: Batch) -> dict[str, Tensor]:
     config: Any = network.config
-    inputs = {"input_ids": batch.input_ids, "attention_mask": batch.mask.long()}
+    routing = current()
+    inputs = {"input_ids": batch.input_ids}
+    if routing is None or routing.flats is None:
+        inputs["attention_mask"] = batch.mask.long()
     if config.model_type in OFFSET:
         inputs["position_ids"] = batch.positions + config.pad_token_id + 1
     if batch.segments is not None:

@@ -2,9 +2,10 @@
 
 Of a batch's rows of unlike length, a fifth to a half is padding. Norms, linear maps and MLPs read one token at a time, so the
 first layer takes the tokens [1, N, D] out of the padded rows [B, T, D], and whatever comes behind it sees one long row.
-Attention, the only place where tokens meet, goes sequence by sequence; so packed rows need no mask either. A causal network's
-last layer is computed only where its states are asked for: its other tokens are read there as keys and values and by nobody
-else. All this is for networks whose layers have exactly a known form, in float32 on a CPU, and stands in their instances only.
+Attention, the only place where tokens meet, goes sequence by sequence; so packed rows need no mask either. Where a network has
+one stack, its last layer is computed only where its states are asked for: its other tokens are read there as keys and values
+and by nobody else. All this is for networks whose layers have exactly a known form, in float32 on a CPU, and stands in their
+instances only.
 
 Dimension key: B rows, T tokens a row, S sequences, N tokens of all sequences, M tokens that they read, A tokens asked for,
 D hidden size, H heads, K numbers a head.
@@ -12,7 +13,8 @@ D hidden size, H heads, K numbers a head.
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
-from typing import Any
+from itertools import groupby
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -24,12 +26,14 @@ from tunesmith.models.routing import Flat, current, side
 from tunesmith.tokens.batch import Batch
 
 ROTARY = ("Llama", "Mistral", "Qwen2")
+BOTH_WAYS = ("Bert", "Roberta")
+Which = Literal["last", "first", "all"]
 
 
-def flatten(batch: Batch, some: bool) -> tuple[dict[str, Flat], Tensor]:
+def flatten(batch: Batch, which: Which) -> tuple[dict[str, Flat], Tensor]:
     """Both stacks of a batch, by side, and [B, T] the place of each token's last state among those that will be computed.
 
-    some: only of the tokens that speak of a target or end a sequence, unless they are half of all.
+    which: of the tokens that are `asked`, unless they are half of all.
     """
     mask_BT = batch.mask
     places_BT = (mask_BT.flatten().cumsum(0) - 1).view(mask_BT.shape)
@@ -38,15 +42,25 @@ def flatten(batch: Batch, some: bool) -> tuple[dict[str, Flat], Tensor]:
     flats = {"target": Flat(mask_BT.flatten().nonzero()[:, 0], lengths)}
     if batch.source_ids is not None and batch.source_lengths is not None:
         flats["source"] = Flat(batch.source_mask.flatten().nonzero()[:, 0], tuple(batch.source_lengths.tolist()))
-    asked_BT = torch.zeros_like(mask_BT)
-    asked_BT[batch.target_rows, batch.target_columns] = True
-    asked_BT[batch.last_rows, batch.last_columns] = True
+    asked_BT = asked(batch, which)
     asked_A = places_BT[asked_BT]
-    if not some or 2 * len(asked_A) > sum(lengths):
+    if 2 * len(asked_A) > sum(lengths):
         return flats, places_BT
     counts = torch.searchsorted(ends_S, asked_A, right=True).bincount(minlength=len(lengths))
     flats["target"] = Flat(flats["target"].at, lengths, asked_A, tuple(counts.tolist()))
     return flats, (asked_BT.flatten().cumsum(0) - 1).view(mask_BT.shape)
+
+
+def asked(batch: Batch, which: Which) -> Tensor:
+    """[B, T] True at the tokens that speak of a target, and at the `last` of each sequence, at its `first`, or at `all`."""
+    if which == "all":
+        return batch.mask
+    asked_BT = torch.zeros_like(batch.mask)
+    asked_BT[batch.target_rows, batch.target_columns] = True
+    asked_BT[batch.last_rows, batch.last_columns] = True
+    if which == "first":
+        asked_BT[batch.last_rows, batch.first_columns] = True
+    return asked_BT
 
 
 def stand(network: Any) -> bool:
@@ -60,8 +74,8 @@ def stand(network: Any) -> bool:
                 _put(part, _map)
             elif _kind(part) in FORMS:
                 _put(part, FORMS[_kind(part)])
-        if _kind(layers[-1]) in {f"{name}DecoderLayer" for name in ROTARY}:
-            _put(layers[-1], _last)
+        if _kind(layers[-1]) in LAST:
+            _put(layers[-1], LAST[_kind(layers[-1])])
         _put(layers[0], _first)
     return True
 
@@ -73,6 +87,10 @@ def _stacks(network: Any) -> list[tuple[nn.Module, nn.ModuleList]]:
         return []
     if kind in {f"{name}ForCausalLM" for name in ROTARY}:
         return [(network.model, network.model.layers)]
+    if kind in {f"{name}{end}" for name in BOTH_WAYS for end in ("ForMaskedLM", "Model")}:
+        known = not network.config.is_decoder and not network.config.chunk_size_feed_forward
+        encoder = network.base_model.encoder
+        return [(encoder, encoder.layer)] if known else []
     if kind == "T5ForConditionalGeneration":
         return [(stack, stack.block) for stack in (network.encoder, network.decoder)]
     if kind == "BartForConditionalGeneration" and not network.model.encoder.layerdrop and not network.model.decoder.layerdrop:
@@ -126,6 +144,18 @@ def _last(
     return said
 
 
+def _last_both_ways(
+    layer: Any, flats: dict[str, Flat], computed: Callable[..., Any], x_1ND: Tensor, *args: Any, **kwargs: Any
+) -> Tensor:
+    flat = flats[side()]
+    if flat.asked is None:
+        return computed(x_1ND, *args, **kwargs)  # type: ignore[no-any-return]
+    asked_1AD = x_1ND[:, flat.asked]
+    attended_1AD = layer.attention.output(_both_ways(layer.attention.self, asked_1AD, x_1ND, flat.counts, flat), asked_1AD)
+    said: Tensor = layer.feed_forward_chunk(attended_1AD)
+    return said
+
+
 def attend(
     module: Any,
     q: Tensor,
@@ -144,26 +174,30 @@ def attend(
         asking, seen: tokens of each sequence in q; in k and v.
         masks: for each sequence, what is seen (booleans) or added to the scores; none: as the module says.
     """
+    # Neighbours of one shape go through one call, but those with masks of their own.
+    pairs = zip(asking, seen, strict=True)
+    runs = [(pair, 1) for pair in pairs] if masks else [(pair, sum(1 for _ in run)) for pair, run in groupby(pairs)]
     parts = []
-    pieces = (q.split_with_sizes(asking, 1), k.split_with_sizes(seen, 1), v.split_with_sizes(seen, 1))
-    for number, (q_, k_, v_) in enumerate(zip(*pieces, strict=True)):
+    pieces = (x.split_with_sizes([pair[of] * count for pair, count in runs], 1) for x, of in ((q, 0), (k, 1), (v, 1)))
+    for number, ((_, count), *three) in enumerate(zip(runs, *pieces, strict=True)):
+        q_, k_, v_ = (x.view(count, -1, *x.shape[2:]).transpose(1, 2) for x in three)
         said = F.scaled_dot_product_attention(
-            q_.transpose(1, 2),
-            k_.transpose(1, 2),
-            v_.transpose(1, 2),
+            q_,
+            k_,
+            v_,
             attn_mask=masks[number] if masks else None,
             dropout_p=_dropped(module),
             is_causal=module.is_causal and not masks,
             scale=module.scaling,
         )
-        parts.append(said.transpose(1, 2).flatten(2))
+        parts.append(said.transpose(1, 2).reshape(1, -1, said.shape[1] * said.shape[3]))
     return torch.cat(parts, 1)
 
 
 def _dropped(module: Any) -> float:
     """Share of the attention's weights that is dropped now."""
     share = module.attention_dropout if hasattr(module, "attention_dropout") else module.dropout
-    return float(share) if module.training else 0.0
+    return float(getattr(share, "p", share)) if module.training else 0.0
 
 
 def _heads(said_1ND: Tensor, size: int) -> Tensor:
@@ -243,6 +277,20 @@ def _llama(
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     return _rotary(module, flats[side()], hidden_states, hidden_states, position_embeddings, False), None
+
+
+def _both_ways(module: Any, asking_1AD: Tensor, x_1ND: Tensor, counts: Sequence[int], flat: Flat) -> Tensor:
+    """[1, A, D]: attention of some tokens, `counts` of each sequence, to all of their sequence."""
+    said = (module.query(asking_1AD), module.key(x_1ND), module.value(x_1ND))
+    q, k, v = (_heads(one, module.attention_head_size) for one in said)
+    return attend(module, q, k, v, counts, flat.lengths)
+
+
+def _bert(
+    module: Any, flats: dict[str, Flat], computed: Callable[..., Any], hidden_states: Tensor, *args: Any, **kwargs: Any
+) -> tuple[Tensor, None]:
+    flat = flats[side()]
+    return _both_ways(module, hidden_states, hidden_states, flat.lengths, flat), None
 
 
 def _bart(
@@ -341,6 +389,11 @@ def _sequences(lengths: Sequence[int], *several: Tensor) -> Iterator[tuple[Tenso
 
 FORMS: dict[str, Callable[..., Any]] = {
     **{f"{name}Attention": _llama for name in ROTARY},
+    **{f"{name}SelfAttention": _bert for name in BOTH_WAYS},
     "T5Attention": _t5,
     "BartAttention": _bart,
+}
+LAST: dict[str, Callable[..., Any]] = {
+    **{f"{name}DecoderLayer": _last for name in ROTARY},
+    **{f"{name}Layer": _last_both_ways for name in BOTH_WAYS},
 }

@@ -17,8 +17,9 @@ from tunesmith.methods.method import Method
 from tunesmith.models import families
 from tunesmith.models.adapter import Adapter, hook, tell_sides
 from tunesmith.models.compiled import compile_layers, restore_layers
-from tunesmith.models.flat import flatten, stand
+from tunesmith.models.flat import Which, flatten, stand
 from tunesmith.models.head import Head, HeadPlan
+from tunesmith.models.kept import Keep, Kept, worth_keeping
 from tunesmith.models.lean import exact, slim
 from tunesmith.models.logprobs import divergences, judged, target_logprobs
 from tunesmith.models.looking import look
@@ -78,6 +79,7 @@ class Model(nn.Module):
         self._first: dict[str, Tensor] | None = None
         self._heard: list[Reading] | None = None
         self._compiled = False
+        self._kept: Kept | None = None
 
     @property
     def device(self) -> torch.device:
@@ -180,19 +182,49 @@ class Model(nn.Module):
 
     def forward(self, batch: Batch, everywhere: bool = False) -> "Reading":
         """Read a batch; `everywhere`: the states of all tokens are wanted, not only of those that speak of a target or end."""
-        routing, places_BT = self.routing(batch), None
-        averaged = self.head is not None and self.head.plan.pooling == "mean"
-        weight = self.vocabulary.weight
-        known = self._flat and not self._compiled and routing.everywhere is not None
-        if known and weight.device.type == "cpu" and exact(weight):
-            routing.flats, places_BT = flatten(batch, self.family == "causal" and not everywhere and not averaged)
-        call = families.body if self.wordless and self.family == "masked" else families.CALLS[self.family]
-        with calling(routing), families.hearing() as heard:
-            states = call(self.network, batch)
+        which = "all" if everywhere else self._pooled()
+        routing, places_BT = self._laid(batch, which)
+        if self._kept is not None and routing.everywhere in ("", self.active):
+            places_BT = self._kept.give(routing, batch, which, places_BT)
+        with families.hearing() as heard:
+            states = self._said(batch, routing)
         reading = Reading(self, batch, states, heard[-1] if heard else states, places_BT, self.vocabulary)
         if self._heard is not None:
             self._heard.append(reading)
         return reading
+
+    def _pooled(self) -> Which:
+        """Whose states a reading needs beside those that speak of a target."""
+        pooling = "last" if self.head is None else self.head.plan.pooling
+        return "first" if pooling == "first" else "all" if pooling == "mean" else "last"
+
+    def _laid(self, batch: Batch, which: Which) -> tuple[Routing, Tensor | None]:
+        """How a batch is read, and where its tokens' states will stand if rows lie end to end."""
+        routing, weight = self.routing(batch), self.vocabulary.weight
+        known = self._flat and not self._compiled and routing.everywhere is not None
+        if not known or weight.device.type != "cpu" or not exact(weight):
+            return routing, None
+        routing.flats, places_BT = flatten(batch, "all" if self.family == "seq2seq" else which)
+        return routing, places_BT
+
+    def _said(self, batch: Batch, routing: Routing) -> Tensor:
+        call = families.body if self.wordless and self.family == "masked" else families.CALLS[self.family]
+        with calling(routing):
+            return call(self.network, batch)
+
+    @contextmanager
+    def keeping(self, settings: Keep, folder: Path) -> Iterator[str]:
+        """Within, what is frozen under the active adapter is computed once an example. Yields a word on that, or nothing."""
+        end, word = worth_keeping(self.network, list(self.adapter().deltas), settings)
+        if end is None or self.virtual_tokens:
+            yield word
+            return
+        self._kept = Kept(end, settings, folder, self._laid, self._said)
+        try:
+            yield word
+        finally:
+            self._kept.close()
+            self._kept = None
 
     @contextmanager
     def listening(self) -> Iterator[list["Reading"]]:

@@ -59,6 +59,7 @@ class Routing:
         self.everywhere = names.pop() if len(names) == 1 else None
         self.count = 0 if isinstance(adapters, str) else len(adapters)
         self.flats = flats
+        self.kept: Any = None  # what the frozen part is to say (`models/kept.py: Given`); None: it is computed as all else
         self.virtual = {"target": virtual, "source": source_virtual}
         self._places: dict[str, list[int]] = {}
         self._rows: dict[tuple[str, torch.device], Tensor] = {}

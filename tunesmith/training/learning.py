@@ -81,13 +81,16 @@ class Learning:
         self._resume(state)
         steps = plan.total_steps(len(stream))
         with patient() as interrupted:
-            stopped = self._steps(
-                train(model, adapter, objective, stream, plan, state, steps, self.seed, guarding=guarding),
-                steps,
-                state,
-                interrupted,
-                lambda: not validation or self._validate(model, objective, validation, plan, state),
-            )
+            with model.keeping(plan.keep, self.record.folder) as word:
+                if word:
+                    self.reporter.say(word)
+                stopped = self._steps(
+                    train(model, adapter, objective, stream, plan, state, steps, self.seed, guarding=guarding),
+                    steps,
+                    state,
+                    interrupted,
+                    lambda: not validation or self._validate(model, objective, validation, plan, state),
+                )
             model.eval()
             model.compiling(False)
             if stopped:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tunesmith.errors import UserError
+from tunesmith.models.kept import Keep
 from tunesmith.tokens.packing import Room
 from tunesmith.training.schedule import Shape
 
@@ -38,6 +39,7 @@ class Plan:
     too_long:       what to do with examples longer than the window: `refuse`, `drop`, `cut_prompt`, or `split` (plain text);
                     null: `split` where the objective is `pretrain`, else `refuse`.
     window:         longest example in tokens; null: the network's own.
+    keep:           what is kept of what the frozen part of the network says.
     """
 
     steps: Annotated[int, Field(gt=0)] | None = None
@@ -65,6 +67,7 @@ class Plan:
     too_long: Literal["refuse", "drop", "cut_prompt", "split"] | None = None
     window: Annotated[int, Field(gt=1)] | None = None
     room: Room = Room()
+    keep: Keep = Keep()
 
     def total_steps(self, examples: int) -> int:
         """Steps of the whole run, given the examples of one epoch."""
