@@ -9,11 +9,11 @@ import re
 from pathlib import Path
 
 from tunesmith import settings
+from tunesmith.answering import sampling_of
 from tunesmith.generation.sampling import Sampling
 from tunesmith.recipe import Recipe
 from tunesmith.sweep import ComparisonRecipe
 from tunesmith.tasks.own import SETTINGS, own_task
-from tunesmith.verbs import sampling_of
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "recipes.md"
 

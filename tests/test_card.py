@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from tests.tiny import rows, tiny_model
-from tunesmith import card, verbs
+from tunesmith import answering, card, verbs
 from tunesmith.data.template import Template, _families, as_tree, load_templates
 from tunesmith.models.load import ModelSettings, load
 from tunesmith.run import Run
@@ -69,10 +69,10 @@ def test_a_base_of_the_hub_is_named_in_the_header(tmp_path):
 
 
 def test_an_adapter_alone_knows_how_rows_are_put():
-    assert verbs.wording_of("runs/lora/adapter", None).jinja == "What is {{prompt}}? ||| {{completion}}"
+    assert answering.wording_of("runs/lora/adapter", None).jinja == "What is {{prompt}}? ||| {{completion}}"
     (card.Path("ask.jsonl")).write_text(json.dumps({"prompt": "1 and 1", "completion": "2"}) + "\n")
     alone, run = (
-        verbs.predict(place, "ask.jsonl", into=f"{n}.jsonl") for n, place in enumerate(("runs/lora/adapter", "runs/lora"))
+        answering.predict(place, "ask.jsonl", into=f"{n}.jsonl") for n, place in enumerate(("runs/lora/adapter", "runs/lora"))
     )
     assert alone.read_text() == run.read_text()
 

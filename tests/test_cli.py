@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.tiny import rows, tiny_model
-from tunesmith import cli, commands, verbs
+from tunesmith import answering, cli, commands, verbs
 from tunesmith.errors import UserError
 
 
@@ -228,13 +228,13 @@ def test_chat_keeps_the_history(here, capsys, monkeypatch):
     lines = iter(["hello", "and?", ""])
     monkeypatch.setattr("builtins.input", lambda prompt: next(lines))
     heard = []
-    spoken = verbs.spoken
+    spoken = answering.spoken
 
     def listen(model, prompts, sampling):
         heard.extend(prompts)
         return spoken(model, prompts, sampling)
 
-    monkeypatch.setattr(verbs, "spoken", listen)
+    monkeypatch.setattr(answering, "spoken", listen)
     status, out, _ = run(capsys, "chat", "llama", "tokens=3")
     assert status == 0
     assert len(out.splitlines()) >= 2
@@ -242,7 +242,7 @@ def test_chat_keeps_the_history(here, capsys, monkeypatch):
 
 
 def test_chat_forgets_the_oldest_turns(here):
-    talk = verbs.chat("llama", overrides=["tokens=2"])
+    talk = answering.chat("llama", overrides=["tokens=2"])
     for number in range(10):
         talk.say(f"{number}: " + "word " * 150)
     assert len(talk.messages) < 20
@@ -265,7 +265,7 @@ def test_predict_keeps_rows_and_order(here, capsys):
     found = [json.loads(line) for line in (here / "out" / "said.jsonl").read_text().splitlines()]
     assert [(row["id"], row["prompt"]) for row in found] == [(7, "3 and 3"), (8, "4,\nand 4"), (9, "5 and 5")]
     assert [row["answer"] for row in found] == [
-        verbs.answer("runs/mine", row["prompt"], overrides=["tokens=3"]) for row in found
+        answering.answer("runs/mine", row["prompt"], overrides=["tokens=3"]) for row in found
     ]
     assert run(capsys, "predict", "runs/mine", "sums.jsonl", "tokens=1")[0] == 0
     assert len((here / "sums.answers.jsonl").read_text().splitlines()) == 60

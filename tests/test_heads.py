@@ -7,7 +7,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from tests.tiny import tiny_model
-from tunesmith import showing, verbs
+from tunesmith import answering, showing, verbs
 from tunesmith.errors import UserError
 from tunesmith.models.load import ModelSettings, load
 
@@ -52,13 +52,13 @@ def test_a_head_learns_and_is_judged_by_itself(base, task, objective, tmp_path):
 def test_labels_and_probabilities_come_out_of_every_command(base, tmp_path):
     tree = recipe(base, "town/sentiment", "classify", {"kind": "lora", "rank": 2}, limit={**FEW, "test": 60})
     run = verbs.train(tree, into=tmp_path / "run", quiet=True)
-    told = dict(line.rsplit(" ", 1) for line in verbs.answer(str(run.folder), "What a good day!").splitlines())
+    told = dict(line.rsplit(" ", 1) for line in answering.answer(str(run.folder), "What a good day!").splitlines())
     assert told.keys() == {"positive", "negative"} and sum(map(float, told.values())) == pytest.approx(1, abs=2e-4)
     rows = [{"text": "good"}, {"text": "bad and cold"}]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     found = {}
     for given in ([], ["calibrated=true"]):
-        lines = verbs.predict(str(run.folder), tmp_path / "rows.jsonl", overrides=given).read_text().splitlines()
+        lines = answering.predict(str(run.folder), tmp_path / "rows.jsonl", overrides=given).read_text().splitlines()
         found[len(given)] = [json.loads(line) for line in lines]
     for plain, calibrated in zip(found[0], found[1], strict=True):
         assert plain["answer"] == calibrated["answer"] == max(plain["probabilities"], key=plain["probabilities"].get)
@@ -66,7 +66,7 @@ def test_labels_and_probabilities_come_out_of_every_command(base, tmp_path):
     [table] = showing.mistaken([str(run.folder)])
     assert table.row_count == 2
     with pytest.raises(UserError, match="`calibrated` is for heads"):
-        verbs.answer(str(base), "hello", overrides=["calibrated=true"])
+        answering.answer(str(base), "hello", overrides=["calibrated=true"])
 
 
 def test_a_body_without_words_learns_a_head_and_says_nothing(base, tmp_path):

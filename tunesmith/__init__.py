@@ -9,15 +9,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tunesmith.answering import answer, chat, predict
     from tunesmith.inspection import inspect
     from tunesmith.planning.plan import plan
     from tunesmith.showing import show
     from tunesmith.studies.study import study
-    from tunesmith.verbs import answer, chat, compare, evaluate, listed, predict, train
+    from tunesmith.verbs import compare, evaluate, listed, train
 
 __version__ = "0.1.0"
 __all__ = ["answer", "chat", "compare", "evaluate", "inspect", "listed", "plan", "predict", "show", "study", "train"]
 MODULES = {
+    **dict.fromkeys(("answer", "chat", "predict"), "tunesmith.answering"),
     "inspect": "tunesmith.inspection",
     "plan": "tunesmith.planning.plan",
     "show": "tunesmith.showing",

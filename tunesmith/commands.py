@@ -142,16 +142,16 @@ def print_scores(run: "Run") -> None:
 
 
 def answer(arguments: argparse.Namespace) -> None:
-    from tunesmith import verbs
+    from tunesmith import answering
 
     prompt = sys.stdin.read().rstrip("\n") if arguments.prompt == "-" else arguments.prompt
-    print(verbs.answer(arguments.run, prompt, second=arguments.second, overrides=arguments.given))
+    print(answering.answer(arguments.run, prompt, second=arguments.second, overrides=arguments.given))
 
 
 def chat(arguments: argparse.Namespace) -> None:
-    from tunesmith import verbs
+    from tunesmith import answering
 
-    conversation = verbs.chat(arguments.run, overrides=arguments.given)
+    conversation = answering.chat(arguments.run, overrides=arguments.given)
     print("Empty line or Ctrl-D ends.", file=sys.stderr)
     while True:
         try:
@@ -164,10 +164,10 @@ def chat(arguments: argparse.Namespace) -> None:
 
 
 def predict(arguments: argparse.Namespace) -> None:
-    from tunesmith import verbs
+    from tunesmith import answering
 
     print(
-        verbs.predict(
+        answering.predict(
             arguments.run, arguments.file, into=arguments.into, template=arguments.template, overrides=arguments.given
         )
     )

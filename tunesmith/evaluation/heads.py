@@ -21,6 +21,7 @@ from tunesmith.models.model import Model
 from tunesmith.run import Answer
 from tunesmith.tokens.packing import Room
 from tunesmith.tokens.reading import Asked, read
+from tunesmith.tokens.sequence import IGNORED
 
 Progress = Callable[[int, int], None]
 
@@ -143,7 +144,7 @@ def head_values(
 def marked(places: Sequence[int], columns: int) -> tuple[int, ...]:
     """A target wherever the head is asked."""
     asked = set(places)
-    return tuple(0 if column in asked else -100 for column in range(columns))
+    return tuple(0 if column in asked else IGNORED for column in range(columns))
 
 
 def spread(values_NK: Tensor, rows: Sequence[Asked]) -> Tensor:
