@@ -28,7 +28,7 @@ from tunesmith.training.state import State
 
 HELD_OUT, EXAMPLES, RATE = 40, 8, 1e-4
 
-Figures = dict[str, Any]  # seconds, peak_bytes, losses; with held_out once the validation rows were read
+Figures = dict[str, Any]  # seconds, peak_bytes, losses; held_out and maybe a score, once the validation rows were read
 
 
 def examples(count: int, start: int = 0) -> list[Example]:
@@ -94,6 +94,7 @@ def pair(
         return float(found[name][-1]["seconds"])
 
     timed = paired({name: lambda n=name: seconds(n) for name in sides}, given.rounds)
+    scored = {name: taken[-1]["score"] for name, taken in found.items() if "score" in taken[-1]}
     return {
         **timed,
         "tokens": tokens,
@@ -101,6 +102,7 @@ def pair(
         "peak_gigabytes": {name: round(max(one["peak_bytes"] for one in taken) / 1e9, 3) for name, taken in found.items()},
         "held_out_loss": {name: round(taken[-1]["held_out"], 4) for name, taken in found.items()},
         "largest_gap_of_losses_on_equal_batches": gap,
+        **({"held_out_score_and_interval": scored} if scored else {}),
     }
 
 
