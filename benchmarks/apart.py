@@ -28,6 +28,16 @@ from tunesmith.training.state import State
 
 HELD_OUT, EXAMPLES, RATE = 40, 8, 1e-4
 
+# Of a trainer on either side of a comparison: every step is logged, nothing else is written or shown.
+TRAINER: dict[str, Any] = {
+    "lr_scheduler_type": "linear",
+    "logging_steps": 1,
+    "save_strategy": "no",
+    "report_to": [],
+    "disable_tqdm": True,
+    "use_cpu": True,
+}
+
 Figures = dict[str, Any]  # seconds, peak_bytes, losses; held_out and maybe a score, once the validation rows were read
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 import transformers
-from apart import EXAMPLES, RATE, Figures, examples, held_out, main, pair, renderer, trained, tuned
+from apart import EXAMPLES, RATE, TRAINER, Figures, examples, held_out, main, pair, renderer, trained, tuned
 from record import OURS
 from training_speed import columns
 
@@ -126,12 +126,7 @@ def under_trl(
             num_train_epochs=1,
             per_device_train_batch_size=EXAMPLES,
             learning_rate=RATE,
-            lr_scheduler_type="linear",
-            logging_steps=1,
-            save_strategy="no",
-            report_to=[],
-            disable_tqdm=True,
-            use_cpu=True,
+            **TRAINER,
             bf16=False,
             max_length=None,
             **tuned,

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 import transformers
-from apart import EXAMPLES, RATE, Figures, examples, held_out, main, pair, renderer, trained, tuned
+from apart import EXAMPLES, RATE, TRAINER, Figures, examples, held_out, main, pair, renderer, trained, tuned
 from record import OURS
 from training_speed import columns
 
@@ -92,13 +92,8 @@ def theirs(kind: str, given: argparse.Namespace, best: bool) -> dict[str, Any]:
             num_train_epochs=1,
             per_device_train_batch_size=EXAMPLES,
             learning_rate=RATE,
-            lr_scheduler_type="linear",
             train_sampling_strategy=order,
-            logging_steps=1,
-            save_strategy="no",
-            report_to=[],
-            disable_tqdm=True,
-            use_cpu=True,
+            **TRAINER,
         )
         trainer = transformers.Seq2SeqTrainer(
             model=made,

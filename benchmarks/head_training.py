@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-from apart import Figures, main, pair, trained
+from apart import TRAINER, Figures, main, pair, trained
 from record import OURS, SHARED
 from sklearn.metrics import matthews_corrcoef
 
@@ -156,13 +156,8 @@ def theirs(kind: str, given: argparse.Namespace) -> Figures:
             num_train_epochs=EPOCHS,
             per_device_train_batch_size=EXAMPLES,
             learning_rate=KINDS[kind][1],
-            lr_scheduler_type="linear",
             train_sampling_strategy="sequential" if given.equal else "group_by_length",
-            logging_steps=1,
-            save_strategy="no",
-            report_to=[],
-            disable_tqdm=True,
-            use_cpu=True,
+            **TRAINER,
         )
         trainer = transformers.Trainer(
             model=network,

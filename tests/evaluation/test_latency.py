@@ -45,3 +45,9 @@ def test_the_longest_prompt_leaves_room_for_what_is_said(monkeypatch):
     monkeypatch.setattr(timing, "ROUNDS", 1)
     model = attached(speaker("llama"), "a", EVERY["PromptTuning"])
     assert latency(model, [[12] * model.window])
+
+
+def test_nothing_is_timed_in_a_window_too_small_for_it(monkeypatch):
+    model = attached(speaker("llama"), "a", LoRA(rank=2))
+    monkeypatch.setattr(timing, "TOKENS", model.window)
+    assert latency(model, prompts()) == {}

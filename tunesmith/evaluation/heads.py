@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from tunesmith.data.example import Example
 from tunesmith.errors import UserError
 from tunesmith.generation.quiet import quiet
+from tunesmith.metrics.correlation import read_number
 from tunesmith.metrics.spans import labels_of
 from tunesmith.models.head import Head, HeadPlan
 from tunesmith.models.model import Model
@@ -104,15 +105,8 @@ def knows(plan: HeadPlan, example: Example) -> bool:
     if plan.kind == "choice":
         return bool(example.choices)
     if plan.kind == "number":
-        return is_number(example.target)
+        return read_number(example.target) is not None
     return set(example.target.split() if plan.kind == "tags" else labels_of(example.target)) <= set(plan.labels)
-
-
-def is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
 
 
 @torch.no_grad()

@@ -27,10 +27,12 @@ def latency(model: Model, prompts: Sequence[Sequence[int]]) -> dict[str, float]:
 
     Returns:
         `base`, `attached` and, where the method can be merged and the network is small enough, `merged`; nothing for
-        networks that do not speak and those without an adapter of their own weights.
+        networks that do not speak, those without an adapter beside their weights, and windows too small for it.
     """
     name = model.active
     if not name or not prompts or model.adapter().freed or not speaks(model):
+        return {}
+    if model.window is not None and model.window <= TOKENS + model.virtual_tokens:
         return {}
     prompt = sorted(prompts, key=len)[len(prompts) // 2]
     room = (model.window or len(prompt) + TOKENS + model.virtual_tokens) - model.virtual_tokens

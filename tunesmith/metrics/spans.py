@@ -6,6 +6,8 @@ An answer is the tags of its words, parted by blanks. An entity counts only wher
 [('person', 0, 1), ('place', 3, 3)]
 """
 
+from abc import abstractmethod
+from collections.abc import Set
 from dataclasses import dataclass
 
 from tunesmith.data.example import Example
@@ -13,28 +15,16 @@ from tunesmith.metrics.metric import Metric, Stats
 from tunesmith.run import Answer
 
 
-@dataclass(frozen=True)
-class SpanF1(Metric):
-    """F1 of the entities that tags mark; statistics of an answer: right ones, said ones, meant ones."""
+class FoundF1(Metric):
+    """F1 of what an answer holds, micro-averaged; statistics of an answer: right ones, said ones, meant ones."""
 
-    name: str = "span_f1"
-
-    def measure(self, answer: Answer, example: Example) -> tuple[float, ...]:
-        said, meant = entities(answer.said), entities(example.target)
-        return float(len(said & meant)), float(len(said)), float(len(meant))
-
-    def total(self, stats_NK: Stats) -> float:
-        return micro_f1(stats_NK)
-
-
-@dataclass(frozen=True)
-class LabelsF1(Metric):
-    """F1 of labels parted by commas; statistics of an answer: right ones, said ones, meant ones. `none` is no label."""
-
-    name: str = "labels_f1"
+    @staticmethod
+    @abstractmethod
+    def held(text: str, /) -> Set[object]:
+        """What an answer holds."""
 
     def measure(self, answer: Answer, example: Example) -> tuple[float, ...]:
-        said, meant = labels_of(answer.said), labels_of(example.target)
+        said, meant = self.held(answer.said), self.held(example.target)
         return float(len(said & meant)), float(len(said)), float(len(meant))
 
     def total(self, stats_NK: Stats) -> float:
@@ -69,6 +59,22 @@ def entities(tags: str) -> set[tuple[str, int, int]]:
             begun = kind, place
         before = mark
     return found
+
+
+@dataclass(frozen=True)
+class SpanF1(FoundF1):
+    """F1 of the entities that tags mark; statistics of an answer: right ones, said ones, meant ones."""
+
+    name: str = "span_f1"
+    held = staticmethod(entities)
+
+
+@dataclass(frozen=True)
+class LabelsF1(FoundF1):
+    """F1 of labels parted by commas; statistics of an answer: right ones, said ones, meant ones. `none` is no label."""
+
+    name: str = "labels_f1"
+    held = staticmethod(labels_of)
 
 
 def micro_f1(stats_NK: Stats) -> float:

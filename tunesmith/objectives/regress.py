@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from tunesmith.data.example import Example
 from tunesmith.errors import UserError
+from tunesmith.metrics.correlation import read_number
 from tunesmith.models.head import Kind
 from tunesmith.models.model import Model
 from tunesmith.objectives.headed import Headed, learnt
@@ -33,10 +34,10 @@ class Regress(Headed):
 
 
 def _number(example: Example) -> float:
-    try:
-        return float(example.target)
-    except ValueError:
+    number = read_number(example.target)
+    if number is None:
         raise UserError(
             f"example `{example.id}` has the answer `{example.target}`, which is no number",
             "use `objective: classify` for labels",
-        ) from None
+        )
+    return number
