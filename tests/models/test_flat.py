@@ -108,7 +108,7 @@ def test_dropout_of_attention_is_that_of_its_mean(name):
 
 def test_dropped_weights_learn_what_they_said():
     """The gradient of a learned bias under dropout, against autograd's for the same draw."""
-    from tunesmith.models.flat import _Biased
+    from tunesmith.models.attention import _Biased
 
     torch.manual_seed(0)
     lengths = (3, 5)
