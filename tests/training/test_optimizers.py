@@ -1,5 +1,6 @@
 """Optimizers that are a GPU's are refused elsewhere; what they keep is saved and taken up like AdamW's."""
 
+from contextlib import nullcontext
 from itertools import islice
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 
 from tests.training.worlds import Count, learner, stream
 from tunesmith.errors import UserError
-from tunesmith.training import optimizers, state
+from tunesmith.training import loop, optimizers, state
 from tunesmith.training.loop import train
 from tunesmith.training.plan import Plan
 
@@ -42,3 +43,61 @@ def test_a_stopped_run_goes_on(name, tmp_path, monkeypatch):
     assert (torch.uint8 in kinds) == (name == "adamw_8bit")
     second[2].restore(first[2].save(tmp_path))
     assert begun + steps(second) == whole
+
+
+@pytest.mark.parametrize("name", ["llama", "llama-tied", "bert", "t5"])
+def test_rows_never_read_cost_nothing_and_change_nothing(name, monkeypatch, tmp_path):
+    plan = Plan(steps=6, examples=2, learning_rate=1e-2, weight_decay=0.1, clip=0.5)
+
+    def learnt(parts, most=None):
+        made, adapter, kept = parts
+        told = list(islice(train(made, adapter, Count(made.family), stream, plan, kept, 6), most))
+        return [(step.loss, step.gradient_norm) for step in told], {n: p.detach().clone() for n, p in kept.trained.items()}
+
+    sparse = learner(name, plan)
+    by_rows = learnt(sparse)
+    table = sparse[0].network.get_input_embeddings().weight
+    tied = table is sparse[0].vocabulary.weight
+    found = sparse[2].optimizer.state[table]
+    assert ("rows" in found) == (not tied)
+    if not tied:
+        assert len(found["rows"]) == len(found["exp_avg"]) == len(found["exp_avg_sq"]) < len(table)
+    begun, second = learner(name, plan), learner(name, plan)
+    first, _ = learnt(begun, 3)
+    second[2].restore(begun[2].save(tmp_path))
+    assert first + learnt(second)[0] == by_rows[0]
+    monkeypatch.setattr(loop, "rows_alone", lambda *_: nullcontext())
+    whole = learner(name, plan)
+    dense = learnt(whole)
+    for (loss, norm), (own, all_) in zip(by_rows[0], dense[0], strict=True):
+        assert loss == pytest.approx(own, rel=1e-6)
+        assert norm == pytest.approx(all_, rel=1e-6)
+    for key, value in dense[1].items():
+        if value.ndim > 1:  # biases of keys have no gradient but rounding, of which AdamW makes whole steps
+            torch.testing.assert_close(by_rows[1][key], value, rtol=1e-5, atol=1e-6)
+
+
+def test_a_gradient_of_all_rows_after_some_of_few():
+    torch.manual_seed(0)
+    ours, theirs = (torch.nn.Embedding(7, 3, sparse=sparse) for sparse in (True, False))
+    theirs.load_state_dict(ours.state_dict())
+    for kind, network in ((optimizers.AdamW, ours), (torch.optim.AdamW, theirs)):
+        optimizer = kind(network.parameters(), lr=0.1, weight_decay=0.0, fused=True)
+        for ids in ([1, 1, 4], [2, 4], None, [5]):
+            loss = network.weight.square().sum() if ids is None else network(torch.tensor(ids)).square().sum()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    torch.testing.assert_close(ours.weight, theirs.weight)
+
+
+@pytest.mark.parametrize("most", [0.5, 1e6, float("inf")])
+def test_gradients_are_clipped_as_torch_clips_them(most):
+    torch.manual_seed(0)
+    ours, theirs = (torch.nn.Embedding(7, 3, sparse=sparse) for sparse in (True, False))
+    theirs.load_state_dict(ours.state_dict())
+    for network in (ours, theirs):
+        network(torch.tensor([1, 2, 2])).square().sum().backward()
+    norm = torch.nn.utils.clip_grad_norm_(theirs.parameters(), most)
+    assert optimizers.clip(list(ours.parameters()), most) == pytest.approx(float(norm))
+    torch.testing.assert_close(ours.weight.grad.to_dense(), theirs.weight.grad)

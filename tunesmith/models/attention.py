@@ -1,6 +1,6 @@
 """The attention of sequences that lie end to end, each to itself or to its source.
 
-Dimension key: S sequences, N tokens of all of them in keys and values, A in queries, T of the longest, H heads, K numbers a head.
+Dimension key: S sequences, N tokens of all of them, A of those that ask, T of the longest, H heads, K numbers a head.
 """
 
 from collections.abc import Iterator, Sequence

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import torch
 import yaml
-from torch import nn
 
 from tunesmith import settings
 from tunesmith.errors import UserError
@@ -25,6 +24,7 @@ from tunesmith.models.memory import Memory
 from tunesmith.planning.ahead import ahead
 from tunesmith.recipe import Recipe
 from tunesmith.training.loop import backward
+from tunesmith.training.optimizers import clip
 from tunesmith.training.state import State
 from tunesmith.training.world import World
 
@@ -85,7 +85,7 @@ def measured(recipe: Recipe) -> Probed:
         began = time.perf_counter()
         moved = [batch.to(model.device) for batch in batches]
         result = backward(model, adapter, recipe.objective, moved, recipe.plan, World())
-        nn.utils.clip_grad_norm_(list(state.trained.values()), recipe.plan.clip or math.inf)
+        clip(list(state.trained.values()), recipe.plan.clip or math.inf)
         state.optimizer.step()
         state.optimizer.zero_grad(set_to_none=True)
         tokens, seconds = result.tokens, time.perf_counter() - began

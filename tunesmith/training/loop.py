@@ -11,7 +11,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import torch
-from torch import nn
 
 from tunesmith.data.example import Example
 from tunesmith.data.rows import Made
@@ -21,6 +20,7 @@ from tunesmith.models.model import Model
 from tunesmith.objectives.objective import Objective, Placed
 from tunesmith.tokens.batch import Batch
 from tunesmith.training.guard import Guarding
+from tunesmith.training.optimizers import clip, rows_alone
 from tunesmith.training.plan import Plan
 from tunesmith.training.schedule import learning_rate
 from tunesmith.training.state import State
@@ -90,7 +90,7 @@ def train(
             model.train()
             result = backward(model, adapter, objective, list(batches), plan, world, guarding)
             world.sum_gradients(parameters)
-            norm = float(nn.utils.clip_grad_norm_(parameters, plan.clip or math.inf))
+            norm = clip(parameters, plan.clip or math.inf)
             if not math.isfinite(result.loss) or not math.isfinite(norm):
                 raise diverged(state.step + 1, result.loss, norm, placed, plan)
             rate = learning_rate(plan.learning_rate, plan.schedule, plan.warmup_steps(steps), steps, state.step, plan.floor)
@@ -134,7 +134,7 @@ def backward(
     totals: dict[str, torch.Tensor] = {}
     loss_sum = torch.zeros((), dtype=torch.float64, device=model.device)
     for batch in batches:
-        with arithmetic(model, plan):
+        with arithmetic(model, plan), rows_alone(model.network, world.size == 1 and not guarding.first):
             total, loss = guarding.loss(objective, model, batch)
         (total / count).backward()  # type: ignore[no-untyped-call]
         loss_sum += loss.total.detach()
