@@ -2,6 +2,7 @@
 
 import os
 
+import pytest
 import torch
 
 from tunesmith.models import memory
@@ -27,10 +28,11 @@ def test_a_system_without_proc_still_answers(monkeypatch, tmp_path):
     assert watch.peak() > 2**20 and watch.now() > 0
 
 
-def test_what_the_user_asks_of_onednn_stands(monkeypatch):
-    monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "7")
+@pytest.mark.parametrize("name", ["ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"])
+def test_what_the_user_asks_of_onednn_stands(monkeypatch, name):
+    monkeypatch.setenv(name, "7")
     memory.keep_pages()
-    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "7"
-    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY")
+    assert os.environ[name] == "7"
+    monkeypatch.delenv(name)
     memory.keep_pages()
-    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "64"
+    assert os.environ[name] == "32"
