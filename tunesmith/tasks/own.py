@@ -202,7 +202,7 @@ def own_task(
         data:     path, or `owner/name` of the hub.
         template: built-in wording, `FILE.yaml` (all its templates), `FILE.yaml:NAME`, or `prompt ||| answer` itself; several
                   are taken in turn when learning. None: guessed from the columns.
-        metrics:  names; None: accuracy for choices and preference pairs, exact match and token F1 for short answers, ROUGE for long ones,
+        metrics:  names; None: accuracy for choices and pairs, exact match and token F1 for short answers, ROUGE for long ones,
                   cross-entropy, perplexity and bits a byte for plain text.
         cluster:  None: a cluster of its own.
         ask:      `speak`, `choose` or `weigh`; None: by shape.
@@ -256,9 +256,7 @@ def refuse_odd(source: FileSource, wording: Template) -> None:
         except UserError as error:
             raise UserError(f"{place}: {error.problem}", error.hint) from None
         if example.rejected is None and not is_empty(example):
-            raise UserError(
-                f"{place} has no `{wording.rejected}`", "a pair needs both answers: fill it in, or leave the row out"
-            )
+            raise UserError(f"{place} has no `{wording.rejected}`", "fill it in, or leave the row out")
 
 
 def is_empty(example: Example) -> bool:
