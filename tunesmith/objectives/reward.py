@@ -14,11 +14,11 @@ from torch.nn import functional as F
 
 from tunesmith.data.example import Example
 from tunesmith.data.preferences import number
-from tunesmith.errors import UserError
 from tunesmith.models.head import Kind
 from tunesmith.models.model import Model
 from tunesmith.objectives.headed import Headed
 from tunesmith.objectives.objective import Loss, Placed
+from tunesmith.objectives.preference import both
 from tunesmith.tokens.batch import Batch, Per
 from tunesmith.tokens.reading import Asked, replied
 from tunesmith.tokens.renderer import Renderer
@@ -56,13 +56,3 @@ class Reward(Headed):
         losses_P = -F.logsigmoid(apart_P - batch.extras["margin"][::2]) + self.centre * (chosen_P + rejected_P).square()
         shown = {"chosen": chosen_P, "rejected": rejected_P, "margin": apart_P, "accuracy": (apart_P > 0).float()}
         return Loss(losses_P.sum(), {name: values_P.detach().sum() for name, values_P in shown.items()})
-
-
-def both(example: Example) -> tuple[str, str]:
-    """The chosen and the rejected answer of a pair."""
-    if example.rejected is None:
-        raise UserError(
-            f"example `{example.id}` is no preference pair: it has no rejected answer",
-            "rows need `prompt`, `chosen` and `rejected`, or a template that names its `rejected`",
-        )
-    return example.target, example.rejected
