@@ -354,9 +354,9 @@ def test_a_preset_is_no_difference_and_a_changed_one_is(tmp_path, monkeypatch):
     assert train(tmp_path / "run", "plan.learning_rate=null").world()["steps"] == 6
 
 
-def test_a_run_with_an_adapter_is_not_trained_further(whole, tmp_path):
+def test_a_run_with_an_adapter_is_not_trained_further_by_another_method(whole, tmp_path):
     with pytest.raises(UserError, match="with an adapter") as error:
-        train(tmp_path / "run", f"model.path={whole.folder}")
+        train(tmp_path / "run", f"model.path={whole.folder}", "method=full")
     assert "model.path=" in error.value.hint
     judged = train(tmp_path / "run", f"model.path={whole.folder}", "method=none")
     assert [a.said for a in judged.answers("sums")] == [a.said for a in whole.answers("sums")]

@@ -245,6 +245,10 @@ class Model(nn.Module):
         self._first = {name: p.detach().clone() for name, p in self.adapter().freed.items()}
         return self._first
 
+    def forget(self) -> None:
+        """Let go of that copy: `reference` will not be read again."""
+        self._first = None
+
     @torch.no_grad()
     def reference(self, batch: Batch) -> "Reading":
         """The view of the model that training started from: the starting adapter, or the bare network; no dropout."""

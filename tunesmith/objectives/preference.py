@@ -67,7 +67,7 @@ class Compared(Objective):
         without_dropout(model)
         if not self.reads_reference:
             return ""
-        if self.reference == "live" or self.looks_again:
+        if model.adapter().freed:
             model.remember()
         if self.reference == "live":
             return ""
@@ -82,6 +82,8 @@ class Compared(Objective):
                 computed += len(known.of(model, waiting, room))
                 waiting = []
         computed += len(known.of(model, waiting, room))
+        if not self.looks_again:
+            model.forget()
         return f"log-probabilities of the reference: {computed} answers computed, the others were kept"
 
     def spelled(self, example: Example, answer: str, renderer: Renderer) -> Tokens:
