@@ -203,7 +203,7 @@ def test_early_stopping_keeps_the_best(tmp_path, monkeypatch):
     told = iter([5.0, 4.0, 4.5, 4.2, 1.0])
     seen = []
 
-    def validate(model, objective, examples, plan, seed):
+    def validate(model, objective, examples, plan, seed, shown):
         seen.append({name: p.detach().clone() for name, p in model.adapter().trained().items()})
         return next(told), 7
 

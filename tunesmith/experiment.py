@@ -79,7 +79,7 @@ def run(recipe: Recipe, folder: Path, quiet: bool = False) -> Run:
 
 
 def learn(record: Run, recipe: Recipe, method: Method, work: "Work", model: Model, reporter: Reporter, memory: Memory) -> bool:
-    """Attach the method, or go on with an adapter of it, train, and keep what was learnt. False where `plan.stop_after` stopped it before the end."""
+    """Attach the method, or go on with an adapter of it, train, and save. False where `plan.stop_after` stopped it before."""
     learning = Learning(record, recipe.plan, recipe.seed, reporter, memory, recipe.guard)
     plan = learning.with_presets(method, model)
     keep_resolved(record, dataclasses.replace(recipe, plan=plan))

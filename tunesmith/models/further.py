@@ -34,7 +34,7 @@ def train_further(model: Model, name: str, method: Method) -> Adapter:
 
 def _refused(first: Adapter, method: Method) -> UserError:
     return UserError(
-        f"`model.path` is a run with an adapter of the method `{first.method}`, and `method` is `{method}`, which trains others",
+        f"`model.path` is a run with an adapter of `{first.method}`, and `method` is `{method}`, which trains others",
         "to train that adapter further, set `method` as that run has it; or write it into its base's weights first: "
         "`tunesmith merge RUN merged`, then `model.path=merged`",
     )

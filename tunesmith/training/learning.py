@@ -150,8 +150,10 @@ class Learning:
 
     def _validate(self, model: Model, objective: Objective, validation: Sequence[Example], plan: Plan, state: State) -> bool:
         """Measure, keep the best weights, and say whether to go on."""
-        loss, count = validate(model, objective, validation, plan, self.seed)
-        self.record.log({"step": state.step, "loss": loss, "tokens": count}, "validation")
+        shown: dict[str, float] = {}
+        loss, count = validate(model, objective, validation, plan, self.seed, shown)
+        told = {"shown": shown} if shown else {}
+        self.record.log({"step": state.step, "loss": loss, "tokens": count, **told}, "validation")
         facts = state.facts
         if loss < facts.get("best_loss", float("inf")):
             facts.update(best_loss=loss, best_step=state.step, patience=0)
