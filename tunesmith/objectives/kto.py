@@ -32,7 +32,8 @@ class KTO(Compared):
     """Single answers, each found good or bad, are made likelier or less likely. A pair is one of each.
 
     beta: how near the model stays to its reference.
-    good: how much a good answer counts; bad: how much a bad one does. Where one kind is rarer, let it count more.
+    good: how much a good answer counts. Where one kind is rarer, let it count more.
+    bad:  how much a bad answer counts.
     """
 
     per: ClassVar[Per] = "sequence"
