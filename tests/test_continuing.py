@@ -1,6 +1,7 @@
-"""Pre-trained, then tuned: a whole network goes on as it is, an adapter once it is merged."""
+"""Pre-trained, then tuned: a whole network goes on as it is, an adapter by its own method, or once it is merged."""
 
 import pytest
+from safetensors.torch import load_file
 
 from tests.tiny import rows, tiny_model
 from tunesmith import verbs
@@ -32,10 +33,14 @@ def test_a_network_that_read_texts_is_tuned_further(home):
     assert learn("sums", "runs/field", "lora", "sft", "sums.jsonl").world()["ended"]
 
 
-def test_an_adapter_is_merged_first(home):
+def test_an_adapter_goes_on_or_is_merged_first(home):
     learn("field", "llama", "lora", "pretrain", "texts")
-    with pytest.raises(UserError, match="leave that adapter out") as error:
-        learn("sums", "runs/field", "lora", "sft", "sums.jsonl")
-    assert "tunesmith merge runs/field merged" in error.value.hint
+    further = learn("further", "runs/field", "lora", "sft", "sums.jsonl")
+    before, after = (load_file(f"runs/{name}/adapter/adapter_model.safetensors") for name in ("field", "further"))
+    moved = [float((after[name] - before[name]).norm() / before[name].norm().clamp(min=1e-9)) for name in before]
+    assert further.world()["ended"] and max(moved) > 0 and min(moved) < 0.5, "it began where the first one ended"
+    with pytest.raises(UserError, match="which trains others") as error:
+        learn("sums", "runs/field", "{kind: lora, rank: 3}", "sft", "sums.jsonl")
+    assert "tunesmith merge RUN merged" in error.value.hint
     merge_run("runs/field", home / "merged")
     assert learn("sums", "merged", "lora", "sft", "sums.jsonl").world()["ended"]

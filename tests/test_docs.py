@@ -14,7 +14,7 @@ import tunesmith
 from tests.conftest import ROOT
 from tests.laws.test_floors import FLOORS
 from tests.recipe_table import DOCUMENT, inside, tables, written
-from tunesmith import cli, registry, settings, sweep
+from tunesmith import cli, registry, settings, stages, sweep
 from tunesmith.metrics.metric import Metric
 from tunesmith.recipe import Recipe
 from tunesmith.studies import grid
@@ -186,6 +186,8 @@ def refuse_invalid(tree):
         assert all(grid.arm(made, values).recipes for values in grid.grid(made))
     elif "systems" in tree:
         assert sweep.recipes(tree)
+    elif "stages" in tree:
+        assert stages.recipes(tree, ROOT)
     else:
         settings.build(Recipe, tree)
 

@@ -203,7 +203,7 @@ def test_early_stopping_keeps_the_best(tmp_path, monkeypatch):
     told = iter([5.0, 4.0, 4.5, 4.2, 1.0])
     seen = []
 
-    def validate(model, objective, examples, plan, seed):
+    def validate(model, objective, examples, plan, seed, shown):
         seen.append({name: p.detach().clone() for name, p in model.adapter().trained().items()})
         return next(told), 7
 
@@ -354,9 +354,9 @@ def test_a_preset_is_no_difference_and_a_changed_one_is(tmp_path, monkeypatch):
     assert train(tmp_path / "run", "plan.learning_rate=null").world()["steps"] == 6
 
 
-def test_a_run_with_an_adapter_is_not_trained_further(whole, tmp_path):
+def test_a_run_with_an_adapter_is_not_trained_further_by_another_method(whole, tmp_path):
     with pytest.raises(UserError, match="with an adapter") as error:
-        train(tmp_path / "run", f"model.path={whole.folder}")
+        train(tmp_path / "run", f"model.path={whole.folder}", "method=full")
     assert "model.path=" in error.value.hint
     judged = train(tmp_path / "run", f"model.path={whole.folder}", "method=none")
     assert [a.said for a in judged.answers("sums")] == [a.said for a in whole.answers("sums")]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def answer(run: str, prompt: str, *, second: str | None = None, overrides: Sequence[str] = ()) -> str:
     """What a run, or any model, says to a prompt: of a head its labels with their probabilities, the likeliest first.
 
-    second: the other text of a pair, for a head that has learnt pairs.
+    second: the other text of a pair, for a head that has learnt pairs; the answer to the prompt, for a reward model.
     """
     sampling, calibrated = asking_of(overrides)
     if not prompt.strip():
@@ -85,6 +85,8 @@ def predict(
     wording = wording_of(run, template)
     prompts = [asked(wording, row, f"`{file}` row {number}") for number, row in enumerate(rows, start=1)]
     model = loaded(run)
+    if model.head is not None and model.head.plan.kind == "reward":  # it judges the answers that rows have
+        prompts = [asked(wording, row, f"`{file}` row {number}", True) for number, row in enumerate(rows, start=1)]
     refuse_long(model, prompts, str(file))
     with Reporter("predict") as reporter:
         told = partial(reporter.count, "answering")
@@ -98,10 +100,10 @@ def predict(
     return target
 
 
-def asked(wording: "Template", row: Mapping[str, Any], place: str) -> Example:
-    """The prompt that a row makes; an error names the place."""
+def asked(wording: "Template", row: Mapping[str, Any], place: str, answered: bool = False) -> Example:
+    """The prompt that a row makes, or the prompt with its answer; an error names the place."""
     try:
-        return wording.ask(row)
+        return wording.apply(row) if answered else wording.ask(row)
     except UserError as error:
         raise UserError(f"{place}: {error.problem}", error.hint) from None
 

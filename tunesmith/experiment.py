@@ -31,6 +31,7 @@ from tunesmith.methods.full import Full
 from tunesmith.methods.method import Method
 from tunesmith.models.adapter import Adapter
 from tunesmith.models.alone import telling
+from tunesmith.models.further import train_further
 from tunesmith.models.load import load
 from tunesmith.models.memory import Memory
 from tunesmith.models.model import Model
@@ -78,13 +79,12 @@ def run(recipe: Recipe, folder: Path, quiet: bool = False) -> Run:
 
 
 def learn(record: Run, recipe: Recipe, method: Method, work: "Work", model: Model, reporter: Reporter, memory: Memory) -> bool:
-    """Attach the method, train, and keep what was learnt. False where `plan.stop_after` stopped it before the end."""
-    refuse_adapter(recipe, model)
+    """Attach the method, or go on with an adapter of it, train, and save. False where `plan.stop_after` stopped it before."""
     learning = Learning(record, recipe.plan, recipe.seed, reporter, memory, recipe.guard)
     plan = learning.with_presets(method, model)
     keep_resolved(record, dataclasses.replace(recipe, plan=plan))
     recipe = dataclasses.replace(recipe, objective=work.objective)
-    adapter = model.attach(recipe.name, method)
+    adapter = train_further(model, recipe.name, method) if model.active else model.attach(recipe.name, method)
     sources = [learnable(task, "train", recipe, model) for task in work.learnt]
     validation = Joined(learnable(task, "validation", recipe, model) for task in work.learnt)
     weights = [weight_of(name, setting) for name, setting in recipe.tasks.items()]
@@ -239,17 +239,6 @@ def try_out(task: Task, split: str) -> None:
         raise UserError(f"task `{task.name}` has no split `{split}`", f"it has: {', '.join(task.source.splits()) or 'none'}")
     if not list(islice(task.examples(split, None), len(task.templates))):
         raise UserError(f"task `{task.name}` has no example in its split `{split}`", "look at its rows and its `template`")
-
-
-def refuse_adapter(recipe: Recipe, model: Model) -> None:
-    """A second adapter beside the first would be trained with it, and be saved without it."""
-    if model.active:
-        raise UserError(
-            f"`model.path` is `{recipe.model.path}`, a run with an adapter on `{model.source}`: training it further would "
-            "leave that adapter out of what is saved",
-            f"start from the base, `model.path={model.source}`, or write the adapter into its weights first: "
-            f"`tunesmith merge {recipe.model.path} merged`, then `model.path=merged`",
-        )
 
 
 def refuse_random(recipe: Recipe) -> None:

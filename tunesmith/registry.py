@@ -22,7 +22,7 @@ from tunesmith.errors import UserError, did_you_mean
 T = TypeVar("T")
 
 NO_PLUGIN = frozenset(
-    {"method", "objective", "headed", "metric", "task", "own"}
+    {"method", "objective", "headed", "preference", "metric", "task", "own"}
 )  # files of plug-in folders that say what a plug-in is
 
 

@@ -131,10 +131,17 @@ def train(
     overrides: Sequence[str] = (),
     quiet: bool = False,
 ) -> Run:
-    """Train one system and judge it. A folder with a half-done run of the same recipe goes on where it stopped."""
-    from tunesmith.experiment import run
+    """Train one system and judge it. A folder with a half-done run of the same recipe goes on where it stopped.
 
-    built = recipe_of(settings.override(settings.load(recipe, ()), overrides))
+    A recipe with `stages` makes a run of each below `into`; the last one is given.
+    """
+    from tunesmith.experiment import run
+    from tunesmith.stages import run_stages
+
+    tree = settings.override(settings.load(recipe, ()), overrides)
+    if "stages" in tree:
+        return run_stages(tree, Path(into or RUNS / str(tree.get("name", "run"))), quiet)
+    built = recipe_of(tree)
     return run(built, Path(into or RUNS / built.name), quiet)
 
 

@@ -20,7 +20,7 @@ FLOORS = [
     {"resume", "handover", "card"},
     {"experiment", "synthesis"},
     {"sweep", "inspection"},
-    {"studies", "planning"},
+    {"studies", "planning", "stages"},
     {"cli", "commands", "verbs", "answering", "showing", "__main__"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -23,6 +23,7 @@ from tunesmith.objectives.multilabel import MultiLabel
 from tunesmith.objectives.multiple_choice import MultipleChoice
 from tunesmith.objectives.objective import Placed
 from tunesmith.objectives.regress import Regress
+from tunesmith.objectives.reward import Reward
 from tunesmith.objectives.tag import Tag
 from tunesmith.tokens.packing import Room
 
@@ -48,6 +49,10 @@ OBJECTIVES = {
     "labels": (MultiLabel(class_weights="balanced"), examples(lambda n, _: ("x, y", "none", "y", "z")[n])),
     "number": (Regress(), examples(lambda n, _: str(n / 2))),
     "tags": (Tag(), examples(lambda n, text: " ".join(("O", "B-x")[len(word) % 2] for word in text.split()))),
+    "reward": (
+        Reward(centre=0.05),
+        [replace(e, rejected="no", choices=("no", e.target), meta={"margin": 0.5}) for e in examples(lambda n, _: f"see {n}")],
+    ),
     "choice": (MultipleChoice(), examples(lambda n, _: ("red", "dark green", "blue")[n % 3], ("red", "dark green", "blue"))),
 }
 

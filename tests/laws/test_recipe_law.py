@@ -4,12 +4,13 @@ That two copies of a run compare without a difference is tested in tests/compari
 """
 
 import math
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
 from tests.tiny import tiny_model
-from tunesmith import experiment, settings, sweep
+from tunesmith import experiment, settings, stages, sweep
 from tunesmith.comparison.table import compare
 from tunesmith.recipe import Recipe
 from tunesmith.studies import grid
@@ -25,7 +26,9 @@ SHORT = [
 @pytest.mark.parametrize("path", RECIPES, ids=str)
 def test_every_recipe_builds_and_is_the_same_written_down(path):
     tree = settings.load(ROOT / path)
-    if "sweep" in tree:
+    if "stages" in tree:
+        made = stages.recipes(tree, Path("runs")).values()
+    elif "sweep" in tree:
         space = grid.space(tree, [])
         made = [recipe for values in grid.grid(space) for recipe in grid.arm(space, values).recipes.values()]
     else:

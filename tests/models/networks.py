@@ -65,6 +65,11 @@ NETWORKS: dict[str, tuple[Family, str, dict[str, Any]]] = {
     ),
     "gpt_neox": ("causal", "gpt_neox", SMALL),
     "opt": ("causal", "opt", {**SMALL, "ffn_dim": 24, "word_embed_proj_dim": 16}),
+    "opt-350m": (
+        "causal",
+        "opt",
+        {**SMALL, "ffn_dim": 24, "word_embed_proj_dim": 8, "do_layer_norm_before": False},
+    ),
     "phi": ("causal", "phi", GROUPED),
     "phi3": ("causal", "phi3", GROUPED),
     "mixtral": ("causal", "mixtral", {**GROUPED, "num_local_experts": 2, "num_experts_per_tok": 1}),

@@ -111,7 +111,7 @@ NO_YES = {"choices": "no ||| yes"}
     [
         ("mmlu", {}, "choose", "accuracy"),
         ("bbh/bbh", {}, "speak", "exact_match"),
-        ("hh_rlhf", {}, "speak", "rouge1"),
+        ("hh_rlhf", {}, "choose", "accuracy"),
         ("g2p_en_us", {"template": "{{key}} ||| {{value if value is string else value.DEFAULT}}"}, "speak", "exact_match"),
         ("alpaca_seed", {"template": "{{instruction}} {{instances[0].input}} ||| {{instances[0].output}}"}, "speak", "rouge1"),
         ("superglue/val/BoolQ", {"template": "{{question}} ||| {{answer_choices[label|int]}}"} | NO_YES, "choose", "accuracy"),

@@ -79,6 +79,11 @@ class FileSource:
         """Rows by split as the source has them; rows of no split stand under the empty name."""
         return {split: Joined(self._read(file) for file in files) for split, files in self._files().items()}
 
+    def placed(self) -> Iterator[tuple[str, Row]]:
+        """Every row with words for where it stands."""
+        files = [file for files in self._files().values() for file in files]
+        return ((f"`{file}` row {number}", row) for file in files for number, row in enumerate(self._read(file), start=1))
+
     def fingerprint(self) -> str:
         """A hash of the files' bytes."""
         whole = hashlib.blake2b(digest_size=16)
@@ -219,6 +224,11 @@ def _shared_id(rows: Sequence[Row]) -> Row:
 @dataclass(frozen=True)
 class HubSource(FileSource):
     """A data set of the Hugging Face hub, `owner/name` or `owner/name:configuration`; fetched when its rows are asked for."""
+
+    def placed(self) -> Iterator[tuple[str, Row]]:
+        """Every row with words for where it stands."""
+        found = self.found().items()
+        return ((f"`{self.path}` {split} row {n}", row) for split, rows in found for n, row in enumerate(rows, start=1))
 
     def found(self) -> dict[str, Sequence[Row]]:
         """Rows by split as the hub has them."""

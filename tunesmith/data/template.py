@@ -18,6 +18,7 @@ from jinja2 import UndefinedError
 
 from tunesmith.data.example import Example, Message
 from tunesmith.data.jinja import BAR, Dice, compiled, halves, render, shown_before_bar, value_of, variables
+from tunesmith.data.preferences import COLUMNS, compared, parted, parted_text
 from tunesmith.data.turns import join_turns, read_turns, split_last
 from tunesmith.errors import UserError, did_you_mean
 
@@ -31,7 +32,7 @@ class Template:
     choices:    `yes ||| no`, or an expression over columns such as `{{options | join("|||")}}`; the list is `answer_choices`
                 in `jinja`. An example gets them where its target is one of them.
     references: column, or Jinja expression, with the list of acceptable answers; where it is absent, a column `references`.
-    rejected:   column, or Jinja expression, with the worse answer of a preference pair.
+    rejected:   column, or Jinja expression, with the worse answer of a preference pair; `margin` and `votes` are kept.
     id:         column with the id.
     meta:       columns kept in `Example.meta`, beside a column `meta` that is a mapping.
     messages:   columns that hold turns of a conversation, joined in order; where they hold plain text, `jinja` speaks.
@@ -113,16 +114,20 @@ class Template:
         target = rest[0] if rest and with_target else ""
         texts = tuple(self._text(known, column) for column in self.texts)
         prompt = prompt if prompt.strip() else "\n".join(texts)
-        return Example(
+        rejected = self._rejected(known) if with_target else None
+        if rejected is not None and not prompt.strip():
+            prompt, target, rejected = parted_text(target, rejected)
+        made = Example(
             messages=(Message("user", prompt),) if prompt.strip() else (),
             target=target,
-            rejected=self._rejected(known) if with_target else None,
+            rejected=rejected,
             choices=tuple(choices) if not with_target or target in choices else (),
             references=self._references(known, dice) if with_target else (),
             id=_id(known.get(self.id)) or id_,
             meta=self._meta(known),
             texts=texts,
         )
+        return compared(made)
 
     def _text(self, known: Mapping[str, Any], column: str) -> str:
         if column not in known:
@@ -130,12 +135,13 @@ class Template:
         return str(known[column]).strip()
 
     def _conversation(self, known: Mapping[str, Any], turns: list[Any], with_target: bool, id_: str) -> Example:
-        messages, target = split_last(join_turns(turns))
+        whole = join_turns(turns)
+        (messages, target), rejected = split_last(whole), None
         if not with_target:
-            whole = join_turns(turns)
             messages, target = (whole, "") if whole and whole[-1].role != "assistant" else (messages, "")
-        rejected = self._rejected(known) if with_target else None
-        return Example(messages, target, rejected=rejected, id=_id(known.get(self.id)) or id_, meta=self._meta(known))
+        elif (other := value_of(self.rejected, known)) not in (None, ""):
+            messages, target, rejected = parted(whole, join_turns([*turns[:-1], other]))
+        return compared(Example(messages, target, rejected, id=_id(known.get(self.id)) or id_, meta=self._meta(known)))
 
     def _named(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """The row, with aliased columns under the template's own names and optional ones filled."""
@@ -193,14 +199,11 @@ class Template:
 
     def _rejected(self, known: Mapping[str, Any]) -> str | None:
         found = value_of(self.rejected, known)
-        turns = read_turns(found)
-        if turns is not None:
-            return split_last(turns)[1]
         return None if found is None or found == "" else str(found).strip() if self.strip else str(found)
 
     def _meta(self, known: Mapping[str, Any]) -> dict[str, Any]:
         given = known.get("meta")
-        own = {name: known[name] for name in self.meta if name in known}
+        own = {name: known[name] for name in (*self.meta, *(COLUMNS if self.rejected in known else ())) if name in known}
         return {**given, **own} if isinstance(given, Mapping) else own
 
 

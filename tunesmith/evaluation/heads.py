@@ -20,11 +20,12 @@ from tunesmith.metrics.spans import labels_of
 from tunesmith.models.head import Head, HeadPlan
 from tunesmith.models.model import Model
 from tunesmith.run import Answer
-from tunesmith.tokens.packing import Room
-from tunesmith.tokens.reading import Asked, read
+from tunesmith.tokens.packing import Room, check_fits
+from tunesmith.tokens.reading import Asked, read, replied
 from tunesmith.tokens.sequence import IGNORED
 
 Progress = Callable[[int, int], None]
+CHOOSING = ("choice", "reward")  # heads that compare the answers which an example has
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Told:
     """What a head tells of one example.
 
     said:   in words, as a target is written.
-    scores: log-probability of each label or choice, or of each word's tag; of a number the number itself.
+    scores: log-probability of each label or choice, or of each word's tag; of a number or one reward this itself. That of two
+            answers by their rewards is log sigmoid of the difference (Bradley and Terry, 1952).
     labels: names of the scores; empty for numbers and tags.
     logprob: of what is said; None for a number.
     """
@@ -102,7 +104,7 @@ def knows(plan: HeadPlan, example: Example) -> bool:
     """Can a head answer such an example: are its labels the example's?"""
     if plan.kind == "label":
         return set(example.choices or [example.target]) <= set(plan.labels)
-    if plan.kind == "choice":
+    if plan.kind in CHOOSING:
         return bool(example.choices)
     if plan.kind == "number":
         return read_number(example.target) is not None
@@ -135,6 +137,25 @@ def head_values(
     return [spread(values, example) if tagging else values for values, example in zip(whole, rows, strict=True)]
 
 
+def rewards(model: Model, examples: Sequence[Example], answers: Sequence[str], room: Room | None = None) -> list[float]:
+    """What a reward model gives each answer to the prompt of each example; it depends on neither batch nor padding.
+
+    Text is what crosses to a reward model: whoever spoke these answers may have another tokenizer, template or family.
+
+    Raises:
+        UserError: where the model is no reward model, or a prompt and its answer are longer than its window.
+    """
+    if head_of(model).plan.kind != "reward":
+        raise UserError(
+            f"`{model.source}` has a head of the kind `{head_of(model).plan.kind}`", "train one with `objective: reward`"
+        )
+    rows = [replied(model.renderer, *pair) for pair in zip(examples, answers, strict=True)]
+    for example, row in zip(examples, rows, strict=True):
+        check_fits(row, model.window, model.virtual_tokens, example.id)
+    values = head_values(model, [[(row, (len(row.inputs) - 1,))] for row in rows], room)
+    return [float(value[0, 0]) for value in values]
+
+
 def marked(places: Sequence[int], columns: int) -> tuple[int, ...]:
     """A target wherever the head is asked."""
     asked = set(places)
@@ -150,7 +171,7 @@ def spread(values_NK: Tensor, rows: Sequence[Asked]) -> Tensor:
 
 def tell(plan: HeadPlan, example: Example, values_NK: Tensor) -> Told:
     """What the values of a head mean."""
-    if plan.kind == "number":
+    if plan.kind == "number" or (plan.kind == "reward" and not example.choices):
         number = float(values_NK[0, 0])
         return Told(f"{number:.6g}", (number,))
     if plan.kind == "tags":
@@ -181,7 +202,7 @@ def temperature(model: Model, examples: Sequence[Example], room: Room | None = N
         return 1.0
     values = head_values(model, [read(plan.kind, model.renderer, example) for example in examples], room)
     pairs = [(values_NK.double(), meant(plan, example)) for values_NK, example in zip(values, examples, strict=True)]
-    if plan.kind != "choice":
+    if plan.kind not in CHOOSING:
         pairs = [(torch.cat([one for one, _ in pairs]), torch.cat([target for _, target in pairs]))]
 
     def loss(log_temperature: float) -> float:
@@ -196,7 +217,7 @@ def meant(plan: HeadPlan, example: Example) -> Tensor:
     if plan.kind == "labels":
         names = labels_of(example.target)
         return torch.tensor([[float(label in names) for label in plan.labels]], dtype=torch.float64)
-    if plan.kind == "choice":
+    if plan.kind in CHOOSING:
         return torch.tensor([example.label])
     return torch.tensor(
         [plan.labels.index(label) for label in (example.target.split() if plan.kind == "tags" else [example.target])]
@@ -207,7 +228,7 @@ def cost(plan: HeadPlan, values_NK: Tensor, target: Tensor) -> Tensor:
     """The negative log-probability of what is right, in nats."""
     if plan.kind == "labels":
         return F.binary_cross_entropy_with_logits(values_NK, target, reduction="sum")
-    rows = values_NK.flatten()[None] if plan.kind == "choice" else values_NK
+    rows = values_NK.flatten()[None] if plan.kind in CHOOSING else values_NK
     return F.cross_entropy(rows, target, reduction="sum")
 
 

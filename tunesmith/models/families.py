@@ -53,11 +53,12 @@ PACKS = {
     "mixtral",
     "cohere",
     "granite",
+    "opt",
 }
-# Networks that were tried and fail it.
-UNPACKED: dict[str, str] = {"opt": "OPT makes its mask without looking at positions, so packed sequences would see each other"}
+# Of these, those that make their mask without looking at positions: they are given one.
+MASKED = {"opt"}
 # Networks whose logits are proved equal to ours by a law; any other is tried when it is loaded.
-PROVED = PACKS | UNPACKED.keys() | {"t5", "bart", "bert", "roberta", "distilbert"}
+PROVED = PACKS | {"t5", "bart", "bert", "roberta", "distilbert"}
 # Attention that keeps packed sequences apart by positions alone, in every row.
 ISOLATING = {"eager", "sdpa", "flex_attention"}
 
@@ -164,6 +165,8 @@ def causal(network: nn.Module, batch: Batch) -> Tensor:
         return states(network, **inputs)[0]
     inputs["position_ids"] = batch.positions
     routing = current()
+    if getattr(network.config, "model_type", "") in MASKED:
+        return states(network, **inputs, attention_mask=apart(batch))[0]
     # A mask of four dimensions is taken as it is, so that none is made; nobody looks at it.
     unseen = batch.input_ids.new_ones(len(batch.input_ids), 1, 1, 1)
     if routing is not None and routing.flats is not None:
@@ -174,6 +177,13 @@ def causal(network: nn.Module, batch: Batch) -> Tensor:
     line = {name: values.view(1, -1) for name, values in inputs.items() if isinstance(values, Tensor)}
     said = states(network, **inputs | line, attention_mask=unseen[:1], shared_rows=shared)[0]
     return said.view(*batch.input_ids.shape, -1)
+
+
+def apart(batch: Batch) -> Tensor:
+    """[B, 1, T, T] may a token see another: of its own sequence, and not behind it."""
+    places_BT = torch.arange(batch.input_ids.numel(), device=batch.starts.device).view(batch.input_ids.shape)
+    owner_BT = torch.searchsorted(batch.starts, places_BT.int(), right=True)
+    return ((owner_BT[:, :, None] == owner_BT[:, None, :]) & (places_BT[:, :, None] >= places_BT[:, None, :]))[:, None]
 
 
 def seq2seq(network: nn.Module, batch: Batch) -> Tensor:
@@ -262,8 +272,6 @@ def why_not_packed(network: nn.Module, family: Family) -> str:
     config: Any = network.config
     if family != "causal":
         return f"networks of the family `{family}` read one sequence a row"
-    if config.model_type in UNPACKED:
-        return UNPACKED[config.model_type]
     if config.model_type not in PACKS:
         return f"`{config.model_type}` is not among the networks for which packed = alone is proved"
     if config._attn_implementation not in ISOLATING:

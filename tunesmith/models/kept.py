@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from tunesmith.errors import UserError
 from tunesmith.models.compiled import layers
+from tunesmith.models.dropout import shares
 from tunesmith.models.families import PROVED
 from tunesmith.models.flat import Which, asked
 from tunesmith.models.routing import Routing, current
@@ -61,7 +62,7 @@ class Boundary:
     @property
     def random(self) -> bool:
         """Is anything dropped in it while learning?"""
-        return any(map(_drops, self.inside))
+        return any(map(shares, self.inside))
 
 
 def boundary(network: Any, changed: Sequence[str] = ()) -> Boundary | None:
@@ -98,13 +99,6 @@ def worth_keeping(network: Any, changed: Sequence[str], settings: Keep) -> tuple
             "`plan.keep.frozen=always` computes it once an example, without dropout"
         )
     return end, "what is frozen is computed once an example"
-
-
-def _drops(module: nn.Module) -> bool:
-    """Does a module draw random numbers while learning?"""
-    shares = {"p": getattr(module, "p", 0)} if "Dropout" in type(module).__name__ else vars(module)
-    named = (value for name, value in shares.items() if name == "p" or "drop" in name or "jitter" in name)
-    return any(isinstance(value, int | float) and value > 0 for value in named)
 
 
 class Reached(Exception):  # noqa: N818 (no error)

@@ -48,6 +48,7 @@ class Model(nn.Module):
         folder:   where its files lie on this disk; None where that is not known.
         revision: the commit of a hub repository, or None.
         starting: adapter that `reference` reads; "" is the bare network.
+        references: what `reference` gave answers that were asked for before (`models/reference.py`); None: nothing is kept.
     """
 
     def __init__(self, network: nn.Module, renderer: Renderer, family: families.Family, plan: HeadPlan | None = None) -> None:
@@ -80,6 +81,7 @@ class Model(nn.Module):
         self._heard: list[Reading] | None = None
         self._compiled = False
         self._kept: Kept | None = None
+        self.references: object | None = None
 
     @property
     def device(self) -> torch.device:
@@ -242,6 +244,10 @@ class Model(nn.Module):
         """
         self._first = {name: p.detach().clone() for name, p in self.adapter().freed.items()}
         return self._first
+
+    def forget(self) -> None:
+        """Let go of that copy: `reference` will not be read again."""
+        self._first = None
 
     @torch.no_grad()
     def reference(self, batch: Batch) -> "Reading":

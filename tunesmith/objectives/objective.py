@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
+from pathlib import Path
 from typing import ClassVar
 
 from torch import Tensor
@@ -66,6 +67,18 @@ class Objective(ABC):
             return self.render(Placed(example), renderer)
 
         return fit(examples, render, window, policy, virtual, name, lambda example: self.most(example, renderer))
+
+    def begin(self, model: Model, examples: Iterable[Example], room: Room, folder: Path | None) -> str:
+        """Before the first step, and before a run that goes on takes up its weights: look at the model as it starts.
+
+        Args:
+            examples: all that will be learnt from and validated; some may come more than once.
+            folder: of the run, where something may be kept.
+
+        Returns:
+            A word on that for whoever watches, or nothing.
+        """
+        return ""
 
     def updates(self, examples: Sequence[Placed], model: Model, room: Room) -> Iterator[Iterable[Batch]]:
         """The batches of each update that these examples are good for, each laid out when it is asked for; mostly one update.

@@ -202,7 +202,7 @@ def own_task(
         data:     path, or `owner/name` of the hub.
         template: built-in wording, `FILE.yaml` (all its templates), `FILE.yaml:NAME`, or `prompt ||| answer` itself; several
                   are taken in turn when learning. None: guessed from the columns.
-        metrics:  names; None: accuracy for choices, exact match and token F1 for short answers, ROUGE for long ones,
+        metrics:  names; None: accuracy for choices and pairs, exact match and token F1 for short answers, ROUGE for long ones,
                   cross-entropy, perplexity and bits a byte for plain text.
         cluster:  None: a cluster of its own.
         ask:      `speak`, `choose` or `weigh`; None: by shape.
@@ -225,6 +225,8 @@ def own_task(
         raise UserError(f"`{data}` has no rows", "its files are empty, or hold nothing but blank lines")
     wordings = templates_of(template) if template else (guess(rows[0]),)
     wordings = tuple(replace(with_choices(one, rows, choices), texts=texts_of(texts) or one.texts) for one in wordings)
+    if wordings[0].rejected in wordings[0].named(rows[0]):
+        refuse_odd(source, wordings[0])
     try:
         source = keyed(source, wordings[0], rows[0])
         if limit is not None and halves(wordings[0].jinja) is None:
@@ -241,9 +243,20 @@ def own_task(
         templates=wordings,
         metrics=metrics_of(metrics or DEFAULTS[shape]),
         cluster=cluster or called,
-        ask=ask or {"choice": "choose", "text": "weigh"}.get(shape, "speak"),
+        ask=ask or {"pair": "choose", "choice": "choose", "text": "weigh"}.get(shape, "speak"),
         tokens=tokens or tokens_for(seen),
     )
+
+
+def refuse_odd(source: FileSource, wording: Template) -> None:
+    """Refuse rows of preference pairs of which one has no difference, or no rejected answer; the error names file and row."""
+    for place, row in source.placed():
+        try:
+            example = wording.apply(row)
+        except UserError as error:
+            raise UserError(f"{place}: {error.problem}", error.hint) from None
+        if example.rejected is None and not is_empty(example):
+            raise UserError(f"{place} has no `{wording.rejected}`", "fill it in, or leave the row out")
 
 
 def is_empty(example: Example) -> bool:
@@ -253,6 +266,7 @@ def is_empty(example: Example) -> bool:
 
 DEFAULTS: Mapping[str, tuple[str, ...]] = {
     "choice": ("accuracy",),
+    "pair": ("accuracy",),
     "short": ("exact_match", "token_f1"),
     "long": ("rouge1", "rouge2", "rougeL", "rougeLsum"),
     "text": ("cross_entropy", "perplexity", "bits_per_byte"),
@@ -260,7 +274,9 @@ DEFAULTS: Mapping[str, tuple[str, ...]] = {
 
 
 def shape_of(examples: Sequence[Example]) -> str:
-    """`choice`, `short`, `long` or `text`, from some examples."""
+    """`pair`, `choice`, `short`, `long` or `text`, from some examples."""
+    if any(example.rejected is not None for example in examples):
+        return "pair"
     if not examples or not any(example.messages for example in examples):
         return "text"
     if all(example.choices for example in examples):

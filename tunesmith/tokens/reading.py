@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-from tunesmith.data.example import Example
+from tunesmith.data.example import Example, Message
 from tunesmith.errors import UserError
 from tunesmith.tokens.chat import plain
 from tunesmith.tokens.renderer import Renderer
@@ -17,10 +17,14 @@ from tunesmith.tokens.spelling import spell_with_places
 Asked = tuple[Tokens, tuple[int, ...]]  # a row, and the columns at which the head is asked
 
 
-def read(kind: Literal["label", "labels", "number", "tags", "choice"], renderer: Renderer, example: Example) -> list[Asked]:
-    """The rows of an example for a head of this kind: one, or with `choice` one a choice."""
+def read(
+    kind: Literal["label", "labels", "number", "tags", "choice", "reward"], renderer: Renderer, example: Example
+) -> list[Asked]:
+    """The rows of an example for a head of this kind: one, or with `choice` and for a `reward` one a choice."""
     if kind == "tags":
         return [worded(renderer, example)]
+    if kind == "reward":
+        return [(row, (len(row.inputs) - 1,)) for row in (replied(renderer, *pair) for pair in _replies(example))]
     rows = alternatives(renderer, example) if kind == "choice" else [whole(renderer, example)]
     return [(row, (len(row.inputs) - 1,)) for row in rows]
 
@@ -60,6 +64,30 @@ def alternatives(renderer: Renderer, example: Example) -> list[Tokens]:
         tokens = renderer.render(example, choice)
         rows.append(replace(tokens, targets=(IGNORED,) * len(tokens.inputs), weights=()))
     return rows
+
+
+def replied(renderer: Renderer, example: Example, answer: str) -> Tokens:
+    """The prompt and a whole answer to it, with what ends an answer: what the reward of that answer is read from."""
+    if renderer.family == "masked":
+        prompt = plain(example.messages)
+        if renderer.pair is not None:
+            return paired(renderer, prompt, answer)
+        return _shown(renderer, renderer.text(f"{prompt}\n{answer}"))
+    tokens = renderer.render(replace(example, weights=()), answer)
+    ids = (*tokens.inputs, tokens.targets[-1])
+    return replace(tokens, inputs=ids, targets=(IGNORED,) * len(ids), weights=())
+
+
+def _replies(example: Example) -> list[tuple[Example, str]]:
+    """Prompt and answer, for each answer that an example has: both texts of a pair, the choices, or the target."""
+    if len(example.texts) == 2:
+        return [(replace(example, messages=(Message("user", example.texts[0]),), texts=()), example.texts[1])]
+    if not example.choices and not example.target:
+        raise UserError(
+            f"example `{example.id}` has no answer, and a reward model reads a prompt with its answer",
+            "give the answer too: `--second ANSWER`, or a column of the wording",
+        )
+    return [(example, answer) for answer in example.choices or (example.target,)]
 
 
 def worded(renderer: Renderer, example: Example) -> Asked:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from types import FrameType
 from typing import Protocol
@@ -26,7 +27,7 @@ from tunesmith.models.model import Model
 from tunesmith.objectives.objective import Objective
 from tunesmith.run import Run
 from tunesmith.training.guard import Guard
-from tunesmith.training.loop import Step, train, validate
+from tunesmith.training.loop import Step, arithmetic, train, validate
 from tunesmith.training.plan import Plan
 from tunesmith.training.progress import Reporter
 from tunesmith.training.state import State, latest
@@ -75,11 +76,15 @@ class Learning:
             self._take_best(state)
             return True
         self.memory.start()
+        steps = plan.total_steps(len(stream))
+        with arithmetic(model, plan):
+            coming = chain(map(stream, range(steps * plan.examples)), validation)
+            if told := objective.begin(model, coming, plan.room, self.record.folder):
+                self.reporter.say(told)
         model.checkpointing(plan.recompute)
         model.compiling(plan.compile)
         guarding = self.guard.begin(model, adapter)
         self._resume(state)
-        steps = plan.total_steps(len(stream))
         with patient() as interrupted:
             with model.keeping(plan.keep, self.record.folder) as word:
                 if word:
@@ -145,8 +150,10 @@ class Learning:
 
     def _validate(self, model: Model, objective: Objective, validation: Sequence[Example], plan: Plan, state: State) -> bool:
         """Measure, keep the best weights, and say whether to go on."""
-        loss, count = validate(model, objective, validation, plan, self.seed)
-        self.record.log({"step": state.step, "loss": loss, "tokens": count}, "validation")
+        shown: dict[str, float] = {}
+        loss, count = validate(model, objective, validation, plan, self.seed, shown)
+        told = {"shown": shown} if shown else {}
+        self.record.log({"step": state.step, "loss": loss, "tokens": count, **told}, "validation")
         facts = state.facts
         if loss < facts.get("best_loss", float("inf")):
             facts.update(best_loss=loss, best_step=state.step, patience=0)

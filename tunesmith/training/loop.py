@@ -158,18 +158,34 @@ def arithmetic(model: Model, plan: Plan) -> AbstractContextManager[object]:
 
 
 @torch.no_grad()
-def validate(model: Model, objective: Objective, examples: Sequence[Example], plan: Plan, seed: int = 0) -> tuple[float, float]:
-    """(mean loss, count) over examples, token by token and not batch by batch; leaves mode and random states as they were."""
+def validate(
+    model: Model,
+    objective: Objective,
+    examples: Sequence[Example],
+    plan: Plan,
+    seed: int = 0,
+    shown: dict[str, float] | None = None,
+) -> tuple[float, float]:
+    """(mean loss, count) over examples, token by token and not batch by batch; leaves mode and random states as they were.
+
+    shown: filled with the means of what the objective shows.
+    """
     training = model.training
     model.eval()
     total, count = torch.zeros((), dtype=torch.float64, device=model.device), 0.0
+    sums: dict[str, float] = {}
     with torch.random.fork_rng():
         placed = Made(lambda place, example: Placed(example, place, seed), examples)
         for batch in next(iter(objective.updates(placed, model, plan.room))):
             with arithmetic(model, plan):
-                total += objective.loss(model, batch).total
+                loss = objective.loss(model, batch)
+            total += loss.total
+            for name, value in loss.shown.items():
+                sums[name] = sums.get(name, 0.0) + float(value)
             count += batch.count(objective.per)
     model.train(training)
+    if shown is not None:
+        shown |= {name: value / max(count, 1e-12) for name, value in sums.items()}
     return float(total) / max(count, 1e-12), count
 
 

@@ -1,0 +1,93 @@
+"""Log-probabilities of answers under the reference, computed once and kept by content.
+
+A key hashes the tokens, all weights of the network and those of the starting adapter: whoever goes on with a run, or learns for
+another epoch, computes nothing again, and other weights find nothing that was kept for these.
+
+    reference.jsonl    one line an answer: {"key", "logprob"}, the sum over its tokens in nats
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from tunesmith.models.model import Model
+from tunesmith.tokens.packing import Room
+from tunesmith.tokens.sequence import Tokens
+
+FILE = "reference.jsonl"
+
+
+class References:
+    """The sums that are known of a model as it is now, before its first step.
+
+    folder: of the run, where they are kept; None: in memory only.
+    """
+
+    def __init__(self, model: Model, folder: Path | None = None) -> None:
+        self._start = fingerprint(model)
+        self._file = folder / FILE if folder else None
+        self._known = dict(_read(self._file)) if self._file and self._file.is_file() else {}
+
+    def of(self, model: Model, sequences: Sequence[Tokens], room: Room) -> list[float]:
+        """The sum of each sequence; what is not known is computed."""
+        keys = [self._key(tokens) for tokens in sequences]
+        unknown = {key: tokens for key, tokens in zip(keys, sequences, strict=True) if key not in self._known}
+        if unknown:
+            self._add(zip(unknown, sums(model, list(unknown.values()), room), strict=True))
+        return [self._known[key] for key in keys]
+
+    def missing(self, sequences: Sequence[Tokens]) -> list[Tokens]:
+        """Those that are not known, each once."""
+        return list({key: tokens for tokens in sequences if (key := self._key(tokens)) not in self._known}.values())
+
+    def _key(self, tokens: Tokens) -> str:
+        read = (tokens.inputs, tokens.targets, tokens.source)
+        return hashlib.blake2b(repr(read).encode() + self._start, digest_size=16).hexdigest()
+
+    def _add(self, found: Iterable[tuple[str, float]]) -> None:
+        more = dict(found)
+        self._known |= more
+        if self._file is not None:
+            with self._file.open("a", encoding="utf-8") as stream:
+                stream.writelines(json.dumps({"key": key, "logprob": value}) + "\n" for key, value in more.items())
+
+
+def sums(model: Model, sequences: Sequence[Tokens], room: Room) -> list[float]:
+    """What the reference gives each whole answer now."""
+    found = [0.0] * len(sequences)
+    for batch in model.pack([[tokens] for tokens in sequences], room):
+        moved = batch.to(model.device)
+        values_S = moved.by_sequence(model.reference(moved).logprobs()).tolist()
+        for number, value in zip(batch.numbers.tolist(), values_S, strict=True):
+            found[number] = value
+    return found
+
+
+def fingerprint(model: Model) -> bytes:
+    """A hash of all weights that the reference reads."""
+    digest = hashlib.blake2b(digest_size=16)
+    named: dict[str, Tensor] = dict(model.network.state_dict())
+    if model.starting:
+        started = model.adapter(model.starting)
+        named |= {f"start {name}": value for name, value in (*started.trained().items(), *started.remembered().items())}
+    for name, value in sorted(named.items()):
+        plain = value.detach().cpu().contiguous().flatten()
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(plain.view(torch.uint8).numpy().data if plain.numel() else b"")
+    return digest.digest()
+
+
+def _read(file: Path) -> Iterable[tuple[str, float]]:
+    """The lines of a file whose last one may have been cut short; that one is taken off."""
+    whole = file.read_bytes()
+    end = whole.rfind(b"\n") + 1
+    if end < len(whole):
+        with file.open("r+b") as stream:
+            stream.truncate(end)
+    for line in whole[:end].splitlines():
+        record = json.loads(line)
+        yield record["key"], record["logprob"]
