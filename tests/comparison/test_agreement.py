@@ -42,7 +42,10 @@ def test_krippendorffs_own_example():
 
 def test_fleiss_worked_example():
     subjects = [
-        {str(number): value for number, value in enumerate("".join(v * int(n) for v, n in zip("abcde", line.split(), strict=True)))}
+        {
+            str(number): value
+            for number, value in enumerate("".join(v * int(n) for v, n in zip("abcde", line.split(), strict=True)))
+        }
         for line in SUBJECTS.splitlines()
     ]
     assert fleiss_kappa(subjects, "abcde").value == pytest.approx(0.210, abs=5e-4)

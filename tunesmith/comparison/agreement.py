@@ -30,9 +30,7 @@ def raw_agreement(ratings: Ratings, values: Sequence[str], draws: int = DRAWS, s
     return measured(stats_NC, lambda sums_QC: _divided(sums_QC[:, 0], sums_QC[:, 1]), draws, seed)
 
 
-def cohen_kappa(
-    ratings: Ratings, values: Sequence[str], one: str, other: str, draws: int = DRAWS, seed: int = 0
-) -> Interval:
+def cohen_kappa(ratings: Ratings, values: Sequence[str], one: str, other: str, draws: int = DRAWS, seed: int = 0) -> Interval:
     """Of two annotators, over the items that both have judged: (p_o - p_e) / (1 - p_e), p_e by each one's own shares."""
     number, size = {value: place for place, value in enumerate(values)}, len(values)
     both = [item for item in ratings if one in item and other in item]
@@ -91,7 +89,7 @@ def krippendorff_alpha(
 
 
 def _apart(shown_QK: Array, level: Level) -> Array:
-    """[Q, K, K] the squared difference of two values: 1, or the judgements from the middle of one to the middle of the other."""
+    """[Q, K, K] the squared difference of two values: 1, or the judgements from the middle of one to that of the other."""
     if level == "nominal":
         apart_KK: Array = 1 - np.eye(shown_QK.shape[1])
         return np.broadcast_to(apart_KK, (len(shown_QK), *apart_KK.shape))
