@@ -54,11 +54,9 @@ def test_layouts_that_people_have(row, prompt, answers, models):
     [
         ({"prompt": "p", "first": "a"}, "no two answers"),
         ({"first": "a", "second": "b"}, "there is no prompt"),
-        ({"prompt": "p", "first": "a", "second": " "}, "`second` is empty"),
         ({"prompt": "p", "first": "a", "second": "b", "gold": "secnd"}, "did you mean `second`"),
         ({"prompt": "p", "first": "a", "second": "b"}, "`gold` is ``"),
         ({"prompt": [{"role": "cat", "content": "p"}], "first": "a", "second": "b", "gold": "tie"}, "the role `cat`"),
-        ({"prompt": "p", "chosen": TURNS[:2], "rejected": "b"}, "begins in another way"),
     ],
 )
 def test_mistakes_of_rows_are_told_with_their_place(tmp_path, row, said):
@@ -78,9 +76,30 @@ def test_gold_of_a_row(tmp_path):
 
 def test_one_id_twice(tmp_path):
     file = tmp_path / "pairs.jsonl"
-    file.write_text((json.dumps({"id": 1, "prompt": "p", "first": "a", "second": "b"}) + "\n") * 2)
+    row = {"id": 1, "prompt": "p", "first": "a", "second": "b"}
+    file.write_text((json.dumps(row) + "\n") * 2)
+    assert len(list(read_pairs(file))) == 1
+    file.write_text(json.dumps(row) + "\n" + json.dumps(row | {"second": ""}) + "\n")
     with pytest.raises(UserError, match="row 2 has the id of row 1"):
         list(read_pairs(file))
+
+
+def test_conversations_that_part_early_are_left_out_and_told(tmp_path, caplog):
+    file = tmp_path / "pairs.jsonl"
+    good = {"chosen": "\n\nHuman: A?\n\nAssistant: a", "rejected": "\n\nHuman: A?\n\nAssistant: b"}
+    file.write_text(json.dumps(good) + "\n" + json.dumps(good | {"rejected": "\n\nHuman: B?\n\nAssistant: b"}) + "\n")
+    assert len(list(read_pairs(file))) == 1
+    assert "1 rows of" in caplog.text
+
+
+def test_published_preferences(shared):
+    """2,312 pairs of conversations, of which five part early; 999 pairs with an instruction and its input."""
+    talks = list(read_pairs(shared("data/hh_rlhf") / "harmless-base" / "test.jsonl.gz"))
+    assert 2290 < len(talks) <= 2307
+    assert all(pair.prompt[-1].role == "user" for pair in talks)
+    pandalm = list(read_pairs(shared("data/pandalm_preferences") / "testset-v1.json"))
+    assert len(pandalm) == 999
+    assert pandalm[0].answers[1] == "If you have any questions, please let me know."
 
 
 def voted(path, said, pairs=None, overlap=3):

@@ -1,6 +1,7 @@
 """What is put before people: a prompt and two answers, read from the layouts that people have."""
 
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -16,6 +17,7 @@ Verdict = Literal["first", "second", "tie", "bad"]
 """Which answer is better; `tie`: both are equally good, `bad`: neither will do."""
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
+talk = logging.getLogger("tunesmith")
 ANSWERS = (
     ("first", "second"),
     ("chosen", "rejected"),
@@ -45,6 +47,10 @@ class Pair:
     gold: Verdict | None = None
 
 
+class PartedError(UserError):
+    """The two answers do not answer one prompt."""
+
+
 def read_pairs(file: str | Path, gold: bool = False) -> Iterator[Pair]:
     """The pairs of a file of rows, of any layout that `data/formats.py` reads.
 
@@ -53,21 +59,31 @@ def read_pairs(file: str | Path, gold: bool = False) -> Iterator[Pair]:
     conversations as `chosen` and `rejected` have their prompt within them. Models stand in `first_model` and `second_model`
     or the like, or in a list `models`.
 
+    A row that stands there twice is one pair. Rows of two conversations that part before their last answers (a few of every
+    thousand in published files) are left out, and counted.
+
     gold: the rows are control items: their column `gold` says which verdict is right; where `chosen` and `rejected` give the
           answers, the chosen one is right.
     """
-    seen: dict[str, int] = {}
+    seen: dict[str, tuple[int, Pair]] = {}
+    parted = 0
     for number, row in enumerate(read(file), start=1):
         try:
             pair = pair_of(row, gold)
+        except PartedError:
+            parted += 1
+            continue
         except UserError as error:
             raise UserError(f"`{file}` row {number}: {error.problem}", error.hint) from None
-        if pair.id in seen:
+        before, other = seen.setdefault(pair.id, (number, pair))
+        if other != pair:
             raise UserError(
-                f"`{file}` row {number} has the id of row {seen[pair.id]}: `{pair.id}`", "give every pair an `id` of its own"
+                f"`{file}` row {number} has the id of row {before}: `{pair.id}`", "give every pair an `id` of its own"
             )
-        seen[pair.id] = number
-        yield pair
+        if before == number:
+            yield pair
+    if parted:
+        talk.warning("%d rows of `%s` are conversations that part before their last answers, and are left out", parted, file)
 
 
 def pair_of(row: Mapping[str, Any], gold: bool = False) -> Pair:
@@ -79,9 +95,7 @@ def pair_of(row: Mapping[str, Any], gold: bool = False) -> Pair:
         before, said = _said(value)
         prompt = prompt or before
         if before and before != prompt:
-            raise UserError(f"`{name}` is a conversation that begins in another way than the prompt", "give both one prompt")
-        if not said.strip():
-            raise UserError(f"`{name}` is empty", "leave the row out, or give it an answer")
+            raise PartedError(f"`{name}` is a conversation that begins in another way than the prompt", "give both one prompt")
         texts.append(said)
     if not prompt:
         raise UserError("there is no prompt", f"it stands in a column {', '.join(f'`{name}`' for name in PROMPTS)}")

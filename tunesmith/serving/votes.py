@@ -42,7 +42,7 @@ CREATE VIEW standing AS SELECT * FROM events AS event WHERE kind <> 'undo'
 CREATE TABLE claims (annotator TEXT, tab TEXT, pair TEXT NOT NULL, until REAL NOT NULL, PRIMARY KEY (annotator, tab));
 """
 
-# Pairs that this person may be given: fewer than `overlap` others have judged them (or, with `counting`, have them before them).
+# Pairs that this person may be given: fewer than `overlap` others have judged them (with `counting`: or have them before them).
 # Control items are for everybody.
 OPEN = """
 SELECT pairs.id, pairs.gold IS NOT NULL AS gold, coalesce(votes.count, 0) AS votes,

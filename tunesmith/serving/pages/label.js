@@ -83,7 +83,7 @@
   function count(progress) {
     if (!pace.since) pace = {since: performance.now(), done: progress.done};
     const all = progress.done + progress.left, since = (performance.now() - pace.since) / 60000, made = progress.done - pace.done;
-    const minutes = made >= 3 && progress.left ? Math.ceil(progress.left * since / made) : 0;
+    const minutes = made >= 5 && progress.left ? Math.ceil(progress.left * since / made) : 0;
     $("count").textContent = `${progress.done} of ${all}` + (minutes ? ` · about ${minutes} min left` : "");
     $("bar").max = Math.max(1, all);
     $("bar").value = progress.done;
@@ -96,6 +96,7 @@
     const texts = {left: pair.left, right: pair.right}, marked = $("apart").getAttribute("aria-pressed") === "true";
     const common = marked ? shared(pair.left, pair.right) : null;
     for (const side of ["left", "right"]) {
+      $(side).classList.toggle("nothing", !texts[side].trim());
       if (!common) { $(side).textContent = texts[side]; continue; }
       $(side).replaceChildren(...pieces(texts[side]).map((piece, at) =>
         !piece.trim() || common[side].has(at) ? document.createTextNode(piece) : made("mark", piece)));
@@ -193,11 +194,11 @@
     if (pair && !busy && !document.hidden) ask("/api/label/next", {annotator: name, tab}).catch(() => {});
   }, 60000);
 
-  // --- guidelines: headings, lists, paragraphs, **bold** and `code` of Markdown ---------------------------------------------
+  // --- guidelines: headings, lists, paragraphs, **bold**, *slanted* and `code` of Markdown ----------------------------------
   function inline(element, text) {
-    text.split(/(\*\*[^*]+\*\*|`[^`]+`)/).forEach(part => element.append(
-      part.startsWith("**") && part.length > 4 ? made("b", part.slice(2, -2))
-        : part.startsWith("`") && part.length > 2 ? made("code", part.slice(1, -1)) : part));
+    text.split(/(\*\*[^*]+\*\*|\*[^*\s][^*]*\*|`[^`]+`)/).forEach(part => element.append(
+      /^\*\*.+\*\*$/.test(part) ? made("b", part.slice(2, -2)) : /^\*.+\*$/.test(part) ? made("i", part.slice(1, -1))
+        : /^`.+`$/.test(part) ? made("code", part.slice(1, -1)) : part));
     return element;
   }
   function markdown(text) {
