@@ -231,7 +231,7 @@ def at_least_one(text: str) -> int:
     return int(text)
 
 
-GOES_ON = ("compare", "train", "sweep", "eval")
+GOES_ON = ("compare", "train", "sweep", "eval", "label")
 
 
 def main(given: Sequence[str] | None = None) -> None:

@@ -1,6 +1,8 @@
 """Files of pairs in, rows to learn from out; what votes tell."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -12,6 +14,7 @@ from tunesmith.serving.exports import rows
 from tunesmith.serving.pairs import Pair, pair_of, read_pairs
 from tunesmith.serving.vote_report import report
 from tunesmith.serving.votes import Votes
+from tunesmith.tasks.own import task_from
 
 USER = (Message("user", "Hello?"),)
 TALK = (Message("user", "Hello?"), Message("assistant", "Yes?"), Message("user", "Tea?"))
@@ -259,6 +262,32 @@ def test_export_and_report_from_the_command_line(tmp_path, votes, capsys):
             cli.main(["label", *words])
         assert stop.value.code == 1
         assert said in capsys.readouterr().err
+
+
+def test_report_and_page_need_no_torch(tmp_path, votes):
+    code = (
+        "import sys\nfrom tunesmith import cli\nimport tunesmith.serving.labels\n"
+        f"cli.main(['label', '--report', '--db', {str(votes.path)!r}])\nassert 'torch' not in sys.modules"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+
+
+@pytest.mark.parametrize("layout", ["dpo", "conversational", "reward"])
+def test_rows_read_as_preferences_here(tmp_path, votes, layout):
+    """The file is a task like any other: prompt, chosen and rejected come back as they were."""
+    out = tmp_path / "votes.jsonl"
+    labelling.export_labels(out, db=votes.path, layout=layout)
+    found = {one.id: one for split in ("train", "validation", "test") for one in examples(out, split)}
+    assert len(found) == 2
+    first = found["alpha-vs-beta-0"]
+    assert first.messages == (Message("user", "Question 0?"),)
+    assert (first.target, first.rejected) == ("the first says 0", "the second says 0")
+
+
+def examples(file, split):
+    task = task_from(str(file))
+    return list(task.examples(split)) if split in task.source.splits() else []
 
 
 def test_nothing_to_export(tmp_path):

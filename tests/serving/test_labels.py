@@ -132,6 +132,7 @@ def test_its_own_names_are(votes, host):
     [
         ({"origin": "http://evil.example"}, 403),
         ({"origin": "null"}, 403),
+        ({"origin": "http://["}, 403),
         ({"origin": "http://127.0.0.1:9999"}, 403),
         ({"sec-fetch-site": "cross-site"}, 403),
         ({"sec-fetch-site": "same-site"}, 403),
@@ -181,9 +182,12 @@ def test_a_token_is_brought_by_link_cookie_or_header(votes):
     assert ask(browser, "next").status_code == 401
     bearer = {"authorization": "Bearer sesame-sesame"}
     assert browser.get("/label", headers=bearer).status_code == 200
+    assert browser.get("/label", headers=bearer | {"host": "[::1"}).status_code == 200
     assert browser.get("/label", headers={"authorization": "Bearer sesame"}).status_code == 401
     came = browser.get("/label?token=sesame-sesame&as=Ann", follow_redirects=False)
     assert came.status_code == 303 and came.headers["location"] == "/label?as=Ann"
+    away = browser.get("http://10.0.0.5:8765//evil.example/x?token=sesame-sesame", follow_redirects=False)
+    assert away.headers["location"] == "/evil.example/x"
     cookie = came.headers["set-cookie"]
     assert "HttpOnly" in cookie and "SameSite=strict" in cookie
     assert browser.get("/label").status_code == 200

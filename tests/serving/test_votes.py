@@ -94,6 +94,20 @@ def test_a_second_vote_on_a_pair_is_refused_until_the_first_is_undone(votes):
         votes.vote("four", "ann", "no-such-pair", "left")
 
 
+def test_the_count_of_votes_is_that_of_the_events(votes):
+    moves = "left skip undo undo tie bad undo left undo undo undo undo right skip"
+    for n, what in enumerate(moves.split()):
+        for name in ("ann", "ben"):
+            if what == "undo":
+                votes.undo(f"u{n}{name}", name, "t")
+            else:
+                judge(votes, name, what)
+            counted = Counter(event.pair for event in votes.standing())
+            kept = dict(tuple(row) for row in votes.connection.execute("SELECT id, votes FROM pairs WHERE votes > 0"))
+            assert kept == dict(counted)
+            assert votes.progress(name).votes == len(votes.standing())
+
+
 def test_undo_goes_back_to_the_beginning_and_loses_nothing_of_the_record(votes):
     order = [judge(votes, "ann", choice) for choice in ("left", "skip", "tie", "bad")]
     back = []
@@ -185,7 +199,7 @@ def test_pairs_with_the_same_answer_twice_and_pairs_still_being_drawn_are_not_sh
     prompt = (Message("user", "?"),)
     votes.add([Pair("same", prompt, ("a", "a")), Pair("half", prompt, ("a", None)), Pair("none", prompt, (None, None))])
     assert votes.next("ann", "t") is None
-    assert votes.progress("ann").drawing == 2
+    assert votes.progress("ann").left == 0
     votes.fill("half", "second", "b")
     assert votes.next("ann", "t") is not None
     votes.fill("half", "second", "another")

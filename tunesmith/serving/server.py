@@ -83,6 +83,8 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             return await self.app(scope, receive, send)
+        if scope["type"] != "http":  # no page has a socket
+            return await send({"type": "websocket.close"})
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -106,11 +108,11 @@ class Guard:
         return None if self.token is None else self._without_token(request, self.token)
 
     def _without_token(self, request: Request, token: str) -> Response | None:
-        cookie = f"tunesmith-{request.url.port or 80}"  # cookies are shared by the ports of a name
+        cookie = f"tunesmith-{(request.scope.get('server') or ('', 80))[1]}"  # cookies are shared by the ports of a name
         brought = request.query_params.get("token")
         if brought is not None and _equal(brought, token) and request.method == "GET":
             rest = urlencode([(name, value) for name, value in request.query_params.multi_items() if name != "token"])
-            answer = RedirectResponse(request.url.path + (f"?{rest}" if rest else ""), 303)
+            answer = RedirectResponse("/" + request.scope["path"].lstrip("/") + (f"?{rest}" if rest else ""), 303)
             answer.set_cookie(cookie, token, httponly=True, samesite="strict", max_age=30 * 24 * 3600)
             return answer
         kept = SimpleCookie(request.headers.get("cookie", ""))
@@ -124,9 +126,8 @@ class Guard:
 def _foreign(headers: Headers) -> Response | None:
     """Only a page of this very server may write, and only JSON of a stated, moderate size."""
     origin = headers.get("origin")
-    if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none") or (
-        origin is not None and urlsplit(origin).netloc != headers.get("host")
-    ):
+    elsewhere = origin is not None and origin.partition("://")[2] != headers.get("host")
+    if elsewhere or headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return PlainTextResponse("Another page may not write here.", 403)
     if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         return PlainTextResponse("Send JSON.", 415)

@@ -29,7 +29,9 @@ TABLES = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE pairs (
     id TEXT PRIMARY KEY, key TEXT NOT NULL UNIQUE, rank INTEGER NOT NULL, prompt TEXT NOT NULL, first TEXT, second TEXT,
-    first_model TEXT NOT NULL, second_model TEXT NOT NULL, gold TEXT);
+    first_model TEXT NOT NULL, second_model TEXT NOT NULL, gold TEXT, votes INTEGER NOT NULL DEFAULT 0,
+    shown INTEGER AS (coalesce(first <> second, 0)) STORED, control INTEGER AS (gold IS NOT NULL) STORED);
+CREATE INDEX open_pairs ON pairs (shown, control, votes, rank, id);
 CREATE TABLE events (
     number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
     pair TEXT NOT NULL REFERENCES pairs (id), annotator TEXT NOT NULL, verdict TEXT, side TEXT NOT NULL, reason TEXT NOT NULL,
@@ -40,20 +42,20 @@ CREATE TRIGGER never_removed BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, '
 CREATE VIEW standing AS SELECT * FROM events AS event WHERE kind <> 'undo'
     AND NOT EXISTS (SELECT 1 FROM events AS later WHERE later.undoes = event.number);
 CREATE TABLE claims (annotator TEXT, tab TEXT, pair TEXT NOT NULL, until REAL NOT NULL, PRIMARY KEY (annotator, tab));
+CREATE INDEX claims_on ON claims (pair);
 """
+COLUMNS = "id, key, rank, prompt, first, second, first_model, second_model, gold"
 
 # Pairs that this person may be given: fewer than `overlap` others have judged them (with `counting`: or have them before them).
 # Control items are for everybody.
 OPEN = """
-SELECT pairs.id, pairs.gold IS NOT NULL AS gold, coalesce(votes.count, 0) AS votes,
-    EXISTS (SELECT 1 FROM claims WHERE pair = pairs.id AND annotator = :annotator AND until > :now) AS mine
-FROM pairs
-LEFT JOIN (SELECT pair, count(*) AS count FROM standing WHERE kind = 'vote' GROUP BY pair) AS votes ON votes.pair = pairs.id
-LEFT JOIN (SELECT pair, count(DISTINCT annotator) AS count FROM claims WHERE until > :now AND annotator <> :annotator
-    AND NOT EXISTS (SELECT 1 FROM standing WHERE standing.pair = claims.pair AND standing.annotator = claims.annotator)
-    GROUP BY pair) AS held ON held.pair = pairs.id
-WHERE first <> second AND pairs.id NOT IN (SELECT pair FROM standing WHERE annotator = :annotator)
-    AND (gold IS NOT NULL OR coalesce(votes.count, 0) + :counting * coalesce(held.count, 0) < :overlap)
+SELECT id, control, votes, rank,
+    EXISTS (SELECT 1 FROM claims WHERE claims.pair = pairs.id AND annotator = :annotator AND until > :now) AS mine
+FROM pairs LEFT JOIN (
+    SELECT pair, count(DISTINCT annotator) AS people FROM claims WHERE annotator <> :annotator AND until > :now GROUP BY pair
+) AS held ON held.pair = pairs.id
+WHERE shown = 1 AND (control = 1 OR votes + :counting * coalesce(held.people, 0) < :overlap)
+    AND NOT EXISTS (SELECT 1 FROM standing WHERE standing.pair = pairs.id AND annotator = :annotator)
 """
 
 
@@ -96,12 +98,11 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """done: of this person; left: still open to them; votes: of everybody; drawing: pairs whose answers are still to come."""
+    """done: of this person; left: still open to them; votes: of everybody."""
 
     done: int
     left: int
     votes: int
-    drawing: int
 
 
 class Votes:
@@ -150,13 +151,14 @@ class Votes:
                 prompt = json.dumps([[turn.role, turn.content] for turn in pair.prompt], ensure_ascii=False)
                 key, rank = self._hash(pair.id)[:16], int(self._hash("rank", pair.id)[:12], 16)
                 row = (pair.id, key, rank, prompt, *pair.answers, *pair.models, pair.gold)
-                there = connection.execute("SELECT * FROM pairs WHERE id = ?", [pair.id]).fetchone()
+                there = connection.execute(f"SELECT {COLUMNS} FROM pairs WHERE id = ?", [pair.id]).fetchone()
                 if there is not None and not _is_same(tuple(there), row):
                     raise UserError(
                         f"the pair `{pair.id}` is another than the one of that id in `{self.path}`",
                         "give the rows ids of their own, or take a new file of votes with `--db`",
                     )
-                connection.execute("INSERT INTO pairs VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING", row)
+                if there is None:
+                    connection.execute(f"INSERT INTO pairs ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)", row)
         return self._number("SELECT count(*) FROM pairs") - before
 
     def fill(self, pair: str, side: Side, text: str) -> None:
@@ -198,7 +200,7 @@ class Votes:
         with self.writing() as connection:
             if connection.execute("SELECT 1 FROM events WHERE id = ?", [id_]).fetchone():
                 return False
-            found = connection.execute("SELECT id FROM pairs WHERE key = ? AND first <> second", [key]).fetchone()
+            found = connection.execute("SELECT id FROM pairs WHERE key = ? AND shown", [key]).fetchone()
             if found is None:
                 raise VoteError("This pair is not among those to be judged.")
             pair = str(found["id"])
@@ -210,6 +212,8 @@ class Votes:
             verdict = {"left": side, "right": other, "skip": None}.get(choice, choice)
             kind = "skip" if choice == "skip" else "vote"
             self._append(id_, kind, pair, annotator, verdict, side, reason, note, seconds)
+            connection.execute("UPDATE pairs SET votes = votes + ? WHERE id = ?", [kind == "vote", pair])
+            connection.execute("DELETE FROM claims WHERE pair = ? AND annotator = ?", [pair, annotator])
             return True
 
     def undo(self, id_: str, annotator: str, tab: str) -> bool:
@@ -226,6 +230,7 @@ class Votes:
             if last is None:
                 return False
             self._append(id_, "undo", last["pair"], annotator, None, last["side"], "", "", 0.0, last["number"])
+            connection.execute("UPDATE pairs SET votes = votes - ? WHERE id = ?", [last["kind"] == "vote", last["pair"]])
             self._claim(annotator, tab, last["pair"])
             return True
 
@@ -236,8 +241,7 @@ class Votes:
             return Progress(
                 self._number("SELECT count(*) FROM standing WHERE annotator = ?", [annotator]),
                 self._number(f"SELECT count(*) FROM ({OPEN})", every),
-                self._number("SELECT count(*) FROM standing WHERE kind = 'vote'"),
-                self._number("SELECT count(*) FROM pairs WHERE first IS NULL OR second IS NULL"),
+                self._number("SELECT coalesce(sum(votes), 0) FROM pairs"),
             )
 
     def _begin(self) -> None:
@@ -273,14 +277,14 @@ class Votes:
     def _open(self, annotator: str) -> str | None:
         """A pair that is open: those with votes first, so that pairs are finished; control items fall in between at random."""
         now = {"annotator": annotator, "now": time.time(), "overlap": self.overlap, "counting": 1}
-        found = self.connection.execute(f"{OPEN} ORDER BY mine, votes DESC, rank", now).fetchall()
-        gold, rest = [row for row in found if row["gold"]], [row for row in found if not row["gold"]]
-        if not found:
+        counts = {row["control"]: row[1] for row in self._rows(f"SELECT control, count(*) FROM ({OPEN}) GROUP BY control", now)}
+        if not counts:
             return None
         done = self._number("SELECT count(*) FROM standing WHERE annotator = ?", [annotator])
         draw = int(self._hash("gold", annotator, str(done))[:12], 16) / 16**12
-        kind = gold if not rest or draw < len(gold) / len(found) else rest
-        return str(kind[0]["id"])
+        control = draw < counts.get(1, 0) / sum(counts.values())
+        best = f"SELECT id FROM ({OPEN}) WHERE control = :control ORDER BY mine, votes DESC, rank LIMIT 1"
+        return str(self._rows(best, now | {"control": control})[0]["id"])
 
     def _claim(self, annotator: str, tab: str, pair: str) -> None:
         self.connection.execute("DELETE FROM claims WHERE until < ?", [time.time()])
