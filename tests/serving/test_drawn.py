@@ -1,6 +1,7 @@
 """Answers drawn for people: the same whenever drawing is interrupted, with their dialogue, two of one model or one of each."""
 
 import json
+import signal
 
 import pytest
 
@@ -118,18 +119,22 @@ def test_a_mistake_is_told_before_the_page_opens(tmp_path):
         labelling.label(prompts="town/politeness", models=["town/llama"], overrides=["temprature=1"], **given)
 
 
-def test_people_can_vote_while_answers_are_drawn(tmp_path, model):
+def test_people_vote_while_answers_are_drawn_and_ctrl_c_keeps_what_is_there(tmp_path, model):
     words = ["--prompts", "town/politeness", "--limit", "150", "--model", model, "tokens=12", "temperature=1.5"]
     with serving(tmp_path, *words) as server:
-        voted = {}
-        while len(voted) < 3:
+        drawing = []
+        while len(drawing) < 3:
             _, tree = server.ask("/api/label/next", annotator="ann", tab="t")
             if (pair := tree["pair"]) is not None:
-                drawing = tree["progress"]["drawing"]
-                server.ask("/api/label/vote", annotator="ann", tab="t", id=f"v{len(voted)}", pair=pair["key"], choice="left")
-                voted[pair["key"]] = drawing
+                drawing.append(tree["progress"]["drawing"])
+                body = {"id": f"v{len(drawing)}", "pair": pair["key"], "choice": "left"}
+                server.ask("/api/label/vote", annotator="ann", tab="t", **body)
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.wait(timeout=60) in (0, 130)
+        told = server.process.stderr.read()
+        assert "Traceback" not in told
+    assert any(drawing), "some votes came while more was drawn"
     votes = Votes(tmp_path / "labels.sqlite")
     assert len(votes.standing()) == 3
     assert len(votes.pairs()) == 150
     votes.close()
-    assert any(voted.values()), "some votes came while more was drawn"
