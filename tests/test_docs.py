@@ -217,7 +217,6 @@ def test_the_floors_are_those_of_the_law():
     told = {int(n): set(rooms.split()) for n, rooms in re.findall(r"(\d+)((?: +[a-z]+)+)", drawn)}
     standing = {path.stem for path in (ROOT / "tunesmith").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
     wanted = {n: {room for room in rooms if room in standing and room != "__main__"} for n, rooms in enumerate(FLOORS)}
-    wanted[5] -= {"serving"}  # an empty place so far
     assert told == wanted
 
 
@@ -226,8 +225,7 @@ def test_the_architecture_is_one_page_and_names_every_room():
     assert len(text.splitlines()) <= 120
     named = {span.removesuffix("/").partition("/")[0] for span in spans(text)}
     rooms = [path.name for path in (ROOT / "tunesmith").iterdir() if not path.name.startswith("__") and path.suffix != ".typed"]
-    empty = {"serving"}
-    assert set(rooms) - named <= empty
+    assert set(rooms) <= named
 
 
 @pytest.mark.parametrize("path", RECIPE_FILES, ids=str)

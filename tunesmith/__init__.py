@@ -1,7 +1,7 @@
 """Fine-tune language models, and know what the tuning was worth.
 
 Every command is a call: `compare`, `train`, `evaluate`, `answer`, `chat`, `predict`, `show`, `plan`, `listed`,
-`study`, `inspect`. They are imported when
+`study`, `inspect`, `label`, `export_labels`, `report_labels`. They are imported when
 first used, so that `import tunesmith` and `tunesmith --help` are instant.
 """
 
@@ -11,16 +11,33 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tunesmith.answering import answer, chat, predict
     from tunesmith.inspection import inspect
+    from tunesmith.labelling import export_labels, label, report_labels
     from tunesmith.planning.plan import plan
     from tunesmith.showing import show
     from tunesmith.studies.study import study
     from tunesmith.verbs import compare, evaluate, listed, train
 
 __version__ = "0.1.0"
-__all__ = ["answer", "chat", "compare", "evaluate", "inspect", "listed", "plan", "predict", "show", "study", "train"]
+__all__ = [
+    "answer",
+    "chat",
+    "compare",
+    "evaluate",
+    "export_labels",
+    "inspect",
+    "label",
+    "listed",
+    "plan",
+    "predict",
+    "report_labels",
+    "show",
+    "study",
+    "train",
+]
 MODULES = {
     **dict.fromkeys(("answer", "chat", "predict"), "tunesmith.answering"),
     "inspect": "tunesmith.inspection",
+    **dict.fromkeys(("label", "export_labels", "report_labels"), "tunesmith.labelling"),
     "plan": "tunesmith.planning.plan",
     "show": "tunesmith.showing",
     "study": "tunesmith.studies.study",

@@ -89,6 +89,8 @@ def parser() -> Parser:
 
     _handing_over(verbs)
 
+    _labelling(verbs)
+
     verb = _verb(verbs, "show", commands.show, "examples with what is learnt marked, lengths, what would be cut; runs nothing")
     verb.add_argument(
         "given",
@@ -149,6 +151,41 @@ def _handing_over(verbs: "argparse._SubParsersAction[Parser]") -> None:
     verb.add_argument("--converter", type=Path, help="llama.cpp's convert_hf_to_gguf.py, or its folder (LLAMA_CPP)")
 
 
+def _labelling(verbs: "argparse._SubParsersAction[Parser]") -> None:
+    verb = _verb(
+        verbs, "label", commands.label, "a page on which people say which of two answers is better; their votes as rows"
+    )
+    verb.add_argument(
+        "given",
+        nargs="*",
+        metavar="PAIRS | name=value",
+        help="files of pairs; how answers are drawn: temperature=0.7 tokens=128 ...",
+    )
+    verb.add_argument("--prompts", help="file or task with prompts that models answer")
+    verb.add_argument("--model", action="append", default=[], help="run, folder or hub name; one answers twice, two once each")
+    verb.add_argument("--template", help="how a row of --prompts is put")
+    verb.add_argument("--limit", type=at_least_one, help="most prompts")
+    verb.add_argument("--db", type=Path, default=Path("labels.sqlite"), help="file of pairs and votes (labels.sqlite)")
+    verb.add_argument("--overlap", type=at_least_one, default=1, help="so many people judge every pair (1)")
+    verb.add_argument("--gold", type=Path, help="pairs with a known verdict, put between the others for everybody")
+    verb.add_argument("--guidelines", type=Path, help="Markdown shown beside the pair")
+    verb.add_argument("--seed", type=int, help="of sides, order and answers (0)")
+    verb.add_argument("--host", default="127.0.0.1", help="where to listen; beyond this machine a token is in the link")
+    verb.add_argument("--port", type=int, default=8765, help="0 for any (8765)")
+    verb.add_argument("--token", help="what visitors need (made up where they need one)")
+    verb.add_argument("--open", action=argparse.BooleanOptionalAction, default=None, help="open the page in a browser")
+    verb.add_argument("--export", type=Path, metavar="OUT.jsonl", help="write the votes as rows to learn from; serves nothing")
+    verb.add_argument(
+        "--as", dest="layout", choices=("dpo", "conversational", "kto", "reward"), default="dpo", help="of --export (dpo)"
+    )
+    verb.add_argument(
+        "--ties", choices=("drop", "both", "margin0"), default="drop", help="of --export: a row each way, or one (drop)"
+    )
+    verb.add_argument("--votes", choices=("majority", "all", "agreed"), default="majority", help="of --export (majority)")
+    verb.add_argument("--report", action="store_true", help="print win rates, agreement, annotators; serves nothing")
+    verb.add_argument("--json", action="store_true", help="of --report")
+
+
 def _studying(verbs: "argparse._SubParsersAction[Parser]") -> None:
     verb = _verb(
         verbs, "sweep", commands.sweep, "a study: settings with several values, seeds, a search; one page of what each is worth"
@@ -194,7 +231,7 @@ def at_least_one(text: str) -> int:
     return int(text)
 
 
-GOES_ON = ("compare", "train", "sweep", "eval")
+GOES_ON = ("compare", "train", "sweep", "eval", "label")
 
 
 def main(given: Sequence[str] | None = None) -> None:

@@ -59,13 +59,13 @@ def compare(arguments: argparse.Namespace) -> None:
     open_page(compared.page, arguments.open)
 
 
-def open_page(page: Path, wanted: bool | None) -> None:
-    """Open the page where there is a browser and somebody at the terminal."""
+def open_page(page: Path | str, wanted: bool | None) -> None:
+    """Open the page, a file or an address, where there is a browser and somebody at the terminal."""
     import webbrowser
 
     screen = sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     if wanted or (wanted is None and screen and sys.stdout.isatty()):
-        webbrowser.open(page.resolve().as_uri())
+        webbrowser.open(page if isinstance(page, str) else page.resolve().as_uri())
 
 
 def train(arguments: argparse.Namespace) -> None:
@@ -199,6 +199,44 @@ def export(arguments: argparse.Namespace) -> None:
     exported = handover.export_run(arguments.run, arguments.out, *given)
     print(exported, file=sys.stderr)
     print(exported.file or exported.folder)
+
+
+def label(arguments: argparse.Namespace) -> None:
+    from tunesmith import labelling
+
+    if arguments.export:
+        count = labelling.export_labels(
+            arguments.export, db=arguments.db, layout=arguments.layout, ties=arguments.ties, policy=arguments.votes
+        )
+        print(f"{count} rows", file=sys.stderr)
+        print(arguments.export)
+    if arguments.report:
+        report_labels(arguments)
+    if arguments.export or arguments.report:
+        return
+    pairs, overrides = split_given(arguments.given)
+    names = "prompts template limit db overlap gold guidelines seed host port token"
+
+    def ready(address: str) -> None:
+        labelling.announce(address)
+        open_page(address, arguments.open)
+
+    given = {name: getattr(arguments, name) for name in names.split()}
+    labelling.label(pairs, models=arguments.model, overrides=overrides, ready=ready, **given)
+
+
+def report_labels(arguments: argparse.Namespace) -> None:
+    import json
+
+    from rich.console import Console
+
+    from tunesmith import labelling
+
+    made = labelling.report_labels(arguments.db)
+    if arguments.json:
+        print(json.dumps(made.tree(), indent=2, ensure_ascii=False))
+    else:
+        Console().print(labelling.rendered(made))
 
 
 def show(arguments: argparse.Namespace) -> None:

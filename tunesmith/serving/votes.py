@@ -1,0 +1,350 @@
+"""Pairs and what people said of them: one SQLite file, to which events are only ever added.
+
+A vote is on the disk before it is acknowledged (write-ahead log, synchronous=FULL). An undo is an event that names the one it
+takes back; what stands is every vote or skip that no undo names. Two connections, or two programs, may write at once.
+"""
+
+import json
+import sqlite3
+import time
+import unicodedata
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import blake2b
+from pathlib import Path
+from threading import RLock
+from typing import Any, Literal
+
+from tunesmith.data.example import Message
+from tunesmith.errors import UserError
+from tunesmith.serving.pairs import Pair, Verdict
+
+VERSION = 1  # of the tables
+LEASE = 180.0  # seconds for which a pair is held for the person who has it before them
+Side = Literal["first", "second"]
+
+TABLES = """
+CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE pairs (
+    id TEXT PRIMARY KEY, key TEXT NOT NULL UNIQUE, rank INTEGER NOT NULL, prompt TEXT NOT NULL, first TEXT, second TEXT,
+    first_model TEXT NOT NULL, second_model TEXT NOT NULL, gold TEXT, votes INTEGER NOT NULL DEFAULT 0,
+    shown INTEGER AS (coalesce(first <> second, 0)) STORED, control INTEGER AS (gold IS NOT NULL) STORED);
+CREATE INDEX open_pairs ON pairs (shown, control, votes, rank, id);
+CREATE TABLE events (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
+    pair TEXT NOT NULL REFERENCES pairs (id), annotator TEXT NOT NULL, verdict TEXT, side TEXT NOT NULL, reason TEXT NOT NULL,
+    note TEXT NOT NULL, seconds REAL NOT NULL, ts TEXT NOT NULL, undoes INTEGER UNIQUE REFERENCES events (number));
+CREATE INDEX events_of ON events (annotator, pair);
+CREATE TRIGGER never_changed BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'an event is never changed'); END;
+CREATE TRIGGER never_removed BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'an event is never removed'); END;
+CREATE VIEW standing AS SELECT * FROM events AS event WHERE kind <> 'undo'
+    AND NOT EXISTS (SELECT 1 FROM events AS later WHERE later.undoes = event.number);
+CREATE TABLE claims (annotator TEXT, tab TEXT, pair TEXT NOT NULL, until REAL NOT NULL, PRIMARY KEY (annotator, tab));
+CREATE INDEX claims_on ON claims (pair);
+"""
+COLUMNS = "id, key, rank, prompt, first, second, first_model, second_model, gold"
+
+# Pairs that this person may be given: fewer than `overlap` others have judged them (with `counting`: or have them before them).
+# Control items are for everybody.
+OPEN = """
+SELECT id, control, votes, rank,
+    EXISTS (SELECT 1 FROM claims WHERE claims.pair = pairs.id AND annotator = :annotator AND until > :now) AS mine
+FROM pairs LEFT JOIN (
+    SELECT pair, count(DISTINCT annotator) AS people FROM claims WHERE annotator <> :annotator AND until > :now GROUP BY pair
+) AS held ON held.pair = pairs.id
+WHERE shown = 1 AND (control = 1 OR votes + :counting * coalesce(held.people, 0) < :overlap)
+    AND NOT EXISTS (SELECT 1 FROM standing WHERE standing.pair = pairs.id AND annotator = :annotator)
+"""
+
+
+class VoteError(Exception):
+    """A vote that cannot be recorded, in words for the person who gave it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A vote or a skip that stands. `side`: which answer stood on the left. `seconds`: from sight to vote."""
+
+    number: int
+    pair: str
+    annotator: str
+    verdict: Verdict | None
+    side: Side
+    reason: str
+    note: str
+    seconds: float
+    ts: str
+
+    @property
+    def chosen_side(self) -> str:
+        """`left` or `right`; empty where no answer was preferred."""
+        if self.verdict not in ("first", "second"):
+            return ""
+        return "left" if self.verdict == self.side else "right"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A pair as one person sees it: no model is named, and `key` tells nothing. `note`: of a vote that was undone."""
+
+    key: str
+    prompt: tuple[Message, ...]
+    left: str
+    right: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """done: of this person; left: still open to them; votes: of everybody."""
+
+    done: int
+    left: int
+    votes: int
+
+
+class Votes:
+    """The file of pairs and votes.
+
+    overlap: so many people judge every pair.
+    """
+
+    def __init__(self, path: str | Path, *, seed: int | None = None, overlap: int = 1, new: bool = True) -> None:
+        self.path, self.overlap, self.lock = Path(path), overlap, RLock()
+        if not new and not self.path.is_file():
+            raise UserError(f"there is no file of votes `{self.path}`", "name it with `--db`")
+        if not self.path.parent.is_dir():
+            raise UserError(f"there is no folder `{self.path.parent}`", "make it, or name another file with `--db`")
+        try:
+            self.connection = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
+            self.connection.row_factory = sqlite3.Row
+            self.connection.execute("PRAGMA journal_mode = WAL")
+            self.connection.execute("PRAGMA synchronous = FULL")
+            self.connection.execute("PRAGMA foreign_keys = ON")
+            self._begin()
+        except sqlite3.Error as error:
+            raise UserError(f"`{self.path}` cannot be read as a file of votes: {error}", "name another with `--db`") from None
+        self.seed = self._seed(seed)
+
+    def close(self) -> None:
+        self.connection.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """All that is done within is written together, and is on the disk at the end; after an error nothing is."""
+        with self.lock:
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.connection
+            except BaseException:
+                self.connection.execute("ROLLBACK")
+                raise
+            self.connection.execute("COMMIT")
+
+    def add(self, pairs: Iterable[Pair]) -> int:
+        """Put pairs in; those that are there stay as they are. How many are new."""
+        before = self._number("SELECT count(*) FROM pairs")
+        with self.writing() as connection:
+            for pair in pairs:
+                prompt = json.dumps([[turn.role, turn.content] for turn in pair.prompt], ensure_ascii=False)
+                key, rank = self._hash(pair.id)[:16], int(self._hash("rank", pair.id)[:12], 16)
+                row = (pair.id, key, rank, prompt, *pair.answers, *pair.models, pair.gold)
+                there = connection.execute(f"SELECT {COLUMNS} FROM pairs WHERE id = ?", [pair.id]).fetchone()
+                if there is not None and not _is_same(tuple(there), row):
+                    raise UserError(
+                        f"the pair `{pair.id}` is another than the one of that id in `{self.path}`",
+                        "give the rows ids of their own, or take a new file of votes with `--db`",
+                    )
+                if there is None:
+                    connection.execute(f"INSERT INTO pairs ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)", row)
+        return self._number("SELECT count(*) FROM pairs") - before
+
+    def fill(self, pair: str, side: Side, text: str) -> None:
+        """Write down an answer that was drawn; one that is there stays."""
+        with self.writing() as connection:
+            connection.execute(f"UPDATE pairs SET {side} = ? WHERE id = ? AND {side} IS NULL", [text, pair])
+
+    def pairs(self) -> list[Pair]:
+        """All pairs, in the order in which they came."""
+        return [_pair(row) for row in self._rows("SELECT * FROM pairs ORDER BY rowid")]
+
+    def standing(self, kind: str = "vote") -> list[Event]:
+        """The votes (or skips) that were not taken back, in their order."""
+        names = ", ".join(Event.__slots__)
+        return [Event(*row) for row in self._rows(f"SELECT {names} FROM standing WHERE kind = ? ORDER BY number", [kind])]
+
+    def side(self, pair: str, annotator: str) -> Side:
+        """Which answer stands on the left for this person: always the same one, and either as often."""
+        return "first" if int(self._hash("side", pair, annotator)[-1], 16) % 2 else "second"
+
+    def next(self, annotator: str, tab: str) -> Shown | None:
+        """The pair for this person to judge in this tab, held for them a while; None where there is none at present."""
+        with self.writing() as connection:
+            pair = self._held(annotator, tab) or self._open(annotator)
+            if pair is None:
+                connection.execute("DELETE FROM claims WHERE annotator = ? AND tab = ?", [annotator, tab])
+                return None
+            self._claim(annotator, tab, pair)
+            return self._shown(pair, annotator)
+
+    def vote(
+        self, id_: str, annotator: str, key: str, choice: str, note: str = "", reason: str = "", seconds: float = 0.0
+    ) -> bool:
+        """Record a vote (`left`, `right`, `tie`, `bad`) or a `skip`, once for each id; whether it is new.
+
+        Raises:
+            VoteError: this person has judged the pair before, or the pair is not there.
+        """
+        with self.writing() as connection:
+            if connection.execute("SELECT 1 FROM events WHERE id = ?", [id_]).fetchone():
+                return False
+            found = connection.execute("SELECT id FROM pairs WHERE key = ? AND shown", [key]).fetchone()
+            if found is None:
+                raise VoteError("This pair is not among those to be judged.")
+            pair = str(found["id"])
+            stands = [pair, annotator]
+            if connection.execute("SELECT 1 FROM standing WHERE pair = ? AND annotator = ?", stands).fetchone():
+                raise VoteError("You have judged this pair before, perhaps in another tab. Undo takes a vote back.")
+            side = self.side(pair, annotator)
+            other: Side = "second" if side == "first" else "first"
+            verdict = {"left": side, "right": other, "skip": None}.get(choice, choice)
+            kind = "skip" if choice == "skip" else "vote"
+            self._append(id_, kind, pair, annotator, verdict, side, reason, note, seconds)
+            connection.execute("UPDATE pairs SET votes = votes + ? WHERE id = ?", [kind == "vote", pair])
+            connection.execute("DELETE FROM claims WHERE pair = ? AND annotator = ?", [pair, annotator])
+            return True
+
+    def undo(self, id_: str, annotator: str, tab: str) -> bool:
+        """Take back this person's last vote or skip, once for each id; its pair comes to this tab again.
+
+        Whether there was one.
+        """
+        with self.writing() as connection:
+            if connection.execute("SELECT 1 FROM events WHERE id = ?", [id_]).fetchone():
+                return True
+            last = connection.execute(
+                "SELECT * FROM standing WHERE annotator = ? ORDER BY number DESC LIMIT 1", [annotator]
+            ).fetchone()
+            if last is None:
+                return False
+            self._append(id_, "undo", last["pair"], annotator, None, last["side"], "", "", 0.0, last["number"])
+            connection.execute("UPDATE pairs SET votes = votes - ? WHERE id = ?", [last["kind"] == "vote", last["pair"]])
+            self._claim(annotator, tab, last["pair"])
+            return True
+
+    def progress(self, annotator: str) -> Progress:
+        """How far this person is, and everybody."""
+        every = {"annotator": annotator, "now": time.time(), "overlap": self.overlap, "counting": 0}
+        with self.lock:
+            return Progress(
+                self._number("SELECT count(*) FROM standing WHERE annotator = ?", [annotator]),
+                self._number(f"SELECT count(*) FROM ({OPEN})", every),
+                self._number("SELECT coalesce(sum(votes), 0) FROM pairs"),
+            )
+
+    def _begin(self) -> None:
+        with self.writing() as connection:
+            found = connection.execute("PRAGMA user_version").fetchone()[0]
+            if not found and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                for statement in _statements(TABLES):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {VERSION}")
+            elif found != VERSION:
+                raise UserError(f"`{self.path}` is no file of votes, or one of another version", "name another with `--db`")
+
+    def _seed(self, seed: int | None) -> int:
+        """The seed of the file: of sides and order. It is settled when the file is made."""
+        with self.writing() as connection:
+            connection.execute("INSERT INTO settings VALUES ('seed', ?) ON CONFLICT DO NOTHING", [str(seed or 0)])
+        kept = self._number("SELECT value FROM settings WHERE name = 'seed'")
+        if seed is not None and seed != kept:
+            raise UserError(
+                f"`{self.path}` was begun with the seed {kept}, not {seed}", "leave `--seed` out, or take a new `--db`"
+            )
+        return kept
+
+    def _held(self, annotator: str, tab: str) -> str | None:
+        """What this tab has before it, if it is not judged yet."""
+        row = self.connection.execute(
+            "SELECT pair FROM claims WHERE annotator = ? AND tab = ? AND until > ?"
+            " AND pair NOT IN (SELECT pair FROM standing WHERE annotator = ?)",
+            [annotator, tab, time.time(), annotator],
+        ).fetchone()
+        return str(row["pair"]) if row else None
+
+    def _open(self, annotator: str) -> str | None:
+        """A pair that is open: those with votes first, so that pairs are finished; control items fall in between at random."""
+        now = {"annotator": annotator, "now": time.time(), "overlap": self.overlap, "counting": 1}
+        counts = {row["control"]: row[1] for row in self._rows(f"SELECT control, count(*) FROM ({OPEN}) GROUP BY control", now)}
+        if not counts:
+            return None
+        done = self._number("SELECT count(*) FROM standing WHERE annotator = ?", [annotator])
+        draw = int(self._hash("gold", annotator, str(done))[:12], 16) / 16**12
+        control = draw < counts.get(1, 0) / sum(counts.values())
+        best = f"SELECT id FROM ({OPEN}) WHERE control = :control ORDER BY mine, votes DESC, rank LIMIT 1"
+        return str(self._rows(best, now | {"control": control})[0]["id"])
+
+    def _claim(self, annotator: str, tab: str, pair: str) -> None:
+        self.connection.execute("DELETE FROM claims WHERE until < ?", [time.time()])
+        row = [annotator, tab, pair, time.time() + LEASE]
+        self.connection.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?)", row)
+
+    def _shown(self, pair: str, annotator: str) -> Shown:
+        row = self.connection.execute("SELECT * FROM pairs WHERE id = ?", [pair]).fetchone()
+        texts = [row["first"], row["second"]]
+        left, right = texts if self.side(pair, annotator) == "first" else texts[::-1]
+        undone = self.connection.execute(
+            "SELECT note FROM events WHERE pair = ? AND annotator = ? AND kind <> 'undo' ORDER BY number DESC LIMIT 1",
+            [pair, annotator],
+        ).fetchone()
+        return Shown(row["key"], _turns(row["prompt"]), left, right, undone["note"] if undone else "")
+
+    def _append(self, id_: str, kind: str, pair: str, annotator: str, *rest: Any) -> None:
+        verdict, side, reason, note, seconds, undoes = (*rest, None)[:6]
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        row = (id_, kind, pair, annotator, verdict, side, reason, note, seconds, now, undoes)
+        names = "id, kind, pair, annotator, verdict, side, reason, note, seconds, ts, undoes"
+        self.connection.execute(f"INSERT INTO events ({names}) VALUES (?,?,?,?,?,?,?,?,?,?,?)", row)
+
+    def _rows(self, query: str, given: Any = ()) -> list[sqlite3.Row]:
+        with self.lock:
+            return self.connection.execute(query, given).fetchall()
+
+    def _number(self, query: str, given: Any = ()) -> int:
+        return int(self._rows(query, given)[0][0])
+
+    def _hash(self, *parts: str) -> str:
+        return blake2b(json.dumps([self.seed, *parts]).encode(), digest_size=16).hexdigest()
+
+
+def person(name: str) -> str:
+    """A name as it is written down: one spelling of each letter, single blanks; a `VoteError` where it is no name."""
+    found = " ".join(unicodedata.normalize("NFC", name).split())
+    if not 0 < len(found) <= 64 or any(unicodedata.category(letter)[0] == "C" for letter in found):
+        raise VoteError("A name has 1 to 64 letters.")
+    return found
+
+
+def _statements(script: str) -> Iterator[str]:
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def _pair(row: sqlite3.Row) -> Pair:
+    answers, models = (row["first"], row["second"]), (row["first_model"], row["second_model"])
+    return Pair(row["id"], _turns(row["prompt"]), answers, models, row["gold"])
+
+
+def _turns(text: str) -> tuple[Message, ...]:
+    return tuple(Message(role, content) for role, content in json.loads(text))
+
+
+def _is_same(kept: tuple[Any, ...], given: tuple[Any, ...]) -> bool:
+    """Whether a row is the one that is there; answers still to be drawn agree with any."""
+    return all(one == other or other is None for one, other in zip(kept, given, strict=True))
