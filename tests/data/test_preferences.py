@@ -39,10 +39,10 @@ def example_of(row):
     ],
 )
 def test_one_pair_in_every_layout(row):
-    example = example_of({**row, "margin": "0.5", "votes": 0.75, "annotator": "eve"})
+    example = example_of({**row, "margin": "0.5", "share": 0.75, "annotator": "eve"})
     assert (example.messages, example.target, example.rejected) == ((Message("user", "u"),), "c d", "c r")
     assert set(example.choices) == {"c d", "c r"}
-    assert example.meta == {"margin": "0.5", "votes": 0.75, "annotator": "eve"}
+    assert example.meta == {"margin": "0.5", "share": 0.75, "annotator": "eve"}
 
 
 def test_the_prompt_of_two_texts_is_what_they_share_in_whole_words():
@@ -66,7 +66,7 @@ def test_an_empty_answer_is_an_answer():
         ({"chosen": [user("u"), said("c")], "rejected": [user("v"), said("r")]}, "first differ in turn 1"),
         ({"chosen": [user("u"), said("c")], "rejected": [user("u")]}, "first differ in turn 2"),
         ({"prompt": "u", "chosen": "c", "rejected": "r", "margin": "much"}, "`margin` is `much`"),
-        ({"prompt": "u", "chosen": "c", "rejected": "r", "votes": 3}, "`votes` is `3`"),
+        ({"prompt": "u", "chosen": "c", "rejected": "r", "share": 3}, "`share` is `3`"),
         ({"prompt": "u", "chosen": "c", "rejected": None}, "has no `rejected`"),
     ],
 )

@@ -10,10 +10,10 @@ from tunesmith.metrics.votes import annotator_agreement, vote_error
 from tunesmith.run import Answer
 
 
-def judged(said, share, **meta):
+def judged(said, probability, **meta):
     """A pair of which the chosen answer, `a`, has this probability."""
     example = Example((), "a", "b", choices=("b", "a"), meta=meta)
-    return Answer("1", "", said, "a", scores=(math.log(1 - share), math.log(share)), labels=("b", "a")), example
+    return Answer("1", "", said, "a", scores=(math.log(1 - probability), math.log(probability)), labels=("b", "a")), example
 
 
 def score(metric, *pairs):
@@ -21,8 +21,8 @@ def score(metric, *pairs):
 
 
 def test_the_error_of_votes_is_squared():
-    assert score(vote_error, judged("a", 0.75, votes=0.75)) == pytest.approx(0)
-    assert score(vote_error, judged("a", 0.9, votes=0.5), judged("b", 0.4)) == pytest.approx((0.16 + 0.36) / 2)
+    assert score(vote_error, judged("a", 0.75, share=0.75)) == pytest.approx(0)
+    assert score(vote_error, judged("a", 0.9, share=0.5), judged("b", 0.4)) == pytest.approx((0.16 + 0.36) / 2)
 
 
 def test_every_annotator_counts_once():

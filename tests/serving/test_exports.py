@@ -145,8 +145,9 @@ def test_majority(votes):
     left = [votes.side("alpha-vs-beta-0", name) == "first" for name in ("ann", "ben", "cy")]
     assert first["side"] == ", ".join("left" if is_left else "right" for is_left in left)
     assert second["chosen"] == "the second says 1" and second["margin"] == pytest.approx(1 / 3)
+    assert (first["share"], second["share"]) == (1.0, pytest.approx(2 / 3))
     assert set(first) == {
-        "id", "prompt", "chosen", "rejected", "chosen_model", "rejected_model", "margin", "annotator", "votes", "tie", "side",
+        "id", "prompt", "chosen", "rejected", "chosen_model", "rejected_model", "margin", "share", "annotator", "votes", "tie", "side",
         "ts", "note",
     }  # fmt: skip
 
@@ -180,7 +181,7 @@ def test_kto_and_reward(votes):
         ("first says 4", False), ("second says 4", False),
     ]  # fmt: skip
     assert [row["label"] for row in rows(votes, "kto", ties="both")].count(True) == 6
-    assert [set(row) for row in rows(votes, "reward")] == [{"id", "prompt", "chosen", "rejected", "margin"}] * 2
+    assert [set(row) for row in rows(votes, "reward")] == [{"id", "prompt", "chosen", "rejected", "margin", "share"}] * 2
 
 
 def test_conversations(tmp_path, votes):

@@ -1,6 +1,6 @@
 """Preference pairs in rows: two answers to one prompt, of which one was preferred, and what a row says of that beside them.
 
-{"prompt": ..., "chosen": ..., "rejected": ..., "margin": 1.5, "votes": 0.75}    texts, or lists of turns
+{"prompt": ..., "chosen": ..., "rejected": ..., "margin": 1.5, "share": 0.75}    texts, or lists of turns
 {"chosen": whole dialogue, "rejected": whole dialogue}                          the prompt is what they share
 {"prompt": ..., "completion": ..., "label": true}                               one answer, found good or bad (KTO)
 """
@@ -13,7 +13,7 @@ from typing import Any
 from tunesmith.data.example import Example, Message
 from tunesmith.errors import UserError
 
-COLUMNS = ("margin", "votes", "annotator")  # of a row, kept in `Example.meta`
+COLUMNS = ("margin", "share", "annotator")  # of a row, kept in `Example.meta`
 YES, NO = ("true", "yes", "1", "1.0"), ("false", "no", "0", "0.0")
 
 
@@ -53,7 +53,7 @@ def compared(example: Example) -> Example:
     Raises:
         UserError: where the answers do not differ, or what stands beside them cannot be read.
     """
-    for name in ("margin", "votes"):
+    for name in ("margin", "share"):
         number(example.meta, name)
     if example.rejected is None:
         return example
@@ -66,7 +66,7 @@ def compared(example: Example) -> Example:
 
 
 def number(meta: Mapping[str, Any], name: str) -> float | None:
-    """The margin of a pair, or the share of its annotators' votes that the chosen answer has; None where a row has none."""
+    """The margin of a pair, or the share of its annotators that the chosen answer has; None where a row has none."""
     value = meta.get(name)
     if value is None or value == "":
         return None
@@ -74,8 +74,8 @@ def number(meta: Mapping[str, Any], name: str) -> float | None:
         found = float(value) if not isinstance(value, bool) else float("nan")
     except (TypeError, ValueError):
         found = float("nan")
-    if name == "votes" and not 0 <= found <= 1:
-        raise UserError(f"`votes` is `{value}`", "it is the share of annotators who chose `chosen`: a number from 0 to 1")
+    if name == "share" and not 0 <= found <= 1:
+        raise UserError(f"`share` is `{value}`", "it is the share of annotators who chose `chosen`: a number from 0 to 1")
     if found - found != 0:
         raise UserError(f"`{name}` is `{value}`", "write a number, or leave the column out")
     return found

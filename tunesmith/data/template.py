@@ -32,7 +32,7 @@ class Template:
     choices:    `yes ||| no`, or an expression over columns such as `{{options | join("|||")}}`; the list is `answer_choices`
                 in `jinja`. An example gets them where its target is one of them.
     references: column, or Jinja expression, with the list of acceptable answers; where it is absent, a column `references`.
-    rejected:   column, or Jinja expression, with the worse answer of a preference pair; `margin` and `votes` are kept.
+    rejected:   column, or Jinja expression, with the worse answer of a preference pair; `margin` and `share` are kept.
     id:         column with the id.
     meta:       columns kept in `Example.meta`, beside a column `meta` that is a mapping.
     messages:   columns that hold turns of a conversation, joined in order; where they hold plain text, `jinja` speaks.

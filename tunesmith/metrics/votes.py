@@ -1,6 +1,6 @@
 """A judge of pairs held against the people who judged them: their shares of votes, and each of them alone.
 
-A pair's row may have `votes`, the share of its annotators who preferred the chosen answer, and `annotator`, who they were.
+A pair's row may have `share`, the share of its annotators who preferred the chosen answer, and `annotator`, who they were.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from tunesmith.run import Answer
 
 @dataclass(frozen=True)
 class VoteError(Metric):
-    """Mean squared error of the probability of the chosen answer from its share of votes; without `votes` it has them all."""
+    """Mean squared error of the probability of the chosen answer from its share of votes; without `share` it has them all."""
 
     higher_is_better: ClassVar[bool] = False
     best: ClassVar[float] = 0.0
@@ -27,10 +27,10 @@ class VoteError(Metric):
     name: str = "vote_error"
 
     def measure(self, answer: Answer, example: Example) -> tuple[float, ...]:
-        votes = number(example.meta, "votes")
+        wanted = number(example.meta, "share")
         names = answer.labels or example.choices
         share = dict(zip(names, probabilities(answer, example, self.name), strict=True)).get(example.target, 0.0)
-        return ((share - (1.0 if votes is None else votes)) ** 2,)
+        return ((share - (1.0 if wanted is None else wanted)) ** 2,)
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def rows(votes: Votes, layout: Layout = "dpo", ties: Ties = "drop", policy: Poli
     made = _kto if layout == "kto" else _preferences
     all_rows = (row for one in found for row in made(one, ties, turns))
     if layout == "reward":
-        return [{name: row[name] for name in ("id", "prompt", "chosen", "rejected", "margin")} for row in all_rows]
+        return [{name: row[name] for name in ("id", "prompt", "chosen", "rejected", "margin", "share")} for row in all_rows]
     return list(all_rows)
 
 
@@ -101,6 +101,7 @@ def _preferences(one: Judged, ties: Ties, turns: bool) -> Iterator[Row]:
             "chosen_model": one.pair.models[best],
             "rejected_model": one.pair.models[worst],
             "margin": one.margin,
+            "share": (1 + one.margin) / 2,  # of the votes; a tie is half a vote for either
             **_origin(one),
             "tie": one.verdict == "tie",
             "side": ", ".join("left" if event.side == chosen else "right" for event in one.events),
