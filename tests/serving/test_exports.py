@@ -147,7 +147,8 @@ def test_majority(votes):
     assert second["chosen"] == "the second says 1" and second["margin"] == pytest.approx(1 / 3)
     assert (first["share"], second["share"]) == (1.0, pytest.approx(2 / 3))
     assert set(first) == {
-        "id", "prompt", "chosen", "rejected", "chosen_model", "rejected_model", "margin", "share", "annotator", "votes", "tie", "side",
+        "id", "prompt", "chosen", "rejected", "chosen_model", "rejected_model", "margin", "share", "annotator", "votes", "tie",
+        "side",
         "ts", "note",
     }  # fmt: skip
 
