@@ -34,6 +34,12 @@ def keep_pages() -> None:
         change(TRIM_THRESHOLD, 2**31 - 1)
 
 
+def give_back() -> None:
+    """Give the system what is free and was kept: where something else comes now, it is of no use."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 class Memory:
     """Bytes: of the device where it is a GPU, else of the process (resident)."""
 
@@ -45,8 +51,7 @@ class Memory:
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
             return
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).malloc_trim(0)  # what `keep_pages` kept is of no use to what comes now
+        give_back()
         with suppress(OSError):  # the peak since the process began is then the best that is known
             CLEAR.write_text("5")
 

@@ -35,9 +35,9 @@ from tunesmith.settings import Tree
 from tunesmith.sweep import recipes
 
 # Of a CPU's heap, beside what is counted: blocks of a step do not fit where those of another, of other lengths, were freed (a
-# share of what a step allocates and frees), and oneDNN keeps what it compiled for products of each length (bytes a step).
-# Measured over runs of 3 to 60 steps while oneDNN kept 1,024 shapes; now it keeps 64 (`models/memory.py`), about half of that.
-SPARE, COMPILED, FULL = 0.38, 10e6, 40
+# share of what a step allocates and frees), and oneDNN keeps what it compiled for products of the last few lengths (bytes a
+# step, as long as it grows: `models/memory.py`). Measured over runs of 3 to 96 steps.
+SPARE, COMPILED, FULL = 0.38, 10e6, 8
 SHARE = 0.6  # of the speed of one large product alone, what a step's products reach
 REHEARSED = 2  # batches of a step that are gone through: the second finds all gradients there
 

@@ -22,7 +22,7 @@ from tunesmith.data.example import Example
 from tunesmith.errors import UserError
 from tunesmith.methods.method import Method
 from tunesmith.models.adapter import Adapter
-from tunesmith.models.memory import Memory
+from tunesmith.models.memory import Memory, give_back
 from tunesmith.models.model import Model
 from tunesmith.objectives.objective import Objective
 from tunesmith.run import Run
@@ -173,8 +173,8 @@ class Learning:
         beside.replace(self._root / "best.safetensors")
 
     def _take_best(self, state: State) -> None:
-        path = self._root / "best.safetensors"
-        best = load_file(path)
+        give_back()  # the file is read into memory, beside all that a step needed
+        best = load_file(self._root / "best.safetensors")
         with torch.no_grad():
             for name, parameter in state.trained.items():
                 parameter.copy_(best[name])
