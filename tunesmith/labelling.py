@@ -12,6 +12,8 @@ from tunesmith import settings
 from tunesmith.errors import UserError, did_you_mean
 from tunesmith.run import write_text
 from tunesmith.serving.exports import LAYOUTS, POLICIES, TIES, Layout, Policy, Ties, rows
+from tunesmith.serving.judge import Score
+from tunesmith.serving.judge import judge as stand_in
 from tunesmith.serving.pairs import Pair, read_pairs
 from tunesmith.serving.vote_report import Report, report
 from tunesmith.serving.votes import Votes
@@ -41,6 +43,8 @@ def label(
     port: int = PORT,
     token: str | None = None,
     overrides: Sequence[str] = (),
+    judge: Score | None = None,
+    annotator: str = "a rule",
     ready: Callable[[str], None] = print,
 ) -> None:
     """Serve the page on which people compare answers, until it is interrupted. What was given before stays in `db`.
@@ -57,6 +61,8 @@ def label(
         host, port: where to listen; port 0 is any. Beyond this machine visitors need the token, which is in the link.
         token:      None: made up where one is needed.
         overrides:  how answers are drawn: `tokens=64`, `temperature=0.7` ...
+        judge:      stands in for people: examples and an answer to each -> a number each. Then all answers are drawn, it votes
+                    on every pair as `annotator`, and nothing is served.
         ready:      called with the page's address when it can be opened.
     """
     from tunesmith.serving import labels, server
@@ -77,6 +83,10 @@ def label(
             drawing.prepare(prompts, models, template, limit, seed, overrides)
         if not votes.pairs():
             raise UserError(f"`{db}` has no pairs", "give a file of pairs, or `--prompts` with `--model`")
+        if judge is not None:
+            drawing.work()
+            stand_in(votes, judge, annotator)
+            return
         listening, token = server.bind(host, port, token)
         routers = [labels.router(votes, beside, lambda: drawing.is_running)]
         ready(server.link(listening, "/label", token))
@@ -137,16 +147,15 @@ class Drawing:
         from tunesmith.serving.drawn import StoppedError
         from tunesmith.training.progress import Reporter
 
-        assert self.draw is not None
+        if self.draw is None:
+            return
         with Reporter("label") as reporter:
             try:
                 told = lambda done, total: reporter.count("drawing answers", done, total)  # noqa: E731
                 left_out = self.draw.run(self.votes, self.pairs, told, self.stopped.is_set)
                 if left_out:
                     reporter.say(f"{left_out} prompts are longer than the network's window, and are left out")
-                if alike := sum(
-                    pair.answers[0] is not None and pair.answers[0] == pair.answers[1] for pair in self.votes.pairs()
-                ):
+                if alike := sum(pair.is_alike for pair in self.votes.pairs()):
                     reporter.say(f"{alike} pairs have the same answer twice, and are not shown")
             except StoppedError:
                 reporter.say("drawing stopped; the same command goes on")

@@ -119,8 +119,21 @@ def test_a_mistake_is_told_before_the_page_opens(tmp_path):
         labelling.label(prompts="town/politeness", models=["town/llama"], overrides=["temprature=1"], **given)
 
 
+def test_a_rule_votes_on_all_answers_and_nothing_is_served(tmp_path, model):
+    given = {"models": [model], "db": tmp_path / "rule.sqlite", "overrides": ["tokens=6", "temperature=1.5"]}
+    served = lambda address: pytest.fail("served")  # noqa: E731
+    for limit in (4, 6):
+        rule = lambda examples, answers: [len(answer) for answer in answers]  # noqa: E731
+        labelling.label(prompts="town/politeness", limit=limit, judge=rule, annotator="length", ready=served, **given)
+    votes = Votes(tmp_path / "rule.sqlite")
+    asked = [pair for pair in votes.pairs() if not pair.is_alike]
+    assert len(votes.pairs()) == 6 and len(votes.standing()) == len(asked)
+    assert {event.annotator for event in votes.standing()} == {"length"}
+    votes.close()
+
+
 def test_people_vote_while_answers_are_drawn_and_ctrl_c_keeps_what_is_there(tmp_path, model):
-    words = ["--prompts", "town/politeness", "--limit", "150", "--model", model, "tokens=12", "temperature=1.5"]
+    words = ["--prompts", "town/politeness", "--limit", "1200", "--model", model, "tokens=40", "temperature=1.5"]
     with serving(tmp_path, *words) as server:
         drawing = []
         while len(drawing) < 3:
@@ -136,5 +149,5 @@ def test_people_vote_while_answers_are_drawn_and_ctrl_c_keeps_what_is_there(tmp_
     assert any(drawing), "some votes came while more was drawn"
     votes = Votes(tmp_path / "labels.sqlite")
     assert len(votes.standing()) == 3
-    assert len(votes.pairs()) == 150
+    assert len(votes.pairs()) == 1200
     votes.close()

@@ -11,6 +11,7 @@ from tunesmith import labelling
 from tunesmith.data.example import Message
 from tunesmith.errors import UserError
 from tunesmith.serving.exports import rows
+from tunesmith.serving.judge import judge
 from tunesmith.serving.pairs import Pair, pair_of, read_pairs
 from tunesmith.serving.vote_report import report
 from tunesmith.serving.votes import Votes
@@ -111,9 +112,8 @@ def voted(path, said, pairs=None, overlap=3):
     votes.add(pairs or some_pairs(len(said)))
     for pair, people in zip(votes.pairs(), said, strict=True):
         for name, verdict in people.items():
-            left = votes.side(pair.id, name)
-            choice = {left: "left"}.get(verdict, "right") if verdict in ("first", "second") else verdict
-            votes.vote(f"{name}-{votes._hash(pair.id)[:8]}", name, votes._hash(pair.id)[:16], choice, f"by {name}", "", 4.0)
+            kept = None if verdict == "skip" else verdict
+            votes.record(f"{name}-{pair.id}", pair.id, name, kept, note=f"by {name}", seconds=4.0)
     return votes
 
 
@@ -227,6 +227,27 @@ def test_models_are_told_apart_whichever_stands_first(tmp_path):
     votes = voted(tmp_path / "m.sqlite", [{"ann": "first"}, {"ann": "second"}], pairs)
     [contest] = report(votes).contests
     assert (contest.model, contest.wins, contest.losses, contest.rate.value) == ("m", 2, 0, 1.0)
+    votes.close()
+
+
+def test_a_rule_stands_in_for_people_and_is_named(tmp_path):
+    answers = (("aa", "b"), ("a", "bb"), ("a", "b"), ("a", "a"))
+    votes = Votes(tmp_path / "rule.sqlite")
+    votes.add([Pair(str(n), USER, both, ("m", "n")) for n, both in enumerate(answers)])
+    votes.add([Pair("later", USER, (None, None))])
+
+    def longer(examples, answers):
+        assert [example.messages for example in examples] == [USER] * len(answers)
+        return [len(answer) for answer in answers]
+
+    assert judge(votes, longer, "rule of length") == 3
+    assert judge(votes, longer, "rule of length") == 0, "what is judged is not judged again"
+    assert [(event.pair, event.verdict) for event in votes.standing()] == [("0", "first"), ("1", "second"), ("2", "tie")]
+    assert {row["annotator"] for row in rows(votes)} == {"rule of length"}
+    votes.fill("later", "first", "long")
+    votes.fill("later", "second", "s")
+    assert judge(votes, longer, "rule of length") == 1
+    assert votes.undo("back", "rule of length", "t") and judge(votes, longer, "rule of length") == 1
     votes.close()
 
 

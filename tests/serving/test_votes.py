@@ -197,7 +197,7 @@ def test_control_items_are_for_everybody_and_in_between(tmp_path):
 def test_pairs_with_the_same_answer_twice_and_pairs_still_being_drawn_are_not_shown(tmp_path):
     votes = Votes(tmp_path / "drawn.sqlite")
     prompt = (Message("user", "?"),)
-    votes.add([Pair("same", prompt, ("a", "a")), Pair("half", prompt, ("a", None)), Pair("none", prompt, (None, None))])
+    votes.add([Pair("same", prompt, ("a", "\n a \t")), Pair("half", prompt, ("a", None)), Pair("none", prompt, (None, None))])
     assert votes.next("ann", "t") is None
     assert votes.progress("ann").left == 0
     votes.fill("half", "second", "b")

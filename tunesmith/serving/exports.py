@@ -1,11 +1,12 @@
 """Votes as rows to learn from, in the layouts of TRL's trainers.
 
-`dpo` and `conversational` rows are {id, prompt, chosen, rejected, chosen_model, rejected_model, margin, annotator, votes, tie,
-side, ts, note}; `reward` rows {id, prompt, chosen, rejected, margin}; `kto` rows {id, prompt, completion, label, model,
+`dpo` and `conversational` rows are {id, prompt, chosen, rejected, chosen_model, rejected_model, margin, share, annotator, votes, tie,
+side, ts, note}; `reward` rows {id, prompt, chosen, rejected, margin, share}; `kto` rows {id, prompt, completion, label, model,
 annotator, votes, ts, note}. Control items are never among them, nor pairs of which both answers are bad, except as KTO's bad
 ones.
 
 margin: votes for less votes against, of all votes of the pair: 1 where all agree, 0 for a tie.
+share:  the votes for the chosen answer, of all votes of the pair; a tie is half a vote for either.
 side:   where the chosen answer stood, `left` or `right`, a word a vote.
 """
 
@@ -101,7 +102,7 @@ def _preferences(one: Judged, ties: Ties, turns: bool) -> Iterator[Row]:
             "chosen_model": one.pair.models[best],
             "rejected_model": one.pair.models[worst],
             "margin": one.margin,
-            "share": (1 + one.margin) / 2,  # of the votes; a tie is half a vote for either
+            "share": (1 + one.margin) / 2,
             **_origin(one),
             "tie": one.verdict == "tie",
             "side": ", ".join("left" if event.side == chosen else "right" for event in one.events),

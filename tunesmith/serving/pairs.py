@@ -17,6 +17,7 @@ Verdict = Literal["first", "second", "tie", "bad"]
 """Which answer is better; `tie`: both are equally good, `bad`: neither will do."""
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
+BLANKS = " \t\r\n"
 talk = logging.getLogger("tunesmith")
 ANSWERS = (
     ("first", "second"),
@@ -45,6 +46,12 @@ class Pair:
     answers: tuple[str | None, str | None]
     models: tuple[str, str] = ("", "")
     gold: Verdict | None = None
+
+    @property
+    def is_alike(self) -> bool:
+        """Whether both answers are there, and say the same but for blanks around them: nobody need be asked."""
+        first, second = self.answers
+        return first is not None and second is not None and first.strip(BLANKS) == second.strip(BLANKS)
 
 
 class PartedError(UserError):

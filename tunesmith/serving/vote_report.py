@@ -108,7 +108,7 @@ def report(votes: Votes) -> Report:
     return Report(
         pairs=sum(pair.gold is None for pair in pairs.values()),
         judged=len(by_pair),
-        alike=sum(pair.answers[0] is not None and pair.answers[0] == pair.answers[1] for pair in pairs.values()),
+        alike=sum(pair.is_alike for pair in pairs.values()),
         votes=len(every),
         skips=len(skips),
         verdicts={verdict: sum(event.verdict == verdict for event in asked) for verdict in VERDICTS},

@@ -20,43 +20,10 @@ from typing import Any, Literal
 from tunesmith.data.example import Message
 from tunesmith.errors import UserError
 from tunesmith.serving.pairs import Pair, Verdict
+from tunesmith.serving.tables import COLUMNS, OPEN, VERSION, statements
 
-VERSION = 1  # of the tables
 LEASE = 180.0  # seconds for which a pair is held for the person who has it before them
 Side = Literal["first", "second"]
-
-TABLES = """
-CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE pairs (
-    id TEXT PRIMARY KEY, key TEXT NOT NULL UNIQUE, rank INTEGER NOT NULL, prompt TEXT NOT NULL, first TEXT, second TEXT,
-    first_model TEXT NOT NULL, second_model TEXT NOT NULL, gold TEXT, votes INTEGER NOT NULL DEFAULT 0,
-    shown INTEGER AS (coalesce(first <> second, 0)) STORED, control INTEGER AS (gold IS NOT NULL) STORED);
-CREATE INDEX open_pairs ON pairs (shown, control, votes, rank, id);
-CREATE TABLE events (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
-    pair TEXT NOT NULL REFERENCES pairs (id), annotator TEXT NOT NULL, verdict TEXT, side TEXT NOT NULL, reason TEXT NOT NULL,
-    note TEXT NOT NULL, seconds REAL NOT NULL, ts TEXT NOT NULL, undoes INTEGER UNIQUE REFERENCES events (number));
-CREATE INDEX events_of ON events (annotator, pair);
-CREATE TRIGGER never_changed BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'an event is never changed'); END;
-CREATE TRIGGER never_removed BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'an event is never removed'); END;
-CREATE VIEW standing AS SELECT * FROM events AS event WHERE kind <> 'undo'
-    AND NOT EXISTS (SELECT 1 FROM events AS later WHERE later.undoes = event.number);
-CREATE TABLE claims (annotator TEXT, tab TEXT, pair TEXT NOT NULL, until REAL NOT NULL, PRIMARY KEY (annotator, tab));
-CREATE INDEX claims_on ON claims (pair);
-"""
-COLUMNS = "id, key, rank, prompt, first, second, first_model, second_model, gold"
-
-# Pairs that this person may be given: fewer than `overlap` others have judged them (with `counting`: or have them before them).
-# Control items are for everybody.
-OPEN = """
-SELECT id, control, votes, rank,
-    EXISTS (SELECT 1 FROM claims WHERE claims.pair = pairs.id AND annotator = :annotator AND until > :now) AS mine
-FROM pairs LEFT JOIN (
-    SELECT pair, count(DISTINCT annotator) AS people FROM claims WHERE annotator <> :annotator AND until > :now GROUP BY pair
-) AS held ON held.pair = pairs.id
-WHERE shown = 1 AND (control = 1 OR votes + :counting * coalesce(held.people, 0) < :overlap)
-    AND NOT EXISTS (SELECT 1 FROM standing WHERE standing.pair = pairs.id AND annotator = :annotator)
-"""
 
 
 class VoteError(Exception):
@@ -192,26 +159,37 @@ class Votes:
     def vote(
         self, id_: str, annotator: str, key: str, choice: str, note: str = "", reason: str = "", seconds: float = 0.0
     ) -> bool:
-        """Record a vote (`left`, `right`, `tie`, `bad`) or a `skip`, once for each id; whether it is new.
+        """Record what was chosen on the page: `left`, `right`, `tie`, `bad` or `skip`. As `record`."""
+        found = self._rows("SELECT id FROM pairs WHERE key = ? AND shown", [key])
+        if not found:
+            raise VoteError("This pair is not among those to be judged.")
+        pair = str(found[0]["id"])
+        side = self.side(pair, annotator)
+        verdicts: dict[str, Verdict | None] = {"left": side, "right": _other(side), "tie": "tie", "bad": "bad", "skip": None}
+        return self.record(id_, pair, annotator, verdicts[choice], note, reason, seconds)
+
+    def record(
+        self,
+        id_: str,
+        pair: str,
+        annotator: str,
+        verdict: Verdict | None,
+        note: str = "",
+        reason: str = "",
+        seconds: float = 0.0,
+    ) -> bool:
+        """Record a verdict on a pair, or a skip (None), once for each id; whether it is new.
 
         Raises:
-            VoteError: this person has judged the pair before, or the pair is not there.
+            VoteError: this person has judged the pair before.
         """
         with self.writing() as connection:
             if connection.execute("SELECT 1 FROM events WHERE id = ?", [id_]).fetchone():
                 return False
-            found = connection.execute("SELECT id FROM pairs WHERE key = ? AND shown", [key]).fetchone()
-            if found is None:
-                raise VoteError("This pair is not among those to be judged.")
-            pair = str(found["id"])
-            stands = [pair, annotator]
-            if connection.execute("SELECT 1 FROM standing WHERE pair = ? AND annotator = ?", stands).fetchone():
+            if connection.execute("SELECT 1 FROM standing WHERE pair = ? AND annotator = ?", [pair, annotator]).fetchone():
                 raise VoteError("You have judged this pair before, perhaps in another tab. Undo takes a vote back.")
-            side = self.side(pair, annotator)
-            other: Side = "second" if side == "first" else "first"
-            verdict = {"left": side, "right": other, "skip": None}.get(choice, choice)
-            kind = "skip" if choice == "skip" else "vote"
-            self._append(id_, kind, pair, annotator, verdict, side, reason, note, seconds)
+            kind = "skip" if verdict is None else "vote"
+            self._append(id_, kind, pair, annotator, verdict, self.side(pair, annotator), reason, note, seconds)
             connection.execute("UPDATE pairs SET votes = votes + ? WHERE id = ?", [kind == "vote", pair])
             connection.execute("DELETE FROM claims WHERE pair = ? AND annotator = ?", [pair, annotator])
             return True
@@ -248,7 +226,7 @@ class Votes:
         with self.writing() as connection:
             found = connection.execute("PRAGMA user_version").fetchone()[0]
             if not found and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                for statement in _statements(TABLES):
+                for statement in statements():
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {VERSION}")
             elif found != VERSION:
@@ -327,13 +305,8 @@ def person(name: str) -> str:
     return found
 
 
-def _statements(script: str) -> Iterator[str]:
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
+def _other(side: Side) -> Side:
+    return "second" if side == "first" else "first"
 
 
 def _pair(row: sqlite3.Row) -> Pair:
