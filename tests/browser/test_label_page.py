@@ -178,9 +178,9 @@ def test_two_tabs_of_one_person(visit, served):
     counted(one, "0 of 5")
     counted(two, "0 of 5")
     assert texts(one) != texts(two)
-    for page in (one, two, one, two, one):
+    for number, page in enumerate((one, two, one, two, one), start=1):
         page.keyboard.press("1")
-        page.wait_for_timeout(400)
+        counted(page, f"{number} of")
     for page in (one, two):
         page.reload()
         page.wait_for_selector("#over:not([hidden])")
@@ -205,9 +205,9 @@ def test_two_people_at_once(visit, served):
     counted(ann, "0 of 5")
     counted(ben, "0 of 5")
     assert texts(ann) != texts(ben)[::-1] and texts(ann) != texts(ben)
-    for page in (ann, ben, ann, ben, ann):
+    for page, number in ((ann, 1), (ben, 1), (ann, 2), (ben, 2), (ann, 3)):
         page.keyboard.press("2")
-        page.wait_for_timeout(400)
+        counted(page, f"{number} of")
     ben.reload()
     ben.wait_for_selector("#over:not([hidden])")
     assert {event.annotator for event in standing(served)} == {"Ann", "Ben"}

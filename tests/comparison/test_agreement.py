@@ -116,10 +116,6 @@ def test_pandalms_three_annotators(shared):
     people = ("annotator1", "annotator2", "annotator3")
     ratings = [{one: str(row[one]) for one in people} for row in json.loads(file.read_text(encoding="utf-8"))]
     assert len(ratings) == 999
-    metrics = pytest.importorskip("sklearn.metrics", reason="scikit-learn is not installed")
-    for one, other in combinations(people, 2):
-        wanted = metrics.cohen_kappa_score([item[one] for item in ratings], [item[other] for item in ratings])
-        assert cohen_kappa(ratings, "102", one, other).value == pytest.approx(wanted, abs=1e-12)
     table = np.array([[list(item.values()).count(value) for value in "102"] for item in ratings])
     shares = table.sum(axis=0) / table.sum()
     seen = ((table * (table - 1)).sum(axis=1) / 6).mean()
@@ -131,4 +127,11 @@ def test_pandalms_three_annotators(shared):
     alpha = krippendorff_alpha(ratings, "102")
     assert alpha.value == pytest.approx((seen - chance) / (1 - chance), abs=1e-12)
     assert alpha.low < alpha.value < alpha.high
-    assert krippendorff_alpha(ratings, "102", "ordinal").value > 0
+    assert raw_agreement(ratings, "102").value == pytest.approx(0.9199, abs=5e-5)
+    assert fleiss_kappa(ratings, "102").value == pytest.approx(0.8642, abs=5e-5)
+    assert krippendorff_alpha(ratings, "102", "ordinal").value == pytest.approx(0.8775, abs=5e-5)
+    metrics = pytest.importorskip("sklearn.metrics", reason="scikit-learn is not installed")
+    for (one, other), golden in zip(combinations(people, 2), (0.8520, 0.8789, 0.8617), strict=True):
+        wanted = metrics.cohen_kappa_score([item[one] for item in ratings], [item[other] for item in ratings])
+        assert cohen_kappa(ratings, "102", one, other).value == pytest.approx(wanted, abs=1e-12)
+        assert wanted == pytest.approx(golden, abs=5e-5)

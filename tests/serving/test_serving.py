@@ -4,6 +4,10 @@ import signal
 import threading
 from http.client import HTTPException
 from random import Random
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
 
 from tests.serving.judging import pairs_file, serving
 from tunesmith.serving.votes import Votes
@@ -49,6 +53,18 @@ def test_votes_survive_a_kill_in_the_middle_of_voting(tmp_path):
         body = {"annotator": id_[:3], "tab": "t", "id": id_, "pair": sent[id_], "choice": "right"}
         assert server.ask("/api/label/vote", **body)[0] == 200, "sent again, it is acknowledged again"
         assert server.ask("/api/label/next", annotator="ann", tab="t")[1]["progress"]["votes"] == len(kept)
+
+
+def test_beyond_this_machine_only_the_link_opens_it(tmp_path):
+    pairs_file(tmp_path / "pairs.jsonl")
+    with serving(tmp_path, "pairs.jsonl", "--host", "0.0.0.0") as server:
+        where, _, token = server.address.partition("?token=")
+        assert len(token) >= 20
+        here = "http://127.0.0.1:" + where.rpartition(":")[2]
+        with pytest.raises(HTTPError, match="401"):
+            urlopen(here, timeout=20)
+        with urlopen(Request(here, headers={"Authorization": f"Bearer {token}"}), timeout=20) as page:
+            assert "Which answer is better?" in page.read().decode()
 
 
 def test_it_goes_on_from_the_file_alone_and_stops_without_a_word(tmp_path):

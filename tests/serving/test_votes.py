@@ -207,6 +207,14 @@ def test_pairs_with_the_same_answer_twice_and_pairs_still_being_drawn_are_not_sh
     votes.close()
 
 
+def test_half_letters_are_replaced(tmp_path):
+    votes = Votes(tmp_path / "half.sqlite")
+    pairs = [Pair("a", (Message("user", "cut \ud83d"),), ("whole \ud83d\ude00", "cut \ud83d"))]
+    assert votes.add(pairs) == 1 and votes.add(pairs) == 0
+    assert votes.pairs()[0].answers == ("whole \U0001f600", "cut \ufffd")
+    votes.close()
+
+
 def test_the_file_is_kept_and_mistakes_are_told(tmp_path, votes):
     judge(votes, "ann")
     again = Votes(votes.path)

@@ -117,7 +117,8 @@ class Votes:
             for pair in pairs:
                 prompt = json.dumps([[turn.role, turn.content] for turn in pair.prompt], ensure_ascii=False)
                 key, rank = self._hash(pair.id)[:16], int(self._hash("rank", pair.id)[:12], 16)
-                row = (pair.id, key, rank, prompt, *pair.answers, *pair.models, pair.gold)
+                texts = (None if text is None else _whole(text) for text in pair.answers)
+                row = (pair.id, key, rank, _whole(prompt), *texts, *pair.models, pair.gold)
                 there = connection.execute(f"SELECT {COLUMNS} FROM pairs WHERE id = ?", [pair.id]).fetchone()
                 if there is not None and not _is_same(tuple(there), row):
                     raise UserError(
@@ -131,7 +132,7 @@ class Votes:
     def fill(self, pair: str, side: Side, text: str) -> None:
         """Write down an answer that was drawn; one that is there stays."""
         with self.writing() as connection:
-            connection.execute(f"UPDATE pairs SET {side} = ? WHERE id = ? AND {side} IS NULL", [text, pair])
+            connection.execute(f"UPDATE pairs SET {side} = ? WHERE id = ? AND {side} IS NULL", [_whole(text), pair])
 
     def pairs(self) -> list[Pair]:
         """All pairs, in the order in which they came."""
@@ -303,6 +304,11 @@ def person(name: str) -> str:
     if not 0 < len(found) <= 64 or any(unicodedata.category(letter)[0] == "C" for letter in found):
         raise VoteError("A name has 1 to 64 letters.")
     return found
+
+
+def _whole(text: str) -> str:
+    """The text with half letters, which files of JSON have where an answer was cut, replaced: no file could hold them."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _other(side: Side) -> Side:

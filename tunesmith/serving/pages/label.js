@@ -18,8 +18,9 @@
     if (body.id) kept(ofTab, "tunesmith-pending", JSON.stringify({path, body, said}));
     try {
       const {status, tree} = await ask(path, body);
+      const mayCome = [401, 403, 421].includes(status); // e.g. with the right link, in this tab
+      if (!mayCome) kept(ofTab, "tunesmith-pending", null);
       if (status !== 200 && status !== 409) return trouble(tree.said || `The server refuses this (${status}).`, null);
-      kept(ofTab, "tunesmith-pending", null);
       $("trouble").hidden = true;
       show(tree, tree.said || (tree.undone === false ? "There is nothing to undo." : said));
     } catch {
@@ -47,7 +48,7 @@
     const changed = tree.pair && (!pair || pair.key !== tree.pair.key);
     pair = tree.pair;
     count(progress);
-    $("who").hidden = false;
+    $("who").hidden = $("progress").hidden = false;
     $("enter").hidden = true;
     $("work").hidden = !pair;
     $("over").hidden = !!pair;
@@ -58,6 +59,7 @@
         const element = made("div", undefined, `turn ${turn.role === "assistant" ? "assistant" : "other"}`);
         if (all.length > 1 || turn.role !== "user") element.append(made("b", turn.role));
         element.append(made("p", turn.content, "text"));
+        element.lastChild.dir = "auto";
         return element;
       }));
       answers();
@@ -152,7 +154,7 @@
     name = "";
     pair = null;
     clearTimeout(timer);
-    for (const id of ["work", "over", "who"]) $(id).hidden = true;
+    for (const id of ["work", "over", "who", "progress"]) $(id).hidden = true;
     $("enter").hidden = false;
     $("enter-name").value = kept(lasting, "tunesmith-name") || "";
     $("enter-name").focus();
