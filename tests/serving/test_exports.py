@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from tests.serving.judging import some_pairs
-from tunesmith import labelling
+from tests.tiny import tiny_model
+from tunesmith import labelling, verbs
 from tunesmith.data.example import Message
 from tunesmith.errors import UserError
 from tunesmith.serving.exports import rows
@@ -306,6 +307,32 @@ def test_rows_read_as_preferences_here(tmp_path, votes, layout):
     first = found["alpha-vs-beta-0"]
     assert first.messages == (Message("user", "Question 0?"),)
     assert (first.target, first.rejected) == ("the first says 0", "the second says 0")
+
+
+OBJECTIVES = {"dpo": "dpo", "conversational": "dpo", "reward": "reward", "kto": "kto"}
+
+
+@pytest.mark.parametrize(("layout", "objective"), OBJECTIVES.items())
+@pytest.mark.parametrize("prompt", [USER, TALK], ids=["prompts", "dialogues"])
+def test_a_step_of_each_objective_is_learnt_from_votes(tmp_path, layout, objective, prompt):
+    prompts = [(*prompt[:-1], Message("user", f"Question {n}?")) for n in range(40)]
+    pairs = [Pair(str(n), one, (f"yes {n}", f"no {n} and no"), ("m", "n")) for n, one in enumerate(prompts)]
+    votes = voted(tmp_path / "labels.sqlite", [{"ann": "first" if n % 3 else "second"} for n in range(40)], pairs)
+    labelling.export_labels(tmp_path / "votes.jsonl", db=votes.path, layout=layout)
+    votes.close()
+    recipe = {
+        "name": "mine",
+        "model": {"path": str(tiny_model(tmp_path / "llama", "llama"))},
+        "method": {"kind": "lora", "rank": 2},
+        "objective": {"kind": objective},
+        "tasks": {str(tmp_path / "votes.jsonl"): 1.0},
+        "forgetting": "none",
+        "plan": {"steps": 2, "examples": 4, "learning_rate": 1e-3},
+        "limit": {"test": 2},
+        "ask": {"tokens": 2},
+    }
+    run = verbs.train(recipe, into=tmp_path / "run", quiet=True)
+    assert len(list(run.steps())) == 2
 
 
 def examples(file, split):

@@ -1,9 +1,9 @@
 """Votes as rows to learn from, in the layouts of TRL's trainers.
 
-`dpo` and `conversational` rows are {id, prompt, chosen, rejected, chosen_model, rejected_model, margin, share, annotator, votes, tie,
-side, ts, note}; `reward` rows {id, prompt, chosen, rejected, margin, share}; `kto` rows {id, prompt, completion, label, model,
-annotator, votes, ts, note}. Control items are never among them, nor pairs of which both answers are bad, except as KTO's bad
-ones.
+`dpo` and `conversational` rows are {id, prompt, chosen, rejected, chosen_model, rejected_model, margin, share, annotator,
+votes, tie, side, ts, note}; `reward` rows {id, prompt, chosen, rejected, margin, share}; `kto` rows {id, prompt, completion,
+label, model, annotator, votes, ts, note}. Control items are never among them, nor pairs of which both answers are bad, except
+as KTO's bad ones.
 
 margin: votes for less votes against, of all votes of the pair: 1 where all agree, 0 for a tie.
 share:  the votes for the chosen answer, of all votes of the pair; a tie is half a vote for either.
