@@ -1,7 +1,6 @@
 """What is put before people: a prompt and two answers, read from the layouts that people have."""
 
 import json
-import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -9,8 +8,9 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from tunesmith.data.example import Message
+from tunesmith.data.preferences import parted
 from tunesmith.data.sources import read
-from tunesmith.data.turns import read_turns, split_last
+from tunesmith.data.turns import join_turns, read_turns, split_last
 from tunesmith.errors import UserError, did_you_mean
 
 Verdict = Literal["first", "second", "tie", "bad"]
@@ -18,7 +18,6 @@ Verdict = Literal["first", "second", "tie", "bad"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 BLANKS = " \t\r\n"
-talk = logging.getLogger("tunesmith")
 ANSWERS = (
     ("first", "second"),
     ("chosen", "rejected"),
@@ -54,10 +53,6 @@ class Pair:
         return first is not None and second is not None and first.strip(BLANKS) == second.strip(BLANKS)
 
 
-class PartedError(UserError):
-    """The two answers do not answer one prompt."""
-
-
 def read_pairs(file: str | Path, gold: bool = False) -> Iterator[Pair]:
     """The pairs of a file of rows, of any layout that `data/formats.py` reads.
 
@@ -66,20 +61,15 @@ def read_pairs(file: str | Path, gold: bool = False) -> Iterator[Pair]:
     conversations as `chosen` and `rejected` have their prompt within them. Models stand in `first_model` and `second_model`
     or the like, or in a list `models`.
 
-    A row that stands there twice is one pair. Rows of two conversations that part before their last answers (a few of every
-    thousand in published files) are left out, and counted.
+    A row that stands there twice is one pair. Of conversations that part earlier, the first answers that differ are compared.
 
     gold: the rows are control items: their column `gold` says which verdict is right; where `chosen` and `rejected` give the
           answers, the chosen one is right.
     """
     seen: dict[str, tuple[int, Pair]] = {}
-    parted = 0
     for number, row in enumerate(read(file), start=1):
         try:
             pair = pair_of(row, gold)
-        except PartedError:
-            parted += 1
-            continue
         except UserError as error:
             raise UserError(f"`{file}` row {number}: {error.problem}", error.hint) from None
         before, other = seen.setdefault(pair.id, (number, pair))
@@ -89,42 +79,36 @@ def read_pairs(file: str | Path, gold: bool = False) -> Iterator[Pair]:
             )
         if before == number:
             yield pair
-    if parted:
-        talk.warning("%d rows of `%s` are conversations that part before their last answers, and are left out", parted, file)
 
 
 def pair_of(row: Mapping[str, Any], gold: bool = False) -> Pair:
     """The pair that a row makes."""
-    names, (first, second) = _answers(row)
-    prompt: tuple[Message, ...] | None = prompt_of(row)
-    texts = []
-    for name, value in zip(names, (first, second), strict=True):
-        before, said = _said(value)
-        prompt = prompt or before
-        if before and before != prompt:
-            raise PartedError(f"`{name}` is a conversation that begins in another way than the prompt", "give both one prompt")
-        texts.append(said)
-    if not prompt:
+    names, answers = _answers(row)
+    asked = _asked(row)
+    if asked is None and not all(read_turns(answer) for answer in answers):
         raise UserError("there is no prompt", f"it stands in a column {', '.join(f'`{name}`' for name in PROMPTS)}")
+    before = [] if asked is None else [asked]
+    one, other = (join_turns([*before, answer]) for answer in answers)
+    prompt, first, second = parted(one, other) if one != other else (*split_last(one), split_last(one)[1])
     models = _models(row)
     verdict = _gold(row, names) if gold else None
     id_ = row.get("id", row.get("idx"))
-    found = str(id_) if id_ not in (None, "") else content_id(prompt, *texts, *models)
-    return Pair(f"gold {found}" if gold else found, prompt, (texts[0], texts[1]), models, verdict)
+    found = str(id_) if id_ not in (None, "") else content_id(prompt, first, second, *models)
+    return Pair(f"gold {found}" if gold else found, prompt, (first, second), models, verdict)
 
 
 def prompt_of(row: Mapping[str, Any]) -> tuple[Message, ...] | None:
     """The turns of a row's prompt; None where it has no column of one."""
+    asked = _asked(row)
+    return None if asked is None else join_turns([asked])
+
+
+def _asked(row: Mapping[str, Any]) -> Any:
+    """The prompt as it stands in a row, text or turns."""
     name = next((name for name in PROMPTS if row.get(name)), None)
-    if name is None:
-        return None
-    turns = read_turns(row[name])
-    if turns is not None:
-        return turns
-    text = str(row[name])
     if name == "instruction" and str(row.get("input") or "").strip():
-        text += f"\n\n{row['input']}"
-    return (Message("user", text),)
+        return f"{row[name]}\n\n{row['input']}"
+    return None if name is None else row[name]
 
 
 def content_id(prompt: tuple[Message, ...], *more: str) -> str:
@@ -143,14 +127,6 @@ def _answers(row: Mapping[str, Any]) -> tuple[tuple[str, str], tuple[Any, Any]]:
     known = "; ".join(f"`{one}` and `{other}`" for one, other in ANSWERS)
     have = ", ".join(f"`{name}`" for name in row) or "nothing"
     raise UserError(f"there are no two answers; the row has {have}", f"they stand in {known}, or in a list `answers`")
-
-
-def _said(value: object) -> tuple[tuple[Message, ...], str]:
-    """(the turns before an answer, the answer): text, turns of the assistant, or a whole conversation."""
-    turns = read_turns(value)
-    if turns is None:
-        return (), str(value)
-    return split_last(turns)
 
 
 def _models(row: Mapping[str, Any]) -> tuple[str, str]:
