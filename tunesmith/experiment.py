@@ -71,6 +71,7 @@ def run(recipe: Recipe, folder: Path, quiet: bool = False) -> Run:
             learnt = learn(record, recipe, recipe.method, work, model, reporter, memory)
             if not learnt or recipe.plan.stop_after is not None:
                 return record
+        model.forget_values()
         answer(record, recipe, work, model, reporter, memory)
         keep_card(record, model.family)
     shutil.rmtree(folder / "state", ignore_errors=True)  # what was learnt stands in adapter/ or model/
@@ -94,6 +95,7 @@ def learn(record: Run, recipe: Recipe, method: Method, work: "Work", model: Mode
     stream = ByLength(mixture, plan.examples) if plan.order == "by_length" else mixture
     if not learning.learn(model, adapter, recipe.objective, stream, validation):
         return False
+    model.forget_values()
     if model.head is not None:
         model.head.plan = dataclasses.replace(model.head.plan, temperature=temperature(model, validation, recipe.ask.room))
     with telling(model):

@@ -21,15 +21,14 @@ from tunesmith.errors import UserError, did_you_mean
 
 T = TypeVar("T")
 
-NO_PLUGIN = frozenset(
-    {"method", "objective", "headed", "preference", "metric", "task", "own"}
-)  # files of plug-in folders that say what a plug-in is
+NO_PLUGIN = frozenset({"headed", "preference", "rollout", "own"})  # files of plug-in folders that several plug-ins share
 
 
 def names(package: str) -> list[str]:
     """Every plug-in of a package, by looking at its folder: nothing in it is imported."""
     modules = [module.name for module in iter_modules(_folders(package))]
-    return sorted(name for name in modules if name not in NO_PLUGIN and not name.startswith("_"))
+    shared = {*NO_PLUGIN, _contract_file(package)}
+    return sorted(name for name in modules if name not in shared and not name.startswith("_"))
 
 
 def find(name: str, package: str, kind: type[T]) -> type[T]:
@@ -141,7 +140,13 @@ def described(package: str) -> dict[str, str]:
 def package_of(kind: type) -> str:
     """The package whose files are plug-ins of `kind`: `tunesmith.methods` for `tunesmith.methods.method.Method`; else empty."""
     package, _, module = kind.__module__.rpartition(".")
-    return package if module in NO_PLUGIN and package.endswith(f"{module}s") else ""
+    return package if module and module == _contract_file(package) else ""
+
+
+def _contract_file(package: str) -> str:
+    """The file of a plug-in folder that says what a plug-in is: `method` of `tunesmith.methods`."""
+    folder = package.rpartition(".")[2]
+    return folder.removesuffix("s") if folder.endswith("s") else ""
 
 
 def _speaks_of(node: ast.AST, contract: str) -> bool:

@@ -6,6 +6,7 @@ The folder is the only contract between learning and comparing:
     world.json             what it cost and where it ran (`World`)
     steps.jsonl            one line an optimizer step
     validation.jsonl       one line a validation
+    samples.jsonl          what was said at validations, where an objective lets the model speak
     state/step-000400/     optimizer, random states, place in the stream
     adapter/ or model/     what was learnt
     answers/TASK.jsonl     one `Answer` a line, with the statistics of every metric
@@ -125,7 +126,7 @@ class Run:
 
     def cut(self, step: int) -> None:
         """Forget the lines of steps after `step`: called when a run resumes from a checkpoint."""
-        for name in ("steps", "validation"):
+        for name in ("steps", "validation", "samples"):
             path = self.folder / f"{name}.jsonl"
             if path.is_file():
                 kept = [record for record in read_jsonl(path) if record["step"] <= step]

@@ -67,7 +67,7 @@ def curve(
     objective = Sort(made.family)
     with made.keeping(keep, folder) as word:
         steps = list(train(made, adapter, objective, again, plan, state, STEPS))
-        loss, _ = validate(made, objective, [stream(place) for place in range(SEEN + 2)], plan)
+        loss = validate(made, objective, [stream(place) for place in range(SEEN + 2)], plan).loss
         computed = made._kept.computed if made._kept else None
     return [*((s.loss, s.gradient_norm) for s in steps), (loss, 0.0)], word, computed
 

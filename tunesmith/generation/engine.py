@@ -53,7 +53,7 @@ class _Engine:
     def __init__(self, model: Model, sampling: Sampling, rows: int, on_done: OnDone | None) -> None:
         self.speech = Speech(model, rows)
         self.model, self.sampling, self.most, self.on_done = model, sampling, rows, on_done
-        self.ends = _ends(model, sampling)
+        self.ends = ends_of(model, sampling)
         self.slots: list[Slot] = []
         self.tallies = Tallies.empty(model.device)
         self.spoken: dict[int, Spoken] = {}
@@ -191,7 +191,7 @@ class _Engine:
             self.on_done(slot.number, spoken)
 
 
-def _ends(model: Model, sampling: Sampling) -> Ends:
+def ends_of(model: Model, sampling: Sampling) -> Ends:
     """What ends an answer of this model: the renderer's stops, and what its generation settings force (BART)."""
     config: Any = getattr(model.network, "generation_config", None)
     last = getattr(config, "forced_eos_token_id", None)

@@ -65,6 +65,10 @@ class Adapter(nn.Module):
         """The head that is trained with it, or None."""
         return self._head[0] if self._head else None
 
+    def lose_head(self) -> None:
+        """Train no head any more."""
+        self._head.clear()
+
     def trained(self) -> dict[str, nn.Parameter]:
         """Every trained parameter by a stable name: `SITE:NAME` of a delta, a weight's own name, `head.weight`."""
         named = {f"{path}:{name}": p for path, delta in self.deltas.items() for name, p in delta.named_parameters()}

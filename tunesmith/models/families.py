@@ -93,6 +93,12 @@ class Vocabulary:
             return bias
         return self.extra[0] if bias is None else bias + self.extra[0]
 
+    def at(self, temperature: float) -> "Vocabulary":
+        """The same map with its logits divided by a temperature; a cap is divided too, as it stands outside."""
+        if temperature == 1.0:
+            return self
+        return replace(self, scale=self.scale / temperature, cap=None if self.cap is None else self.cap / temperature)
+
     def still(self) -> "Vocabulary":
         """The same map with the values of now, without gradients."""
         head = nn.Linear(1, 1, bias=False, device="meta")

@@ -106,6 +106,13 @@ class Model(nn.Module):
         """Give the model a head of its own, which adapters share that are attached from now on without one of theirs."""
         self._own_head = head.train(self.training)
 
+    def forget_values(self) -> None:
+        """Take off a head whose values only learning needs (`value`), so that neither files nor asking know of it."""
+        if self.head is not None and self.head.plan.kind == "value":
+            self._own_head = None
+            for adapter in self.adapters.values():
+                adapter.lose_head()
+
     @property
     def window(self) -> int | None:
         """Most tokens of a row, virtual tokens included; None: no limit."""
@@ -317,14 +324,14 @@ class Reading:
     def _taken(self, states: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         return states[rows, columns] if self.places_BT is None else states[0, self.places_BT[rows, columns]]
 
-    def logprobs(self) -> Tensor:
-        """[N] float32 log p(target | all before it), in nats; weights are not applied."""
+    def logprobs(self, temperature: float = 1.0) -> Tensor:
+        """[N] float32 log p(target | all before it), in nats, of logits divided by `temperature`; weights are not applied."""
         if self.model.wordless:
             raise UserError(
                 f"`{self.model.source}` came without a vocabulary head: it has no words to say or weigh",
                 "ask its own head (`ask.how: classify`), set `forgetting: none`, or take a network with words",
             )
-        return target_logprobs(self._at_targets(), self.vocabulary, self.batch.target_ids)
+        return target_logprobs(self._at_targets(), self.vocabulary.at(temperature), self.batch.target_ids)
 
     def divergence(self, reference: "Reading") -> Tensor:
         """[N] float32 KL(reference || this) at each target in nats, over the whole vocabulary; weights are not applied."""

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
+import torch
 from torch import Tensor
 
 from tunesmith.data.example import Example
@@ -36,15 +37,44 @@ class Placed:
     seed: int = 0
 
 
+@dataclass(frozen=True)
+class Held:
+    """What an objective makes of examples that are held out.
+
+    total:   the summed loss. count: what its mean is taken over.
+    shown:   further means. samples: a few records of what was said, where anything was.
+    """
+
+    total: float
+    count: float
+    shown: Mapping[str, float] = field(default_factory=dict)
+    samples: Sequence[Mapping[str, Any]] = ()
+
+
 class Objective(ABC):
     """What is learnt. A subclass is a frozen dataclass; its fields are its settings.
 
     per:     what the mean is taken over: `target`, `sequence` or `pair`.
     too_long: what becomes of examples longer than the window where the plan does not say it.
+    repeats: whether an example is read again as it was, so that what is frozen may be kept of it.
     """
 
     per: ClassVar[Per] = "target"
     too_long: ClassVar[TooLong] = "refuse"
+    repeats: ClassVar[bool] = True
+
+    @property
+    def rounds(self) -> int:
+        """Updates that a step's examples are good for; only behind the last of them is anything validated or saved."""
+        return 1
+
+    def fresh(self) -> Self:
+        """The objective as it begins to learn: with nothing of another run in what it remembers."""
+        return self
+
+    def remembered(self) -> Mapping[str, Tensor]:
+        """What it keeps from step to step, by name, changed in place: a checkpoint has it too."""
+        return {}
 
     def head(self) -> HeadPlan | None:
         """The head that it reads; None: it reads the vocabulary."""
@@ -94,6 +124,18 @@ class Objective(ABC):
     @abstractmethod
     def loss(self, model: Model, batch: Batch) -> Loss:
         """The summed loss of one batch."""
+
+    def held(self, examples: Sequence[Placed], model: Model, room: Room) -> Held:
+        """What it makes of examples that are held out. The model is in eval mode, and no gradients are wanted."""
+        total, count = torch.zeros((), dtype=torch.float64, device=model.device), 0.0
+        sums: dict[str, float] = {}
+        for batch in next(iter(self.updates(examples, model, room))):
+            loss = self.loss(model, batch)
+            total += loss.total
+            for name, value in loss.shown.items():
+                sums[name] = sums.get(name, 0.0) + float(value)
+            count += batch.count(self.per)
+        return Held(float(total), count, {name: value / max(count, 1e-12) for name, value in sums.items()})
 
 
 def marked(tokens: Tokens, replayed: bool) -> Tokens:

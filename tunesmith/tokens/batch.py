@@ -53,7 +53,8 @@ class Batch:
     source_lengths: [B]
     segments:       [B, T] 1 from where the second text of a pair begins, else 0; None where no row is such a pair.
     adapters:       name of each row's adapter ("" for the bare network); None: the model's active one.
-    extras:         [S] float32 each: numbers of the sequences, by name.
+    extras:         [S] float32 each: numbers of the sequences, by name; an objective that has looked first may add some of
+                    the targets, [N].
     """
 
     input_ids: Tensor

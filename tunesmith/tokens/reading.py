@@ -18,7 +18,7 @@ Asked = tuple[Tokens, tuple[int, ...]]  # a row, and the columns at which the he
 
 
 def read(
-    kind: Literal["label", "labels", "number", "tags", "choice", "reward"], renderer: Renderer, example: Example
+    kind: Literal["label", "labels", "number", "tags", "choice", "reward", "value"], renderer: Renderer, example: Example
 ) -> list[Asked]:
     """The rows of an example for a head of this kind: one, or with `choice` and for a `reward` one a choice."""
     if kind == "tags":

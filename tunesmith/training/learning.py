@@ -70,7 +70,8 @@ class Learning:
         Ctrl-C and SIGTERM are obeyed after the step, when a checkpoint is saved.
         """
         plan = self.with_presets(adapter.method, model)
-        state = State.new(adapter, plan)
+        objective = objective.fresh()
+        state = State.new(adapter, plan, objective.remembered())
         if "best_step" in self.record.world():  # learnt before; only the answers are missing
             self.reporter.say("learnt before; going on with the answers")
             self._take_best(state)
@@ -86,7 +87,8 @@ class Learning:
         guarding = self.guard.begin(model, adapter)
         self._resume(state)
         with patient() as interrupted:
-            with model.keeping(plan.keep, self.record.folder) as word:
+            keep = plan.keep if objective.repeats else dataclasses.replace(plan.keep, frozen="never")
+            with model.keeping(keep, self.record.folder) as word:
                 if word:
                     self.reporter.say(word)
                 stopped = self._steps(
@@ -95,6 +97,7 @@ class Learning:
                     state,
                     interrupted,
                     lambda: not validation or self._validate(model, objective, validation, plan, state),
+                    objective.rounds,
                 )
             model.eval()
             model.compiling(False)
@@ -111,10 +114,20 @@ class Learning:
         return True
 
     def _steps(
-        self, made: Iterator[Step], steps: int, state: State, interrupted: Callable[[], bool], better: Callable[[], bool]
+        self,
+        made: Iterator[Step],
+        steps: int,
+        state: State,
+        interrupted: Callable[[], bool],
+        better: Callable[[], bool],
+        rounds: int,
     ) -> bool:
-        """Pull the steps: log, validate, save, stop. `better` validates and says whether to go on. Did `stop_after` stop it?"""
-        every, last = self.plan.validating_every(steps), self.plan.stop_step(steps)
+        """Pull the steps: log, validate, save, stop. `better` validates and says whether to go on. Did `stop_after` stop it?
+
+        rounds: steps that belong together; between them nothing is saved, so Ctrl-C waits for the last of them.
+        """
+        every, last = self.plan.validating_every(steps, rounds), self.plan.stop_step(steps, rounds)
+        saving = self.plan.saving_every(steps, rounds)
         if state.step == 0:
             better()
         if last <= state.step < steps:
@@ -124,8 +137,8 @@ class Learning:
             self.reporter.step(step, steps, self.memory.now())
             if (step.step % every == 0 or step.step == steps) and not better():
                 return False
-            stopping, enough = interrupted(), step.step == last
-            if step.step < steps and (stopping or enough or step.step % (self.plan.save_every or every) == 0):
+            stopping, enough = interrupted() and step.step % rounds == 0, step.step == last
+            if step.step < steps and (stopping or enough or step.step % saving == 0):
                 self._save(state)
             if stopping:
                 self.reporter.say(f"stopped after step {step.step} of {steps}")
@@ -150,10 +163,11 @@ class Learning:
 
     def _validate(self, model: Model, objective: Objective, validation: Sequence[Example], plan: Plan, state: State) -> bool:
         """Measure, keep the best weights, and say whether to go on."""
-        shown: dict[str, float] = {}
-        loss, count = validate(model, objective, validation, plan, self.seed, shown)
+        loss, count, shown, samples = validate(model, objective, validation, plan, self.seed)
         told = {"shown": shown} if shown else {}
         self.record.log({"step": state.step, "loss": loss, "tokens": count, **told}, "validation")
+        for sample in samples:
+            self.record.log({"step": state.step, **sample}, "samples")
         facts = state.facts
         if loss < facts.get("best_loss", float("inf")):
             facts.update(best_loss=loss, best_step=state.step, patience=0)

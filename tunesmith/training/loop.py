@@ -6,9 +6,10 @@ is a matter of memory and never changes the result.
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import torch
 
@@ -86,9 +87,9 @@ def train(
         began = time.perf_counter()
         places = range(state.place, state.place + plan.examples)
         placed = world.share([Placed(stream(place), place, seed) for place in places])
-        for batches in objective.updates(placed, model, plan.room):
+        for batches in _within(objective.updates(placed, model, plan.room), model, plan):
             model.train()
-            result = backward(model, adapter, objective, list(batches), plan, world, guarding)
+            result = backward(model, adapter, objective, batches, plan, world, guarding)
             world.sum_gradients(parameters)
             norm = clip(parameters, plan.clip or math.inf)
             if not math.isfinite(result.loss) or not math.isfinite(norm):
@@ -106,6 +107,17 @@ def train(
             began = time.perf_counter()
             if state.step >= steps:
                 return
+
+
+def _within(updates: Iterator[Iterable[Batch]], model: Model, plan: Plan) -> Iterator[list[Batch]]:
+    """The batches of each update; what an objective looks at first is computed in the plan's arithmetic."""
+    while True:
+        with arithmetic(model, plan):
+            batches = next(updates, None)
+            laid = None if batches is None else list(batches)
+        if laid is None:
+            return
+        yield laid
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,36 +169,25 @@ def arithmetic(model: Model, plan: Plan) -> AbstractContextManager[object]:
     return torch.autocast(model.device.type, dtype=torch.bfloat16)
 
 
-@torch.no_grad()
-def validate(
-    model: Model,
-    objective: Objective,
-    examples: Sequence[Example],
-    plan: Plan,
-    seed: int = 0,
-    shown: dict[str, float] | None = None,
-) -> tuple[float, float]:
-    """(mean loss, count) over examples, token by token and not batch by batch; leaves mode and random states as they were.
+class Validated(NamedTuple):
+    """Mean loss of held-out examples and what it was taken over; further means, and a few records of what was said."""
 
-    shown: filled with the means of what the objective shows.
-    """
+    loss: float
+    counted: float
+    shown: Mapping[str, float] = {}
+    samples: Sequence[Mapping[str, Any]] = ()
+
+
+@torch.no_grad()
+def validate(model: Model, objective: Objective, examples: Sequence[Example], plan: Plan, seed: int = 0) -> Validated:
+    """The mean over examples, token by token and not batch by batch; leaves mode and random states as they were."""
     training = model.training
     model.eval()
-    total, count = torch.zeros((), dtype=torch.float64, device=model.device), 0.0
-    sums: dict[str, float] = {}
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), arithmetic(model, plan):
         placed = Made(lambda place, example: Placed(example, place, seed), examples)
-        for batch in next(iter(objective.updates(placed, model, plan.room))):
-            with arithmetic(model, plan):
-                loss = objective.loss(model, batch)
-            total += loss.total
-            for name, value in loss.shown.items():
-                sums[name] = sums.get(name, 0.0) + float(value)
-            count += batch.count(objective.per)
+        held = objective.held(placed, model, plan.room)
     model.train(training)
-    if shown is not None:
-        shown |= {name: value / max(count, 1e-12) for name, value in sums.items()}
-    return float(total) / max(count, 1e-12), count
+    return Validated(held.total / max(held.count, 1e-12), held.count, held.shown, held.samples)
 
 
 def diverged(step: int, loss: float, norm: float, placed: Sequence[Placed], plan: Plan) -> UserError:

@@ -77,14 +77,23 @@ class Plan:
             return self.steps
         return max(1, round((self.epochs or 1.0) * examples / self.examples))
 
-    def validating_every(self, steps: int) -> int:
-        """Steps between validations of a run of so many steps."""
-        return self.validate_every or max(1, steps // 10)
+    def validating_every(self, steps: int, rounds: int = 1) -> int:
+        """Steps between validations of a run of so many steps, of which `rounds` belong together."""
+        return together(self.validate_every or max(1, steps // 10), rounds)
 
-    def stop_step(self, steps: int) -> int:
+    def saving_every(self, steps: int, rounds: int = 1) -> int:
+        """Steps between checkpoints to resume from, likewise."""
+        return together(self.save_every or self.validating_every(steps), rounds)
+
+    def stop_step(self, steps: int, rounds: int = 1) -> int:
         """The step at which a run of so many steps stops: the first validation that `stop_after` reaches, or the last step."""
-        every = self.validating_every(steps)
+        every = self.validating_every(steps, rounds)
         return min(steps, every * math.ceil((self.stop_after or 1.0) * steps / every - 1e-9))
 
     def warmup_steps(self, steps: int) -> int:
         return round(self.warmup * steps)
+
+
+def together(steps: int, rounds: int) -> int:
+    """The next multiple of steps that belong together."""
+    return math.ceil(steps / rounds) * rounds

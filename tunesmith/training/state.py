@@ -2,7 +2,7 @@
 
 state/step-000400/
     state.json            step, place in the stream, random states, settings of the optimizer
-    trained.safetensors   trained parameters by name, and what the method remembers beside them
+    trained.safetensors   trained parameters by name, and what the method and the objective remember beside them
     moments.safetensors   what the optimizer keeps (AdamW: two moments) by parameter name
 """
 
@@ -32,7 +32,7 @@ class State:
     """What `train` advances. Whoever pulls the steps saves it between two of them.
 
     trained: every trained parameter by name.
-    remembered: what the method keeps beside them, by name (`Adapter.remembered`).
+    remembered: what the method and the objective keep beside them, by name (`Adapter.remembered`, `Objective.remembered`).
     step:    steps made. place: examples drawn from the stream.
     """
 
@@ -44,7 +44,7 @@ class State:
     facts: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def new(cls, adapter: Adapter, plan: Plan) -> "State":
+    def new(cls, adapter: Adapter, plan: Plan, remembered: Mapping[str, Tensor] | None = None) -> "State":
         """A fresh start. Weight decay moves matrices only (Loshchilov and Hutter, 2019, decoupled)."""
         trained, rates = adapter.trained(), adapter.rates()
         alike: dict[tuple[bool, float], list[nn.Parameter]] = {}
@@ -54,7 +54,7 @@ class State:
             {"params": group, "weight_decay": plan.weight_decay if decay else 0.0, "multiple": multiple}
             for (decay, multiple), group in sorted(alike.items(), key=lambda one: one[0], reverse=True)
         ]
-        return cls(trained, adapter.remembered(), optimizer_of(plan, groups))
+        return cls(trained, {**adapter.remembered(), **(remembered or {})}, optimizer_of(plan, groups))
 
     def save(self, root: Path) -> Path:
         """Write `root/step-NNNNNN`, beside and then renamed: a checkpoint is whole or absent."""
