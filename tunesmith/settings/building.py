@@ -66,10 +66,10 @@ class _Walk:
             return leaf(Annotated[Any, *rules], inner, where) if rules and inner is not None else inner
         if origin in (Union, types.UnionType):
             return self._union(arguments, value, where)
-        if inspect.isclass(hint) and is_dataclass(hint):
-            return self.dataclass_of(hint, value, where)
         if inspect.isclass(hint) and registry.package_of(hint):
             return self.plugin_of(value, registry.package_of(hint), hint, where)
+        if inspect.isclass(hint) and is_dataclass(hint):
+            return self.dataclass_of(hint, value, where)
         if origin is not None and inspect.isclass(origin) and issubclass(origin, Mapping):
             return self._mapping(arguments, value, where)
         if origin is not None and inspect.isclass(origin) and issubclass(origin, Sequence):

@@ -13,8 +13,10 @@ from tunesmith.metrics.exact import exact_match
 from tunesmith.metrics.f1 import token_f1
 from tunesmith.metrics.metric import Metric
 from tunesmith.metrics.rouge import Rouge
+from tunesmith.metrics.rule import Rule
 from tunesmith.metrics.spans import labels_f1, span_f1
 from tunesmith.tasks.task import Row, Task
+from tunesmith.town.manners import is_polite
 from tunesmith.town.source import TownSource
 
 
@@ -27,6 +29,19 @@ class Sure(TownSource):
     def rows(self, split: str) -> Iterator[Row]:
         """The rows of a split, in their order."""
         return (row for row in super().rows(split) if row[self.column] is not None)
+
+
+@dataclass(frozen=True)
+class Replies(TownSource):
+    """Requests with one reply in the column `reply`: polite and rude by turns, but for the test split, where it is polite.
+
+    A model that has learnt both is what a reward has to choose from.
+    """
+
+    def rows(self, split: str) -> Iterator[Row]:
+        """The rows of a split, in their order."""
+        for number, row in enumerate(super().rows(split)):
+            yield {**row, "reply": row["rude" if number % 2 and split != "test" else "polite"]}
 
 
 def _task(name: str, kind: str, cluster: str, metrics: tuple[Metric, ...], ask: str = "speak", *, tokens: int = 64) -> Task:
@@ -65,6 +80,15 @@ kinds = Task(
 )
 translation = _task("translation", "translation", "translation", (bleu,), tokens=32)
 pseudocode = _task("pseudocode", "pseudocode", "code", (exact_match, edit_distance), tokens=96)
+# The share of polite replies by the town's rule, which stands in for people's preference.
+replies = Task(
+    "town/replies",
+    Replies("politeness"),
+    load_templates("town-replies"),
+    (Rule("polite", is_polite), token_f1),
+    "preference",
+    tokens=32,
+)
 politeness = _task("politeness", "politeness", "preference", (accuracy,), "choose")
 narrative = _task("narrative", "narrative", "text", (cross_entropy, bits_per_byte), "weigh")
 
