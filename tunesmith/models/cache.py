@@ -162,6 +162,11 @@ class RowCache(Cache):  # type: ignore[misc]
         for layer, entering in zip(self.layers, fresh.layers, strict=True):
             layer.enter(entering, index_nC)
 
+    def spread(self, copies: Sequence[int]) -> None:
+        """Instead of its rows, those of these numbers: one may be there several times."""
+        for layer in self.layers:
+            layer.keys, layer.values = layer.keys[list(copies)], layer.values[list(copies)]
+
     def move(self, sources: Sequence[int], places: Sequence[int], rows: int, width: int) -> None:
         """Write the rows `sources` over the rows `places`, then keep the first `rows`, `width` columns wide."""
         device = next((layer.key_buffer.device for layer in self.layers), torch.device("cpu"))
@@ -178,6 +183,11 @@ class PairCache(EncoderDecoderCache):  # type: ignore[misc]
 
     def __init__(self, room: int = 1) -> None:
         super().__init__(RowCache(room=room), RowCache(SourceColumns, room))
+
+    def spread(self, copies: Sequence[int]) -> None:
+        """As of `RowCache`."""
+        self.self_attention_cache.spread(copies)
+        self.cross_attention_cache.spread(copies)
 
     def enter(self, fresh: "PairCache", index_nC: Tensor | None = None) -> None:
         self.self_attention_cache.enter(fresh.self_attention_cache, index_nC)

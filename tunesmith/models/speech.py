@@ -93,15 +93,16 @@ class Speech:
         assert self.joins or not self.rows, "rows of this network enter together"
         if self.direct and len(set(adapters)) == 1 and not self._in_decoder(adapters[0]):
             return self._enter_directly(prompts, adapters)
-        batch = self._lay(prompts, adapters)
+        firsts, copies = _once(prompts, adapters)
+        batch = self._lay([prompts[row] for row in firsts], [adapters[row] for row in firsts])
         fresh: RowCache | PairCache = PairCache() if self.paired else RowCache()
-        routing = Routing(_one(adapters), batch.virtual, batch.source_virtual)
+        routing = Routing(_one([adapters[row] for row in firsts]), batch.virtual, batch.source_virtual)
         with calling(routing):
             states_nTD, _ = states(self.model.network, past_key_values=fresh, use_cache=True, **self._inputs(batch))
-        self._take_in(fresh, batch)
+        self._take_in(fresh, batch, copies)
         self.adapters += adapters
         self._arrange()
-        return self.model.vocabulary.logits(states_nTD[batch.last_rows, batch.last_columns])
+        return self.model.vocabulary.logits(states_nTD[batch.last_rows, batch.last_columns])[copies]
 
     def step(self, ids_B: Tensor) -> Tensor:
         """Every row has said one more token; [B, V] float32 logits of the next."""
@@ -159,12 +160,15 @@ class Speech:
     def _enter_directly(self, prompts: Sequence[Sequence[int]], adapters: Sequence[str]) -> Tensor:
         """Read a few hundred tokens at a time, so that nothing large is ever held but the cache."""
         assert self.direct
-        said = []
-        for part in _parts(prompts, TOGETHER):
+        said, done = [], 0
+        firsts, copies = _once(prompts, adapters)
+        for part in _parts([prompts[row] for row in firsts], TOGETHER):
             batch = self._lay(part, adapters[: len(part)])
             states_nD, fresh = self.direct.read(batch, adapters[0])
-            self._take_in(fresh, batch, aligned=True)
-            said.append(self.model.vocabulary.logits(states_nD))
+            own = [copy - done for copy in copies if done <= copy < done + len(part)]
+            self._take_in(fresh, batch, own, aligned=True)
+            said.append(self.model.vocabulary.logits(states_nD)[own])
+            done += len(part)
         self.adapters += adapters
         self._arrange()
         return said[0] if len(said) == 1 else torch.cat(said)
@@ -190,17 +194,21 @@ class Speech:
             "decoder_input_ids": batch.input_ids,
         }
 
-    def _take_in(self, fresh: RowCache | PairCache, batch: Batch, aligned: bool = False) -> None:
-        lengths = batch.lengths.tolist()
+    def _take_in(self, fresh: RowCache | PairCache, batch: Batch, copies: Sequence[int], aligned: bool = False) -> None:
+        """New rows: of each, which of the rows that were read it is."""
+        if len(copies) > len(batch.lengths):
+            fresh.spread(copies)
+        lengths_n = batch.lengths[list(copies)]
+        lengths = lengths_n.tolist()
         width = max(lengths)
         index_nC = None
         if min(lengths) < width and not aligned:
             columns_C = torch.arange(width, device=self.model.device)
-            index_nC = (columns_C - (width - batch.lengths[:, None])).clamp(min=0)
+            index_nC = (columns_C - (width - lengths_n[:, None])).clamp(min=0)
         if isinstance(self.cache, PairCache):
             assert isinstance(fresh, PairCache) and batch.source_lengths is not None
             self.cache.enter(fresh, index_nC)
-            self.sources += batch.source_lengths.tolist()
+            self.sources += batch.source_lengths[list(copies)].tolist()
         else:
             assert isinstance(fresh, RowCache)
             self.cache.enter(fresh, index_nC)
@@ -234,6 +242,17 @@ def _parts(prompts: Sequence[Sequence[int]], most: int) -> list[list[Sequence[in
         parts[-1].append(prompt)
         held += len(prompt)
     return parts
+
+
+def _once(prompts: Sequence[Sequence[int]], adapters: Sequence[str]) -> tuple[list[int], list[int]]:
+    """The first of each run of equal prompts, which alone is read, and of each prompt which of these it is."""
+    firsts: list[int] = []
+    copies: list[int] = []
+    for row, one in enumerate(zip(prompts, adapters, strict=True)):
+        if not firsts or (prompts[firsts[-1]], adapters[firsts[-1]]) != one:
+            firsts.append(row)
+        copies.append(len(firsts) - 1)
+    return firsts, copies
 
 
 def _one(adapters: Sequence[str]) -> str | Sequence[str]:
