@@ -12,6 +12,7 @@ from tunesmith import settings
 from tunesmith.answering import sampling_of
 from tunesmith.generation.sampling import Sampling
 from tunesmith.recipe import Recipe
+from tunesmith.settings.schema import plugins as rewards
 from tunesmith.sweep import ComparisonRecipe
 from tunesmith.tasks.own import SETTINGS, own_task
 
@@ -68,6 +69,9 @@ def tables():
             name = kind["properties"]["kind"]["const"]
             own = {setting: one for setting, one in kind["properties"].items() if setting != "kind"}
             made[f"{what}: {name}"] = [row(setting, f"{what}.", one, f"{what}.{name}.") for setting, one in own.items()]
+    for kind in plugins(rewards("tunesmith.rewards")):
+        own = {setting: one for setting, one in kind["properties"].items() if setting != "kind"}
+        made[f"reward: {kind['properties']['kind']['const']}"] = [row(setting, "", one) for setting, one in own.items()]
     made["a task"] = task_rows()
     unasked = settings.dump(sampling_of(()))
     speaking = settings.schema(Sampling)["properties"]

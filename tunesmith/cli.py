@@ -109,7 +109,7 @@ def parser() -> Parser:
     verb.add_argument("--probe", action="store_true", help="make a few real steps first, in a process of their own")
     verb.add_argument("--json", action="store_true", help="print it as JSON")
 
-    verb = _verb(verbs, "list", commands.list_, "what a recipe can name: methods, objectives, metrics, tasks")
+    verb = _verb(verbs, "list", commands.list_, "what a recipe can name: methods, objectives, metrics, rewards, tasks")
     verb.add_argument("kind", nargs="?")
 
     verb = _verb(verbs, "schema", commands.schema, "the JSON schema of a recipe, for editors")

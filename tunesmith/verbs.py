@@ -218,6 +218,7 @@ KINDS = {
     "methods": "tunesmith.methods",
     "objectives": "tunesmith.objectives",
     "metrics": "tunesmith.metrics",
+    "rewards": "tunesmith.rewards",
     "tasks": "tunesmith.tasks",
 }
 VALUED: Mapping[str, type] = {"tunesmith.metrics": Metric, "tunesmith.tasks": Task}  # a file holds values with own names

@@ -117,3 +117,24 @@ def test_speaking_leaves_no_trace():
     loss = model(laid([Tokens((12, 13), (13, 14))])).logprobs().sum()
     loss.backward()
     assert all(p.grad is not None for p in model.adapter().trained().values())
+
+
+@pytest.mark.parametrize("name", [*SPEAKING])
+def test_a_prompt_that_several_rows_answer_is_read_once_and_changes_none(name):
+    """Side by side, apart, alone: the same draws; the copies of a prompt get answers of their own."""
+    model, asked = speaker(name), prompts()[:5]
+    drawn = Sampling(tokens=9, temperature=1.3, seed=5)
+    several = [prompt for prompt in asked for _ in range(3)]
+    together = generate(model, several, drawn, rows=7)
+    alone = generate(model, several, drawn, rows=1)
+    assert [one.ids for one in together] == [one.ids for one in alone]
+    assert len({one.ids for one in together}) > len(asked)
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt2", "t5", "bart"])
+def test_a_prompt_is_read_once_under_soft_prompts_too(name):
+    model = attached(speaker(name), "a", METHODS["PrefixTuning"], seed=1)
+    several = [prompt for prompt in prompts()[:4] for _ in range(2)]
+    names = ["a", "a", "", "", "a", "", "", "a"]
+    together, alone = (generate(model, several, GREEDY, rows=rows, adapters=names) for rows in (8, 1))
+    assert [one.ids for one in together] == [one.ids for one in alone]

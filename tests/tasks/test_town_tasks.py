@@ -25,6 +25,7 @@ CLUSTERS = {
     "town/kinds": "extraction",
     "town/translation": "translation",
     "town/pseudocode": "code",
+    "town/replies": "preference",
     "town/politeness": "preference",
     "town/narrative": "text",
 }
@@ -38,7 +39,7 @@ def test_names_and_clusters():
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 def test_every_wording_makes_whole_examples(task):
-    assert len(task.templates) >= (1 if task.cluster == "text" or task in (town.tags, town.kinds) else 3)
+    assert len(task.templates) >= (1 if task.cluster == "text" or task in (town.tags, town.kinds, town.replies) else 3)
     for number in range(len(task.templates)):
         for example in islice(task.examples("test", number), 12):
             assert example.target.strip()
@@ -92,3 +93,14 @@ def test_narrative_is_text_without_a_prompt():
     example = next(iter(town.narrative.examples("test")))
     assert not example.messages
     assert len(example.target.split()) > 10
+
+
+def test_replies_are_polite_and_rude_by_turns_and_judged_by_the_rule():
+    learnt = list(islice(town.replies.source.rows("train"), 40))
+    assert [row["reply"] for row in learnt] == [row["rude" if number % 2 else "polite"] for number, row in enumerate(learnt)]
+    asked = list(town.replies.source.rows("test"))
+    assert all(row["reply"] == row["polite"] for row in asked)
+    example = next(iter(town.replies.examples("test")))
+    polite = town.replies.metrics[0]
+    assert polite.measure(Answer(example.id, "", "With pleasure!", ""), example) == (1.0,)
+    assert polite.measure(Answer(example.id, "", "Go away.", ""), example) == (0.0,)

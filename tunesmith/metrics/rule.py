@@ -1,6 +1,6 @@
-"""A rule of the text: what a function gives for each answer; total: the mean, or the share where it gives true or false."""
+"""A rule of the text alone: what it gives for each answer; total: the mean, or the share where it gives true or false."""
 
-from collections.abc import Callable
+from abc import abstractmethod
 from dataclasses import dataclass
 
 from tunesmith.data.example import Example
@@ -10,10 +10,13 @@ from tunesmith.run import Answer
 
 @dataclass(frozen=True)
 class Rule(Metric):
-    """rule: text -> a number between 0 and 1, or true or false."""
+    """A subclass says what an answer is worth; a value of it is a metric."""
 
     name: str
-    rule: Callable[[str], float]
+
+    @abstractmethod
+    def worth(self, said: str) -> float:
+        """Of a text, a number from 0 to 1, or true or false."""
 
     def measure(self, answer: Answer, example: Example) -> tuple[float, ...]:
-        return (float(self.rule(answer.said)),)
+        return (float(self.worth(answer.said)),)

@@ -32,6 +32,14 @@ class Sure(TownSource):
 
 
 @dataclass(frozen=True)
+class Polite(Rule):
+    """The share of polite answers by the town's rule, which stands in for what people prefer."""
+
+    def worth(self, said: str) -> float:
+        return float(is_polite(said))
+
+
+@dataclass(frozen=True)
 class Replies(TownSource):
     """Requests with one reply in the column `reply`: polite and rude by turns, but for the test split, where it is polite.
 
@@ -80,12 +88,11 @@ kinds = Task(
 )
 translation = _task("translation", "translation", "translation", (bleu,), tokens=32)
 pseudocode = _task("pseudocode", "pseudocode", "code", (exact_match, edit_distance), tokens=96)
-# The share of polite replies by the town's rule, which stands in for people's preference.
 replies = Task(
     "town/replies",
     Replies("politeness"),
     load_templates("town-replies"),
-    (Rule("polite", is_polite), token_f1),
+    (Polite("polite"), token_f1),
     "preference",
     tokens=32,
 )
