@@ -96,6 +96,14 @@ def ours(kind: str, steps: int) -> Figures:
     )
 
 
+def spelt(tokenizer: Any, ids: list[int]) -> str:
+    """The text that a tokenizer spells as these ids, which begin as it begins every text."""
+    head = len(tokenizer("")["input_ids"])
+    text: str = tokenizer.decode(ids[head:])
+    assert tokenizer(text)["input_ids"] == ids, "both sides read the same prompts"
+    return text
+
+
 def theirs(kind: str, steps: int) -> Figures:
     import trl
     from datasets import Dataset
@@ -103,7 +111,7 @@ def theirs(kind: str, steps: int) -> Figures:
 
     model = load(ModelSettings(path="town/llama"), None, "cpu")
     tokenizer = transformers.AutoTokenizer.from_pretrained(ASSETS / "llama")
-    prompts = [tokenizer.decode(model.renderer.prompt(example), skip_special_tokens=True) for example in requests()]
+    prompts = [spelt(tokenizer, model.renderer.prompt(example)) for example in requests()]
     network: Any = transformers.AutoModelForCausalLM.from_pretrained(ASSETS / "llama")
     tokenizer.eos_token = tokenizer.convert_ids_to_tokens(model.renderer.end)
     network.generation_config.eos_token_id = sorted(model.renderer.stops)

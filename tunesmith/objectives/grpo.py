@@ -6,9 +6,10 @@ DAPO's (Yu et al., 2025). KL is the k3 estimate, exp(d) - 1 - d with d = log p_b
 Dimension key: N targets, S answers.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -26,6 +27,9 @@ class GRPO(Rollout):
     mean:   of the loss: over all tokens (`token`), over the means of answers (`sequence`, as first published), or over answers'
             sums by the most tokens of an answer (`limit`), which favours no length.
     """
+
+    of_targets: ClassVar[Sequence[str]] = ("old", "before")
+    of_answers: ClassVar[Sequence[str]] = ("advantage",)
 
     answers: Annotated[int, Field(gt=1)] = 8
     scaled: bool = True

@@ -125,6 +125,10 @@ class Objective(ABC):
     def loss(self, model: Model, batch: Batch) -> Loss:
         """The summed loss of one batch."""
 
+    def rehearsed(self, batch: Batch) -> Batch:
+        """A batch of what `render` gives, as `loss` can take it though nothing was looked at first: for planning a step."""
+        return batch
+
     def held(self, examples: Sequence[Placed], model: Model, room: Room) -> Held:
         """What it makes of examples that are held out. The model is in eval mode, and no gradients are wanted."""
         total, count = torch.zeros((), dtype=torch.float64, device=model.device), 0.0

@@ -7,9 +7,9 @@ on the same reading, R = A + V.
 Dimension key: N targets, S answers, L tokens of the longest answer.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 import torch
 from pydantic import Field
@@ -34,6 +34,8 @@ class PPO(Rollout):
     value_weight: how much half the squared error of the values counts.
     value_clip: how far a value may move from what it was before it is no longer pulled on; null: any distance.
     """
+
+    of_targets: ClassVar[Sequence[str]] = ("old", "value", "advantage", "goal")
 
     epochs: Annotated[int, Field(gt=0)] = 2
     minibatches: Annotated[int, Field(gt=0)] = 2

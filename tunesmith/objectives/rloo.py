@@ -6,6 +6,7 @@ log p - log p_before of the whole answer.
 Dimension key: N targets, S answers.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -23,6 +24,7 @@ class RLOO(Rollout):
     """Policy gradient of whole answers, each held against the others to its prompt; no values are learnt."""
 
     per: ClassVar[Per] = "sequence"
+    of_answers: ClassVar[Sequence[str]] = ("old", "advantage")
 
     answers: Annotated[int, Field(gt=1)] = 4
 

@@ -64,6 +64,8 @@ class Rollout(Objective):
     drops: ClassVar[bool] = False
     refers: ClassVar[bool] = True
     repeats: ClassVar[bool] = False
+    of_targets: ClassVar[Sequence[str]] = ()  # extras that `loss` reads, a number a target
+    of_answers: ClassVar[Sequence[str]] = ()  # and those with a number an answer
 
     rewards: Sequence[Reward]
     sampling: Sampling = Sampling(tokens=64, temperature=1.0)
@@ -162,6 +164,11 @@ class Rollout(Objective):
             return {**told, **{name: (values_N * batch.weight).sum() for name, values_N in tokens.items()}}
         lengths_S = batch.by_sequence(torch.ones_like(batch.weight)).clamp(min=1)
         return {**told, **{name: (batch.by_sequence(values_N) / lengths_S).sum() for name, values_N in tokens.items()}}
+
+    def rehearsed(self, batch: Batch) -> Batch:
+        nothing_N, nothing_S = torch.zeros(len(batch.weight)), torch.zeros(batch.sequences)
+        targets, answers = dict.fromkeys(self.of_targets, nothing_N), dict.fromkeys(self.of_answers, nothing_S)
+        return batch.with_extras(**targets, **answers, scale=nothing_S)
 
     def held(self, examples: Sequence[Placed], model: Model, room: Room) -> Held:
         """The negative of what answers are worth, one to each prompt, less what their KL costs: the lowest is the best."""

@@ -83,7 +83,7 @@ def measured(recipe: Recipe) -> Probed:
     tokens = seconds = 0.0
     for batches in coming.first:
         began = time.perf_counter()
-        moved = [batch.to(model.device) for batch in batches]
+        moved = [recipe.objective.rehearsed(batch).to(model.device) for batch in batches]
         result = backward(model, adapter, recipe.objective, moved, recipe.plan, World())
         clip(list(state.trained.values()), recipe.plan.clip or math.inf)
         state.optimizer.step()

@@ -111,6 +111,7 @@ def counted(case: Case, method: Method) -> Counted:
 
 def held(case: Case, method: Method, batches: Sequence[Batch]) -> Held:
     """The most bytes of tensors in each phase of a step with these batches, when optimizer states stand already."""
+    batches = [case.objective.rehearsed(batch) for batch in batches]
 
     def measure(config: Any) -> tuple[Mapping[str, Parts], float]:
         with ExitStack() as stack:
