@@ -61,6 +61,7 @@ def policy(folders: dict[str, str], family: str, objective: Rollout, method: Met
         for parameter in model.network.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.1)
     model.attach("a", method or LoRA(rank=2))
+    assert objective.begin(model, EXAMPLES, Room(), None) == ""
     return model
 
 
@@ -84,10 +85,8 @@ def test_the_ratio_is_exactly_one_and_kl_exactly_zero_at_first(
 ) -> None:
     objective = made(kind)
     model = policy(folders, family, objective, method)
-    model.remember()
-    model.train()
     for batch in looked(objective, model)[0]:
-        assert not model.training, "nothing is dropped at random"
+        model.train()
         logprobs_N = objective.logprobs(model, batch)  # with gradients, as it is learnt
         assert logprobs_N.requires_grad
         found, before = logprobs_N.detach(), objective.reference(model, batch)
@@ -288,7 +287,6 @@ def test_leave_one_out_by_hand(folders: dict[str, str]) -> None:
 def curve(folders: dict[str, str], kind: str, steps: int, **settings: Any) -> tuple[Iterator[Step], State, Model, Rollout]:
     objective = made(kind, **settings)
     model = policy(folders, "llama", objective, Full())
-    model.remember()
     plan = Plan(steps=steps, examples=6, learning_rate=3e-2, warmup=0.0, schedule="constant")
     state = State.new(model.adapter(), plan, objective.remembered())
     return train(model, model.adapter(), objective, around, plan, state, steps), state, model, objective
@@ -340,7 +338,6 @@ def test_validation_costs_kl_and_changes_nothing(folders: dict[str, str]) -> Non
 def test_other_ways_of_tuning(folders: dict[str, str], family: str, kind: str) -> None:
     objective = made("ppo")
     model = policy(folders, family, objective, small(kind))
-    model.remember()
     plan = Plan(steps=4, examples=6, learning_rate=1e-3)
     state = State.new(model.adapter(), plan, objective.remembered())
     before = {name: p.detach().clone() for name, p in state.trained.items()}

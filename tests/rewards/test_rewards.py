@@ -97,9 +97,11 @@ def test_what_cannot_be_is_refused(tree: Any, told: str) -> None:
 JUDGES = [
     ("bert", "number", {"reads": "pair"}),
     ("bert", "label", {"reads": "answer", "label": "b"}),
-    ("llama", "number", {"reads": "dialogue"}),
+    ("llama", "reward", {}),
+    ("bert", "reward", {}),
+    ("t5", "reward", {}),
     ("llama", "labels", {"reads": "answer", "label": "a", "probability": True}),
-    ("t5", "number", {"reads": "dialogue"}),
+    ("t5", "number", {"reads": "pair"}),
 ]
 ANSWERS = ["Yes.", "No, certainly not; it was a long day and nobody came.", "", "Perhaps"]
 
@@ -108,7 +110,7 @@ ANSWERS = ["Yes.", "No, certainly not; it was a long day and nobody came.", "", 
 def test_a_head_judges_whatever_stands_beside(kind: str, head: Any, given: dict[str, Any], tmp_path: Path) -> None:
     """CORRECTNESS 22: no batch and no padding changes a reward; the judge spells for itself."""
     torch.manual_seed(0)
-    plan = HeadPlan(head, () if head == "number" else ("a", "b"), dropout=0.0)
+    plan = HeadPlan(head, ("a", "b") if "label" in given else (), dropout=0.0)
     model = load(ModelSettings(path=str(tiny_model(tmp_path / "base", kind))), plan, "cpu")
     adapter = model.attach("a", LoRA(rank=2))
     with torch.no_grad():

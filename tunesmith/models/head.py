@@ -31,8 +31,8 @@ class HeadPlan:
     """What a head is.
 
     kind:    what it tells: one `label` of a sequence, any number of `labels`, a `number`, the `tags` of its words, or which
-             `choice` of several sequences is right, or the `reward` of an answer to its prompt; or the `value` of what was said so
-             far, which only learning asks for.
+             `choice` of several sequences is right, or the `reward` of an answer to its prompt; or the `value` of what was said
+             so far, which only learning asks for.
     labels:  names of the outputs; empty for a number, for choices and a reward, which have one output.
     pooling: which state stands for a sequence: its `last`, its `first`, or the `mean` of all. `auto`: by the network.
     hidden:  tanh of a further linear map before the outputs (RoBERTa's classifier; on BERT's first token, its pooler).

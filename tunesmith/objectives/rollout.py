@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, ClassVar
 
 import torch
@@ -23,6 +24,7 @@ from tunesmith.errors import UserError
 from tunesmith.generation.engine import ends_of, generate
 from tunesmith.generation.sampling import Sampling
 from tunesmith.generation.slots import Spoken
+from tunesmith.models.dropout import without_dropout
 from tunesmith.models.model import Model
 from tunesmith.objectives.objective import Held, Objective, Placed
 from tunesmith.rewards.reward import Reward, scored
@@ -61,8 +63,6 @@ class Rollout(Objective):
     kl_weight:   reward that a nat of KL from the model before tuning costs.
     """
 
-    drops: ClassVar[bool] = False
-    refers: ClassVar[bool] = True
     repeats: ClassVar[bool] = False
     of_targets: ClassVar[Sequence[str]] = ()  # extras that `loss` reads, a number a target
     of_answers: ClassVar[Sequence[str]] = ()  # and those with a number an answer
@@ -87,6 +87,12 @@ class Rollout(Objective):
     @property
     def rounds(self) -> int:
         return self.epochs * self.minibatches
+
+    def begin(self, model: Model, examples: Iterable[Example], room: Room, folder: Path | None) -> str:
+        without_dropout(model)
+        if model.active and model.adapter().freed:
+            model.remember()
+        return ""
 
     def render(self, placed: Placed, renderer: Renderer) -> Sequence[Tokens]:
         """The prompt with room for the longest answer: what it will be is not known before it is spoken."""
