@@ -15,6 +15,7 @@ from tunesmith.comparison.significance import (
     sign_flips,
     smallest_difference,
     swap_test,
+    wins,
 )
 from tunesmith.comparison.totals import Column
 from tunesmith.metrics.bleu import bleu
@@ -173,3 +174,21 @@ def test_smallest_difference_is_found_four_times_in_five():
 def test_more_comparisons_need_a_larger_difference():
     assert smallest_difference(0.01, 20) > smallest_difference(0.01, 4) > smallest_difference(0.01, 1)
     assert np.isnan(smallest_difference(0.0, 4))
+
+
+def test_wins_are_shares_of_examples_and_equal_answers_count_half():
+    ours, theirs = np.array([1.0, 0.0, 1.0, 1.0, 0.5]), np.array([0.0, 1.0, 1.0, 0.0, 0.5])
+    won = wins(ours, theirs, 1, 500)
+    assert won.value == pytest.approx((1 + 0 + 0.5 + 1 + 0.5) / 5)
+    lost = wins(ours, theirs, -1, 500)
+    assert lost.value == pytest.approx(1 - won.value)
+    assert 0 <= won.low < won.value < won.high <= 1
+    assert (lost.low, lost.high) == (pytest.approx(1 - won.high), pytest.approx(1 - won.low))
+    assert wins(None, theirs, 1, 10) is None
+    random = np.random.default_rng(0)
+    covered = 0
+    for seed in range(200):  # the interval holds the true share about 95 times in 100
+        better = random.random(120) < 0.6
+        found = wins(better * 1.0, 1.0 - better, 1, 300, seed)
+        covered += found.low <= 0.6 <= found.high
+    assert covered / 200 > 0.88

@@ -154,6 +154,7 @@ def differences(made: Comparison) -> list[dict[str, Any]]:
             "p": words.chance(made_one.p),
             "corrected": words.chance(made_one.corrected),
             "smallest": words.score(made_one.smallest),
+            "wins": f"{words.score(made_one.wins.value)} ({ends(made_one.wins)})" if made_one.wins else words.MISSING,
             "sure": made_one.significant,
         }
         for made_one in made.differences

@@ -131,6 +131,17 @@ def paired_p(pairs: Sequence[tuple[Column, Column]], draws: int, seed: int = 0) 
     ]
 
 
+def wins(ours_N: Array | None, theirs_N: Array | None, up: int, draws: int, seed: int = 0) -> Interval | None:
+    """The share of answers of which ours is the better, equal ones by half, with its interval over examples; paired.
+
+    up: 1 where higher is better, else -1. None where answers have no worth of their own.
+    """
+    if ours_N is None or theirs_N is None or not len(ours_N):
+        return None
+    won_N = (1 + up * np.sign(ours_N - theirs_N)) / 2
+    return interval(float(won_N.mean()), bootstrap_counts(len(won_N), draws, seed) @ won_N / len(won_N))
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's (1979) step-down adjustment: the chance of even one false alarm stays below alpha."""
     order = sorted(range(len(p_values)), key=lambda place: p_values[place])

@@ -17,6 +17,7 @@ from tunesmith.comparison.significance import (
     paired_p,
     smallest_difference,
     standard_error,
+    wins,
 )
 from tunesmith.comparison.system import System, paired, systems
 from tunesmith.comparison.totals import Column, column
@@ -40,6 +41,7 @@ class Difference:
 
     p:        of the paired randomisation test; `corrected` is Holm's over every comparison of the page.
     smallest: the smallest true difference this test would find 8 times in 10.
+    wins:     where the metric is a mean: the share of examples of which `system` has the better answer; equal ones by half.
     """
 
     system: str
@@ -49,6 +51,7 @@ class Difference:
     p: float
     corrected: float
     smallest: float
+    wins: Interval | None = None
 
     @property
     def significant(self) -> bool:
@@ -208,6 +211,7 @@ def _differences(
     pairs = [(place, base, measure.name) for measure in measures for place in others]
     pairs += [(b, a, measures[0].name) for a, b in combinations(others, 2)]
     draws = len(next(iter(drawn.values())))
+    up = {measure.name: 1 if measure.higher_is_better else -1 for measure in measures}
     p_values = paired_p([(columns[a, name], columns[b, name]) for a, b, name in pairs], draws, seed)
     made = []
     for (a, b, name), p, corrected in zip(pairs, p_values, holm(p_values), strict=True):
@@ -215,7 +219,8 @@ def _differences(
         moved_Q = drawn[a, name] - drawn[b, name]
         smallest = smallest_difference(standard_error(ours, theirs, moved_Q), len(pairs))
         value = interval(ours.value - theirs.value, moved_Q)
-        made.append(Difference(found[a].name, found[b].name, name, value, p, corrected, smallest))
+        won = wins(ours.values, theirs.values, up[name], draws, seed)
+        made.append(Difference(found[a].name, found[b].name, name, value, p, corrected, smallest, won))
     return tuple(made)
 
 
@@ -235,4 +240,5 @@ def _rows(answers: Sequence[Sequence[Answer]], measures: Sequence[Measure], colu
 
 def _turned(made: Difference) -> Difference:
     value = Interval(0.0 - made.value.value, 0.0 - made.value.high, 0.0 - made.value.low)
-    return Difference(made.against, made.system, made.metric, value, made.p, made.corrected, made.smallest)
+    won = made.wins and Interval(1 - made.wins.value, 1 - made.wins.high, 1 - made.wins.low)
+    return Difference(made.against, made.system, made.metric, value, made.p, made.corrected, made.smallest, won)
