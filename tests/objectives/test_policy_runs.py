@@ -10,6 +10,7 @@ import torch
 from tests.tiny import rows, tiny_model
 from tunesmith import experiment, settings
 from tunesmith.models.load import ModelSettings, load
+from tunesmith.planning.plan import of_recipe
 from tunesmith.recipe import Recipe
 from tunesmith.run import Run
 
@@ -84,6 +85,15 @@ def test_bfloat16_looks_first_as_it_learns(world: dict[str, Any], tmp_path: Path
     run = experiment.run(recipe(world, "lora", plan={**world["plan"], "precision": "bfloat16"}), tmp_path / "run", quiet=True)
     assert [step["shown"]["ratio"] for step in run.steps()[::4]] == [pytest.approx(1.0, abs=1e-6)] * 3
     assert run.steps()[0]["shown"]["kl"] == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["ppo", "grpo", "rloo"])
+def test_it_is_planned_without_speaking(world: dict[str, Any], kind: str) -> None:
+    """The value head is in a step's memory, and neither in what stays nor in where that can be served."""
+    objective = {name: one for name, one in PPO.items() if kind == "ppo" or not name.startswith("kl_")} | {"kind": kind}
+    planned = of_recipe(recipe(world, {"kind": "lora", "rank": 2}, objective=objective), False)
+    assert any("speaking" in note for note in planned.notes)
+    assert "modules_to_save" not in planned.served["vLLM"]
 
 
 def test_a_rule_of_ones_own_file(world: dict[str, Any], tmp_path: Path) -> None:

@@ -308,6 +308,10 @@ def notes(recipe: Recipe, coming: Ahead) -> list[str]:
     found = ["answering is not in the time"]
     if coming.looked < coming.steps:
         found.append(f"told by {coming.looked:,} of {coming.steps:,} steps, evenly spread")
+    if not recipe.objective.repeats:
+        found.append(
+            "the model's own answers are taken to be as long as they may be; speaking and judging them is not in the time"
+        )
     if recipe.plan.compile:
         found.append("compiled layers keep less than this; the first steps take a minute longer")
     return found

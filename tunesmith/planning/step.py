@@ -82,6 +82,7 @@ def counted(case: Case, method: Method) -> Counted:
     """Count a network and what a method trains in it."""
     with imagined():
         model, adapter = _standing(case, case.config, method)
+        model.forget_values()  # what is counted is what stays
         parameters = {id(p): p for p in model.parameters()}
         trained = {id(p): p for p in adapter.trained().values()}
         own = {id(p): p for p in model.network.parameters()}
