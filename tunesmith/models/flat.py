@@ -218,13 +218,21 @@ def _rotary(module: Any, flat: Flat, asking_1AD: Tensor, x_1ND: Tensor, turns: t
     return said
 
 
-def _masks(flat: Flat, some: bool, window: int | None) -> list[Tensor]:
-    """For each sequence of N tokens [A or N, N]: may a token see another, which stands before it and in its window?"""
+def _masks(flat: Flat, some: bool, window: int | None) -> list[Tensor | None]:
+    """For each sequence of N tokens [A or N, N]: may a token see another, which stands before it and in its window?
+
+    None where all of a sequence asks, and the attention's own order says it.
+    """
     asked_A = flat.asked if some and flat.asked is not None else torch.arange(sum(flat.lengths))
-    masks, start = [], 0
+    masks: list[Tensor | None] = []
+    start = 0
     parts = asked_A.split_with_sizes(flat.counts if some else flat.lengths)
     for number, (length, asked) in enumerate(zip(flat.lengths, parts, strict=True)):
         prefix = flat.prefixes[number] if flat.prefixes else 0
+        if not some and not prefix and not window:
+            masks.append(None)
+            start += length
+            continue
         columns, rows = torch.arange(prefix + length), (asked - start + prefix)[:, None]
         seen = columns <= rows
         masks.append(seen if window is None else seen & (columns > rows - window))
