@@ -58,6 +58,7 @@ class Compared(Objective):
         folder; or `live`, read anew in every step.
     """
 
+    carries: ClassVar[tuple[str, ...]] = ("reference",)
     reads_reference: ClassVar[bool] = True
     looks_again: ClassVar[bool] = False  # reads the reference in every step, whatever was computed before
 
