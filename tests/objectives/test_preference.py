@@ -22,6 +22,7 @@ from tunesmith.objectives.dpo import DPO
 from tunesmith.objectives.kto import KTO
 from tunesmith.objectives.objective import Objective, Placed
 from tunesmith.objectives.preference import Compared, Preference
+from tunesmith.planning.plan import of_recipe
 from tunesmith.recipe import Recipe
 from tunesmith.tokens.packing import Room
 
@@ -301,6 +302,12 @@ def test_single_answers_are_learnt_from_a_file(folders, tmp_path):
     )
     assert run.steps()[0]["loss"] == pytest.approx(0.5, abs=1e-5)
     assert run.steps()[-1]["shown"]["divergence"] >= 0
+
+
+@pytest.mark.parametrize("kind", ["dpo", "simpo", "kto", "reward"])
+def test_what_it_will_take_is_told_beforehand(folders, kind):
+    told = of_recipe(recipe(folders["llama"], kind))
+    assert told.choices[0].peak_bytes > 0 and told.fits
 
 
 def test_every_kind_is_a_setting(folders):

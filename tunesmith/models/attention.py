@@ -20,7 +20,7 @@ def attend(
     v: Tensor,
     asking: Sequence[int],
     seen: Sequence[int],
-    masks: Sequence[Tensor] = (),
+    masks: Sequence[Tensor | None] = (),
 ) -> Tensor:
     """[1, A, H * K]: the attention of each sequence to itself, or to its source.
 
@@ -29,7 +29,7 @@ def attend(
             much is dropped in training.
         q: [1, A, H, K]; k, v: [1, N, H, K].
         asking, seen: tokens of each sequence in q; in k and v.
-        masks: for each sequence, what is seen (booleans) or added to the scores; none: as the module says.
+        masks: for each sequence, what is seen (booleans) or added to the scores; none, or None: as the module says.
     """
     # Neighbours of one shape go through one call, but those with masks of their own.
     pairs = zip(asking, seen, strict=True)
@@ -38,13 +38,14 @@ def attend(
     pieces = (x.split_with_sizes([pair[of] * count for pair, count in runs], 1) for x, of in ((q, 0), (k, 1), (v, 1)))
     for number, ((_, count), *three) in enumerate(zip(runs, *pieces, strict=True)):
         q_, k_, v_ = (x.view(count, -1, *x.shape[2:]).transpose(1, 2) for x in three)
+        mask = masks[number] if masks else None
         said = F.scaled_dot_product_attention(
             q_,
             k_,
             v_,
-            attn_mask=masks[number] if masks else None,
+            attn_mask=mask,
             dropout_p=_dropped(module),
-            is_causal=module.is_causal and not masks,
+            is_causal=module.is_causal and mask is None,
             scale=module.scaling,
         )
         parts.append(said.transpose(1, 2).reshape(1, -1, said.shape[1] * said.shape[3]))

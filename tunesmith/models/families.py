@@ -171,11 +171,16 @@ def causal(network: nn.Module, batch: Batch) -> Tensor:
         return states(network, **inputs)[0]
     inputs["position_ids"] = batch.positions
     routing = current()
-    if getattr(network.config, "model_type", "") in MASKED:
-        return states(network, **inputs, attention_mask=apart(batch))[0]
+    flat = routing is not None and routing.flats is not None
+    config: Any = network.config
+    if not flat and (batch.prefixes is not None or config.model_type in MASKED):
+        seen = apart(batch)
+        if config._attn_implementation != "sdpa":  # which adds a mask
+            seen = torch.zeros(seen.shape, device=seen.device).masked_fill(~seen, torch.finfo(torch.float32).min)
+        return states(network, **inputs, attention_mask=seen)[0]
     # A mask of four dimensions is taken as it is, so that none is made; nobody looks at it.
     unseen = batch.input_ids.new_ones(len(batch.input_ids), 1, 1, 1)
-    if routing is not None and routing.flats is not None:
+    if flat:
         return states(network, **inputs, attention_mask=unseen)[0]
     mixed = routing is not None and routing.everywhere is None
     if mixed or (shared := shared_rows(network, batch.starts, batch.longest)) is None:
@@ -186,10 +191,15 @@ def causal(network: nn.Module, batch: Batch) -> Tensor:
 
 
 def apart(batch: Batch) -> Tensor:
-    """[B, 1, T, T] may a token see another: of its own sequence, and not behind it."""
+    """[B, 1, T, T] may a token see another: of its own sequence, and not behind it, or of what that reads first."""
     places_BT = torch.arange(batch.input_ids.numel(), device=batch.starts.device).view(batch.input_ids.shape)
     owner_BT = torch.searchsorted(batch.starts, places_BT.int(), right=True)
-    return ((owner_BT[:, :, None] == owner_BT[:, None, :]) & (places_BT[:, :, None] >= places_BT[:, None, :]))[:, None]
+    seen_BTT = (owner_BT[:, :, None] == owner_BT[:, None, :]) & (places_BT[:, :, None] >= places_BT[:, None, :])
+    if batch.prefixes is not None:
+        prefix_BT = batch.prefixes[owner_BT - 1]
+        trunk_BTT = owner_BT[:, :, None] - 1 == owner_BT[:, None, :]
+        seen_BTT |= trunk_BTT & (batch.positions[:, None, :] < prefix_BT[:, :, None])
+    return seen_BTT[:, None]
 
 
 def seq2seq(network: nn.Module, batch: Batch) -> Tensor:
@@ -271,6 +281,14 @@ def window(config: Any) -> int | None:
     if longest is None:
         return None
     return int(longest) - (config.pad_token_id + 1 if config.model_type in OFFSET else 0)
+
+
+def branches(network: nn.Module, family: Family) -> bool:
+    """May two answers stand behind one prompt in a row? A mask of our own says what they see, so no window may cut it."""
+    config: Any = network.config
+    kinds = set(getattr(config, "layer_types", None) or ()) - {"full_attention"}
+    whole = not kinds and not getattr(config, "sliding_window", None)
+    return whole and config._attn_implementation == "sdpa" and not why_not_packed(network, family)
 
 
 def why_not_packed(network: nn.Module, family: Family) -> str:

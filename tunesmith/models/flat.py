@@ -12,6 +12,7 @@ D hidden size, H heads, K numbers a head.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import wraps
 from typing import Any, Literal
 
@@ -41,12 +42,14 @@ def flatten(batch: Batch, which: Which) -> tuple[dict[str, Flat], Tensor]:
     flats = {"target": Flat(mask_BT.flatten().nonzero()[:, 0], lengths)}
     if batch.source_ids is not None and batch.source_lengths is not None:
         flats["source"] = Flat(batch.source_mask.flatten().nonzero()[:, 0], tuple(batch.source_lengths.tolist()))
+    if batch.prefixes is not None:
+        flats["target"] = replace(flats["target"], prefixes=tuple(batch.prefixes.tolist()))
     asked_BT = asked(batch, which)
     asked_A = places_BT[asked_BT]
     if 2 * len(asked_A) > sum(lengths):
         return flats, places_BT
     counts = torch.searchsorted(ends_S, asked_A, right=True).bincount(minlength=len(lengths))
-    flats["target"] = Flat(flats["target"].at, lengths, asked_A, tuple(counts.tolist()))
+    flats["target"] = replace(flats["target"], asked=asked_A, counts=tuple(counts.tolist()))
     return flats, (asked_BT.flatten().cumsum(0) - 1).view(mask_BT.shape)
 
 
@@ -206,17 +209,31 @@ def _rotary(module: Any, flat: Flat, asking_1AD: Tensor, x_1ND: Tensor, turns: t
         k, v = (said.repeat_interleave(module.num_key_value_groups, 2) for said in (k, v))
     # Qwen2 has a window in some layers only, and says so there.
     window = module.sliding_window if hasattr(module, "sliding_window") else getattr(module.config, "sliding_window", None)
-    masks = _masks(flat, some, window) if some or (window and max(flat.lengths) > window) else ()
-    said: Tensor = module.o_proj(attend(module, q, k, v, flat.counts if some else flat.lengths, flat.lengths, masks))
+    seen = flat.lengths
+    if flat.prefixes:
+        k, v = k[:, flat.seen], v[:, flat.seen]
+        seen = tuple(length + prefix for length, prefix in zip(flat.lengths, flat.prefixes, strict=True))
+    masks = _masks(flat, some, window) if some or flat.prefixes or (window and max(flat.lengths) > window) else ()
+    said: Tensor = module.o_proj(attend(module, q, k, v, flat.counts if some else flat.lengths, seen, masks))
     return said
 
 
-def _masks(flat: Flat, some: bool, window: int | None) -> list[Tensor]:
-    """For each sequence of N tokens [A or N, N]: may a token see another, which stands before it and in its window?"""
+def _masks(flat: Flat, some: bool, window: int | None) -> list[Tensor | None]:
+    """For each sequence of N tokens [A or N, N]: may a token see another, which stands before it and in its window?
+
+    None where all of a sequence asks, and the attention's own order says it.
+    """
     asked_A = flat.asked if some and flat.asked is not None else torch.arange(sum(flat.lengths))
-    masks, start = [], 0
-    for length, asked in zip(flat.lengths, asked_A.split_with_sizes(flat.counts if some else flat.lengths), strict=True):
-        columns, rows = torch.arange(length), (asked - start)[:, None]
+    masks: list[Tensor | None] = []
+    start = 0
+    parts = asked_A.split_with_sizes(flat.counts if some else flat.lengths)
+    for number, (length, asked) in enumerate(zip(flat.lengths, parts, strict=True)):
+        prefix = flat.prefixes[number] if flat.prefixes else 0
+        if not some and not prefix and not window:
+            masks.append(None)
+            start += length
+            continue
+        columns, rows = torch.arange(prefix + length), (asked - start + prefix)[:, None]
         seen = columns <= rows
         masks.append(seen if window is None else seen & (columns > rows - window))
         start += length

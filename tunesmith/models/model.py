@@ -133,6 +133,11 @@ class Model(nn.Module):
         wanted = room.layout == "packed" or (room.layout == "auto" and self.device.type == "cuda")
         return wanted and not families.why_not_packed(self.network, self.family)
 
+    def branches(self) -> bool:
+        """Are two answers to a prompt read behind it in one row? On a CPU, where that is exact and padding is not computed."""
+        known = self.device.type == "cpu" and not self._compiled and self._kept is None and not self.virtual_tokens
+        return known and families.branches(self.network, self.family)
+
     def adapter(self, name: str | None = None) -> Adapter:
         """An attached adapter, by default the active one."""
         name = self.active if name is None else name

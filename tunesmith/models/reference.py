@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from tunesmith.models.model import Model
-from tunesmith.tokens.packing import Room
-from tunesmith.tokens.sequence import Tokens
+from tunesmith.tokens.packing import Group, Room
+from tunesmith.tokens.sequence import Tokens, forked
 
 FILE = "reference.jsonl"
 
@@ -59,12 +59,27 @@ class References:
 def sums(model: Model, sequences: Sequence[Tokens], room: Room) -> list[float]:
     """What the reference gives each whole answer now."""
     found = [0.0] * len(sequences)
-    for batch in model.pack([[tokens] for tokens in sequences], room):
+    groups: list[Group] = [[tokens] for tokens in sequences]
+    if model.branches():
+        groups = branched(sequences)
+    for batch in model.pack(groups, room):
         moved = batch.to(model.device)
         values_S = moved.by_sequence(model.reference(moved).logprobs()).tolist()
         for number, value in zip(batch.numbers.tolist(), values_S, strict=True):
             found[number] = value
     return found
+
+
+def branched(sequences: Sequence[Tokens]) -> list[Group]:
+    """Neighbours that answer the same prompt as groups of two, of which the second is a branch of the first."""
+    groups: list[Group] = []
+    for tokens in sequences:
+        branch = forked(groups[-1][0], tokens) if groups and len(groups[-1]) == 1 else None
+        if branch is None:
+            groups.append([tokens])
+        else:
+            groups[-1] = [groups[-1][0], branch]
+    return groups
 
 
 def fingerprint(model: Model) -> bytes:

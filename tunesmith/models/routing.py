@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -26,12 +28,26 @@ class Flat:
     lengths: tokens of each of the S sequences.
     asked:   [A] which of the N are asked for, in order; None: all.
     counts:  how many of them belong to each sequence.
+    prefixes: tokens of the sequence before it that each sequence reads first; empty: none does.
     """
 
     at: Tensor
     lengths: tuple[int, ...]
     asked: Tensor | None = None
     counts: tuple[int, ...] = ()
+    prefixes: tuple[int, ...] = ()
+
+    @cached_property
+    def seen(self) -> Tensor:
+        """[M] which of the N tokens each sequence sees, its prefix first, one sequence after the other."""
+        ends = list(accumulate(self.lengths))
+        parts = []
+        for number, (end, length) in enumerate(zip(ends, self.lengths, strict=True)):
+            if prefix := self.prefixes[number]:
+                trunk = ends[number - 1] - self.lengths[number - 1]
+                parts.append(torch.arange(trunk, trunk + prefix))
+            parts.append(torch.arange(end - length, end))
+        return torch.cat(parts)
 
     def take(self, x_BTD: Tensor) -> Tensor:
         """[1, N, D] the tokens of padded rows."""

@@ -37,6 +37,7 @@ class KTO(Compared):
     """
 
     per: ClassVar[Per] = "sequence"
+    carries: ClassVar[tuple[str, ...]] = ("reference", "good", "divergence")
     looks_again: ClassVar[bool] = True
 
     beta: Annotated[float, Field(gt=0)] = 0.1

@@ -55,11 +55,13 @@ class Objective(ABC):
     """What is learnt. A subclass is a frozen dataclass; its fields are its settings.
 
     per:     what the mean is taken over: `target`, `sequence` or `pair`.
+    carries:  names of the numbers that its sequences carry (`Tokens.extras`).
     too_long: what becomes of examples longer than the window where the plan does not say it.
     repeats: whether an example is read again as it was, so that what is frozen may be kept of it.
     """
 
     per: ClassVar[Per] = "target"
+    carries: ClassVar[tuple[str, ...]] = ()
     too_long: ClassVar[TooLong] = "refuse"
     repeats: ClassVar[bool] = True
 

@@ -24,7 +24,7 @@ from tunesmith.objectives.objective import Loss, Objective, Placed
 from tunesmith.tokens.batch import Batch, Per
 from tunesmith.tokens.packing import Group, Room
 from tunesmith.tokens.renderer import Renderer
-from tunesmith.tokens.sequence import Tokens
+from tunesmith.tokens.sequence import Tokens, forked
 
 TOGETHER = 256  # examples whose reference is computed and kept at once
 
@@ -58,6 +58,7 @@ class Compared(Objective):
         folder; or `live`, read anew in every step.
     """
 
+    carries: ClassVar[tuple[str, ...]] = ("reference",)
     reads_reference: ClassVar[bool] = True
     looks_again: ClassVar[bool] = False  # reads the reference in every step, whatever was computed before
 
@@ -101,6 +102,8 @@ class Compared(Objective):
         groups: list[Group] = [self.render(placed, model.renderer) for placed in examples]
         if self.reads_reference and self.reference == "precomputed":
             groups = referred(groups, model, room)
+        if model.branches():  # the prompt of both answers is computed once
+            groups = [[first, forked(first, second) or second] for first, second in groups]
         yield (batch.to(model.device) for batch in model.pack(groups, room))
 
     def answers(self, model: Model, batch: Batch) -> Answers:

@@ -22,6 +22,7 @@ class Regress(Headed):
     """The number that each example's answer is, told by a head."""
 
     kind: ClassVar[Kind] = "number"
+    carries: ClassVar[tuple[str, ...]] = ("value",)
 
     def constants(self, examples: Iterable[Example]) -> list[float]:
         return [fmean(_number(example) for example in examples)]

@@ -36,6 +36,7 @@ class Reward(Headed):
 
     kind: ClassVar[Kind] = "reward"
     per: ClassVar[Per] = "pair"
+    carries: ClassVar[tuple[str, ...]] = ("margin",)
 
     centre: Annotated[float, Field(ge=0)] = 0.0
 

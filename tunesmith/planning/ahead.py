@@ -123,6 +123,7 @@ def _untouched(recipe: Recipe, work: Work, renderer: Renderer, window: int | Non
 
 
 def _laid(groups: Sequence[Sequence[Tokens]], recipe: Recipe, virtual: int, packs: bool) -> list[Batch]:
+    packs = packs and not recipe.objective.carries  # the rows of a pair stay apart, each with its numbers
     batches = list(pack(groups, recipe.plan.room, virtual, packs))
     return [one_a_row(batch, virtual) for batch in batches] if packs else batches
 

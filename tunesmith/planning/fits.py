@@ -51,9 +51,11 @@ def saved(case: Case, sizes: Counted) -> float:
 
 def _lines(case: Case, method: Method, rows: int) -> list[tuple[float, float]]:
     """(bytes without a token, bytes a token) of each phase: from one row and from two."""
-    one, two = (held(case, method, [batch(case.family, rows, count)]).phases for count in (1, 2))
-    each = {phase: max((two[phase].total - one[phase].total) / rows, 0.0) for phase in one.keys() & two.keys()}
-    return [(one[phase].total - rows * slope, slope) for phase, slope in each.items()]
+    once = 2 if case.objective.per == "pair" else 1
+    one, two = (held(case, method, [batch(case.family, rows, count * once, case.objective.carries)]).phases for count in (1, 2))
+    tokens = rows * once
+    each = {phase: max((two[phase].total - one[phase].total) / tokens, 0.0) for phase in one.keys() & two.keys()}
+    return [(one[phase].total - tokens * slope, slope) for phase, slope in each.items()]
 
 
 def _tokens(room: float, lines: Sequence[tuple[float, float]]) -> int:
@@ -62,11 +64,11 @@ def _tokens(room: float, lines: Sequence[tuple[float, float]]) -> int:
     return found if found >= LEAST else 0
 
 
-def batch(family: Family, length: int, rows: int) -> Batch:
-    """Rows of made-up tokens, of which a quarter are learnt."""
+def batch(family: Family, length: int, rows: int, carries: Sequence[str] = ()) -> Batch:
+    """Rows of made-up tokens, of which a quarter are learnt, with the numbers that an objective wants of each."""
     learnt = length // TARGETS
     if family == "seq2seq":
         one = Tokens((0,) * learnt, (1,) * learnt, source=(1,) * (length - learnt))
     else:
         one = Tokens((1,) * length, (IGNORED,) * (length - learnt) + (1,) * learnt)
-    return next(pack([[replace(one)]] * rows, Room(rows=rows, tokens=2**40)))
+    return next(pack([[replace(one, extras=dict.fromkeys(carries, 0.0))]] * rows, Room(rows=rows, tokens=2**40)))

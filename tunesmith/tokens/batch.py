@@ -51,6 +51,7 @@ class Batch:
     total:          the sum of `weight`.
     source_ids, source_positions, source_virtual: [B, U] for the encoder of an encoder-decoder network, else None.
     source_lengths: [B]
+    prefixes:       [S] tokens of the sequence before it that a sequence reads first, as its own prompt; None where none does.
     segments:       [B, T] 1 from where the second text of a pair begins, else 0; None where no row is such a pair.
     adapters:       name of each row's adapter ("" for the bare network); None: the model's active one.
     extras:         [S] float32 each: numbers of the sequences, by name; an objective that has looked first may add some of
@@ -80,6 +81,7 @@ class Batch:
     source_virtual: Tensor | None = None
     source_lengths: Tensor | None = None
     segments: Tensor | None = None
+    prefixes: Tensor | None = None
     adapters: tuple[str, ...] | None = None
     extras: Mapping[str, Tensor] = field(default_factory=dict)
 
@@ -159,7 +161,8 @@ def collate(
     heads_B = np.asarray(counts)
     with_source = any(tokens.source for tokens in sequences)
     sources_B = np.where(in_decoder, 0, heads_B) if with_source else np.zeros_like(heads_B)
-    laid = _lay([tokens.inputs for tokens in sequences], rows_S, heads_B - sources_B)
+    prefixes_S = np.array([tokens.prefix for tokens in sequences], dtype=np.int64)
+    laid = _lay([tokens.inputs for tokens in sequences], rows_S, heads_B - sources_B, prefixes_S)
     targets_K = _flat([tokens.targets for tokens in sequences])
     learnt_K = np.flatnonzero(targets_K != IGNORED)
     weights_K = np.ones(len(targets_K), np.float32)
@@ -193,6 +196,9 @@ def collate(
         adapters=adapters,
         extras={name: torch.tensor(values, dtype=torch.float32) for name, values in extras.items()},
     )
+    if prefixes_S.any():
+        assert not heads_B.any(), "virtual tokens belong to one sequence"
+        batch = _branched(batch, sequences, prefixes_S)
     assert all(len(values) == len(sequences) for values in extras.values()), "an extra is there for every sequence, or for none"
     if any(tokens.second for tokens in sequences):
         batch = replace(batch, segments=_segments(origin, heads_B, laid.ids.shape[1]))
@@ -207,6 +213,24 @@ def collate(
         source_virtual=source.virtual,
         source_lengths=source.lengths,
         tokens=batch.tokens + int(source.lengths.sum()),
+    )
+
+
+def _branched(batch: Batch, sequences: Sequence[Tokens], prefixes_S: Ints) -> Batch:
+    """The batch with what the branches in it open with: predicted from a token of the sequence before, and their own target."""
+    branches = np.flatnonzero(prefixes_S)
+    at = batch.starts[:-1].long()[branches - 1] + torch.from_numpy(prefixes_S[branches]) - 1
+    openings = torch.tensor([sequences[branch].opening for branch in branches.tolist()])
+    width = batch.input_ids.shape[1]
+    return replace(
+        batch,
+        prefixes=torch.from_numpy(prefixes_S),
+        target_ids=torch.cat((batch.target_ids, openings)),
+        target_rows=torch.cat((batch.target_rows, at // width)),
+        target_columns=torch.cat((batch.target_columns, at % width)),
+        target_seq=torch.cat((batch.target_seq, torch.from_numpy(branches))),
+        weight=torch.cat((batch.weight, torch.ones(len(branches)))),
+        total=batch.total + len(branches),
     )
 
 
@@ -238,8 +262,8 @@ class _Laid:
     starts: npt.NDArray[np.int32]
 
 
-def _lay(sequences: Sequence[Sequence[int]], rows_S: Ints, heads_B: Ints) -> _Laid:
-    """Lay sequences side by side into their rows, each behind `heads_B[its row]` virtual tokens."""
+def _lay(sequences: Sequence[Sequence[int]], rows_S: Ints, heads_B: Ints, prefixes_S: Ints | None = None) -> _Laid:
+    """Lay sequences side by side into their rows, each behind `heads_B[its row]` virtual tokens; a branch counts on."""
     sizes_S = np.array([len(ids) for ids in sequences], dtype=np.int64)
     heads_S = heads_B[rows_S]
     whole_S = sizes_S + heads_S
@@ -256,7 +280,7 @@ def _lay(sequences: Sequence[Sequence[int]], rows_S: Ints, heads_B: Ints) -> _La
     rows_K, columns_K = rows_S[sequences_K], starts_S[sequences_K] + places_K
     ids_BT = np.full(shape, PLACEHOLDER)
     ids_BT[rows_K, columns_K] = _flat(sequences)
-    positions_BT[rows_K, columns_K] = places_K
+    positions_BT[rows_K, columns_K] = places_K if prefixes_S is None else places_K + prefixes_S[sequences_K]
     virtual_BT = np.full(shape, -1)
     for head in range(int(heads_B.max(initial=0))):
         having_S = np.flatnonzero(heads_S > head)

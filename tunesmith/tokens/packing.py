@@ -51,29 +51,42 @@ def pack(
     layouts = _packed(numbered, room, virtual) if packed else _padded(numbered, room, virtual)
     for rows in layouts:
         origin = Rows(tuple(tuple(t for _, t in row) for row in rows), tuple(tuple(n for n, _ in row) for row in rows))
-        yield collate(origin, virtual, shared=packed, in_decoder=in_decoder)
+        shared = packed or any(len(row) > 1 for row in rows)
+        yield collate(origin, virtual, shared=shared, in_decoder=in_decoder)
 
 
 Numbered = list[tuple[int, Tokens]]
 
 
 def _padded(groups: Sequence[Numbered], room: Room, virtual: int) -> Iterator[list[Numbered]]:
-    """One sequence a row; longest first, so that the largest batch comes first and memory never grows later."""
+    """One sequence a row, its branches behind it; longest first: the largest batch comes first and memory never grows later."""
     ordered = sorted(groups, key=lambda group: (-max(t.size for _, t in group), group[0][0]))
     batch: list[Numbered] = []
     inputs = sources = 0
     for group in ordered:
-        rows = [[numbered] for numbered in group]
-        wide_inputs = max(inputs, *(len(t.inputs) for _, t in group))
+        rows = _rows(group)
+        widest = max(sum(len(t.inputs) for _, t in row) for row in rows)
+        wide_inputs = max(inputs, widest)
         wide_sources = max(sources, *(len(t.source) for _, t in group))
         tokens = (wide_inputs + wide_sources + virtual) * (len(batch) + len(rows))
         if batch and (tokens > room.tokens or len(batch) + len(rows) > room.rows):
             yield batch
-            batch, wide_inputs, wide_sources = [], max(len(t.inputs) for _, t in group), max(len(t.source) for _, t in group)
+            batch, wide_inputs, wide_sources = [], widest, max(len(t.source) for _, t in group)
         batch = batch + rows
         inputs, sources = wide_inputs, wide_sources
     if batch:
         yield batch
+
+
+def _rows(group: Numbered) -> list[Numbered]:
+    """Each sequence of a group in a row of its own, a branch in that of its trunk."""
+    rows: list[Numbered] = []
+    for number, tokens in group:
+        if tokens.prefix:
+            rows[-1].append((number, tokens))
+        else:
+            rows.append([(number, tokens)])
+    return rows
 
 
 def _packed(groups: Sequence[Numbered], room: Room, virtual: int) -> Iterator[list[Numbered]]:

@@ -4,7 +4,7 @@ Dimension key: T tokens read, U tokens of the encoder's source.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 IGNORED = -100
 PLACEHOLDER = 0  # id under a virtual token; its embedding is overwritten, never used
@@ -20,6 +20,9 @@ class Tokens:
     source:  [U] ids for the encoder of an encoder-decoder network; empty otherwise.
     extras:  numbers of the sequence that an objective needs (a label, a reference log-probability).
     second:  place where the second text of a pair begins, for networks that tell both apart by a type; 0: no pair.
+    prefix:  how many tokens of the sequence before it in its row it reads first, as if they stood before its own; they are
+             computed there alone.
+    opening: what should be predicted where that prefix ends.
     """
 
     inputs: tuple[int, ...]
@@ -28,6 +31,8 @@ class Tokens:
     source: tuple[int, ...] = ()
     extras: Mapping[str, float] = field(default_factory=dict)
     second: int = 0
+    prefix: int = 0
+    opening: int = IGNORED
 
     def __post_init__(self) -> None:
         assert len(self.inputs) == len(self.targets), "a target for every input"
@@ -47,6 +52,19 @@ class Tokens:
         """Number of targets with a weight above zero."""
         weights = self.weights or (1.0,) * len(self.targets)
         return sum(target != IGNORED and weight > 0 for target, weight in zip(self.targets, weights, strict=True))
+
+
+def forked(first: Tokens, second: Tokens) -> Tokens | None:
+    """The second of two causal sequences as a branch of the first, if both answer the same prompt; else None."""
+    prompt = next((place for place, target in enumerate(second.targets) if target != IGNORED), -1) + 1
+    plain = not (
+        first.source or first.weights or second.weights or first.prefix or second.prefix or first.second or second.second
+    )
+    shown = first.targets[: prompt - 1] == (IGNORED,) * (prompt - 1) and first.targets[prompt - 1 : prompt] != (IGNORED,)
+    if not prompt or not plain or not shown or len(second.inputs) <= prompt or first.inputs[:prompt] != second.inputs[:prompt]:
+        return None
+    own = (second.inputs[prompt:], second.targets[prompt:])
+    return replace(second, inputs=own[0], targets=own[1], prefix=prompt, opening=second.targets[prompt - 1])
 
 
 def causal(ids: Sequence[int], learnt: Sequence[float]) -> Tokens:
