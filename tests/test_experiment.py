@@ -354,6 +354,16 @@ def test_a_preset_is_no_difference_and_a_changed_one_is(tmp_path, monkeypatch):
     assert train(tmp_path / "run", "plan.learning_rate=null").world()["steps"] == 6
 
 
+def test_a_share_of_a_preset_is_no_difference_and_a_changed_one_is(tmp_path):
+    given = ("plan.learning_rate=null", "plan.of_preset=0.5")
+    whole = train(tmp_path / "run", *given)
+    kept = settings.build(Recipe, whole.recipe())
+    assert (kept.plan.learning_rate, kept.plan.of_preset) == (pytest.approx(0.75 / 16), 0.5)
+    assert train(tmp_path / "run", *given).world()["ended"]
+    with pytest.raises(UserError, match="of_preset"):
+        train(tmp_path / "run", given[0], "plan.of_preset=0.25")
+
+
 def test_a_run_with_an_adapter_is_not_trained_further_by_another_method(whole, tmp_path):
     with pytest.raises(UserError, match="with an adapter") as error:
         train(tmp_path / "run", f"model.path={whole.folder}", "method=full")

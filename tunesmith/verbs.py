@@ -49,7 +49,7 @@ def compare(
     """Train and judge several ways of tuning on one task, or compare runs that exist, and write one page of evidence.
 
     Args:
-        recipe: a comparison recipe; without one the embedded model and data are used.
+        recipe: a comparison recipe; without one the embedded model and data are used. Its `stages` run before its systems.
         runs: folders of existing runs; excludes everything else but `into`.
         model: a hub name or folder, or several of them.
         data: a task, a file, a folder or a hub data set, to learn from and to be judged by.
@@ -74,6 +74,10 @@ def compare(
     models = [model] if isinstance(model, str) else list(model)
     tree = for_models(tree, models) if models else tree
     folder = Path(into or COMPARISONS / "-".join([str(tree.get("name", "comparison")), *labels(models)]))
+    if "stages" in tree:
+        from tunesmith.stages import before_systems
+
+        tree = before_systems(tree, folder / "stages")
     compared = compare_systems(tree, folder, say)
     return Compared(compared, write_report(compared, folder))
 

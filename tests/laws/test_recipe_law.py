@@ -26,6 +26,8 @@ SHORT = [
 @pytest.mark.parametrize("path", RECIPES, ids=str)
 def test_every_recipe_builds_and_is_the_same_written_down(path):
     tree = settings.load(ROOT / path)
+    if "stages" in tree and "systems" in tree:
+        tree = stages.without_stages(tree, Path("runs"))
     if "stages" in tree:
         made = stages.recipes(tree, Path("runs")).values()
     elif "sweep" in tree:

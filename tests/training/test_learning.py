@@ -54,7 +54,8 @@ def test_the_rate_is_the_presets_unless_it_or_a_share_is_given(tmp_path):
 
     assert rate().learning_rate == Full.rate_times_width / 10
     assert rate(of_preset=0.1).learning_rate == pytest.approx(rate().learning_rate / 10)
-    assert rate(of_preset=0.1).of_preset is None, "what is resolved can be read again"
+    found = rate(of_preset=0.1)
+    assert rate(learning_rate=found.learning_rate, of_preset=0.1) == found, "what is resolved can be read again"
     assert rate(learning_rate=0.5).learning_rate == 0.5
     with pytest.raises(UserError, match="of_preset"):
         rate(learning_rate=0.5, of_preset=0.1)

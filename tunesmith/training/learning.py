@@ -52,12 +52,12 @@ class Learning:
     guard: Guard = Guard()
 
     def with_presets(self, method: Method, model: Model) -> Plan:
-        """The plan with the method's presets where it is null."""
-        share = self.plan.of_preset
-        if self.plan.learning_rate is None:
-            rate = (share or 1.0) * method.rate_times_width / model.width
-            return dataclasses.replace(self.plan, learning_rate=rate, of_preset=None)
-        if share is not None:
+        """The plan with the method's presets where it is null. A plan that has them is read as it is."""
+        share, told = self.plan.of_preset, self.plan.learning_rate
+        rate = (share or 1.0) * method.rate_times_width / model.width
+        if told is None:
+            return dataclasses.replace(self.plan, learning_rate=rate)
+        if share is not None and told != rate:
             raise UserError("`plan.learning_rate` and `plan.of_preset` are both set", "set one of them to null")
         return self.plan
 
