@@ -50,7 +50,7 @@ def step(name: str, objective: Count, rows: int, plan: HeadPlan | None = None) -
     placed = [Placed(stream(place), place) for place in range(4)]
     [batches] = map(list, objective.updates(placed, made, Room(rows=rows)))
     result = backward(made, adapter, objective, batches, PLAN, World())
-    gradients = {name: p.grad for name, p in adapter.trained().items() if p.grad is not None}
+    gradients = {name: p.grad.to_dense() for name, p in adapter.trained().items() if p.grad is not None}
     return result, gradients, len(batches)
 
 
