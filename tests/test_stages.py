@@ -62,6 +62,9 @@ def test_a_comparison_begins_with_its_stages(tmp_path):
     before = votes.stat().st_mtime_ns, (into / "stages" / "sft" / "scores.json").stat().st_mtime_ns
     verbs.compare(tree, into=into)  # all is kept
     assert before == (votes.stat().st_mtime_ns, (into / "stages" / "sft" / "scores.json").stat().st_mtime_ns)
+    tree["stages"]["votes"]["label"]["limit"] = 10
+    with pytest.raises(UserError, match="by other settings than those of stage `votes`"):
+        verbs.compare(tree, into=into)
 
 
 def test_a_judge_without_a_preference_is_told(tmp_path):

@@ -1,6 +1,5 @@
 """`tunesmith label`: pairs put before people, their votes as rows to learn from, and what the votes tell."""
 
-import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from tunesmith import settings
 from tunesmith.errors import UserError, did_you_mean
-from tunesmith.run import write_text
-from tunesmith.serving.exports import LAYOUTS, POLICIES, TIES, Layout, Policy, Ties, rows
+from tunesmith.serving.exports import LAYOUTS, POLICIES, TIES, Layout, Policy, Ties, rows, write_rows
 from tunesmith.serving.judge import Score
 from tunesmith.serving.judge import judge as stand_in
 from tunesmith.serving.pairs import Pair, read_pairs
@@ -175,7 +173,7 @@ def export_labels(
         raise UserError(
             f"the votes of `{db}` make no rows", "`tunesmith label --report` tells what was voted; `--ties both` keeps ties"
         )
-    write_text(Path(into), "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found))
+    write_rows(Path(into), found)
     return len(found)
 
 

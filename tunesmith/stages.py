@@ -6,7 +6,6 @@ stages:
   dpo: {objective: dpo, tasks: {stage:votes: 1}}
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,9 +19,9 @@ from tunesmith.experiment import prepared, run
 from tunesmith.generation.sampling import Sampling
 from tunesmith.recipe import Recipe
 from tunesmith.rewards.reward import Reward
-from tunesmith.run import Run, write_text
+from tunesmith.run import Run, read_json, write_json
 from tunesmith.serving.drawn import Draw, prompts_from
-from tunesmith.serving.exports import rows
+from tunesmith.serving.exports import rows, write_rows
 from tunesmith.serving.judge import judge
 from tunesmith.serving.votes import Votes
 from tunesmith.settings import Tree
@@ -124,10 +123,15 @@ def _common(tree: Tree) -> Tree:
 
 def vote(stage: Labelling, into: Path, name: str, quiet: bool = False) -> Path:
     """Draw answers, let the judge vote, and write the pairs; what is done already is kept."""
-    out = into / f"{name}.jsonl"
+    out, kept, now = into / f"{name}.jsonl", into / f"{name}.json", settings.dump(stage)
+    if read_json(kept, now) != now:
+        raise UserError(
+            f"`{kept}` tells of votes made by other settings than those of stage `{name}`",
+            f"choose another folder with `--into`, take the change back, or remove `{name}.*` there",
+        )
     if out.is_file():
         return out
-    into.mkdir(parents=True, exist_ok=True)
+    write_json(kept, now)
     votes, draw = Votes(into / f"{name}.sqlite"), Draw(stage.models, stage.sampling)
     with Reporter(name, quiet) as reporter:
         pairs = draw.pairs(prompts_from(stage.prompts, limit=stage.limit))
@@ -142,7 +146,7 @@ def vote(stage: Labelling, into: Path, name: str, quiet: bool = False) -> Path:
             f"stage `{name}`: the judge calls all answers equally good",
             "draw at a higher `sampling.temperature`, or more prompts",
         )
-    write_text(out, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found))
+    write_rows(out, found)
     return out
 
 

@@ -9,24 +9,11 @@ import pytest
 from tests.serving.judging import HOSTILE, pairs_file, serving
 from tunesmith.serving.votes import Votes
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 GUIDELINES = (
     "# Which answer is better?\n\nRead **both**. Then ask:\n\n- Is it true?\n- Is it `polite`?\n\n<script>alert(1)</script>\n"
 )
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if not CHROMIUM.is_file():
-        pytest.skip(f"there is no browser at {CHROMIUM}")
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

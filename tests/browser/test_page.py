@@ -1,28 +1,12 @@
 """The page of a comparison in a real browser: it filters, marks, keeps its state in the address, and fetches nothing."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.comparison.made_runs import make_runs
 from tunesmith.comparison.report import page as report
 from tunesmith.comparison.table import compare
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if not CHROMIUM.is_file():
-        pytest.skip(f"there is no browser at {CHROMIUM}")
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

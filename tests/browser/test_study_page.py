@@ -2,13 +2,13 @@
 
 import pytest
 
-from tests.browser.test_page import browser, opened
+from tests.browser.test_page import opened
 from tests.comparison.test_study import ranks, share
 from tunesmith.comparison.study import study
 from tunesmith.comparison.study_page import page as report
 
 pytestmark = pytest.mark.browser
-fixtures = (browser, opened)
+fixtures = (opened,)
 
 
 @pytest.fixture(scope="module")

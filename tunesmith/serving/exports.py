@@ -10,12 +10,15 @@ share:  the votes for the chosen answer, of all votes of the pair; a tie is half
 side:   where the chosen answer stood, `left` or `right`, a word a vote.
 """
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from tunesmith.data.example import Message
+from tunesmith.run import write_text
 from tunesmith.serving.pairs import Pair, Verdict
 from tunesmith.serving.votes import Event, Side, Votes
 
@@ -82,6 +85,11 @@ def rows(votes: Votes, layout: Layout = "dpo", ties: Ties = "drop", policy: Poli
     if layout == "reward":
         return [{name: row[name] for name in ("id", "prompt", "chosen", "rejected", "margin", "share")} for row in all_rows]
     return list(all_rows)
+
+
+def write_rows(into: Path, found: Sequence[Row]) -> None:
+    """JSON lines, whole or not at all."""
+    write_text(into, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found))
 
 
 def _is_conversation(prompt: Sequence[Message]) -> bool:
