@@ -113,7 +113,7 @@ class Speech:
         assert self.joins or not self.rows, "rows of this network enter together"
         if any(trunks):
             return self._enter_behind(prompts, adapters[0], trunks)
-        if self.direct and len(set(adapters)) == 1 and not self._in_decoder(adapters[0]):
+        if self.direct and not any(self._in_decoder(name) for name in set(adapters)):
             return self._enter_directly(prompts, adapters)
         firsts, copies = _once(prompts, adapters)
         batch = self._lay([prompts[row] for row in firsts], [adapters[row] for row in firsts])
@@ -185,8 +185,9 @@ class Speech:
         said, done = [], 0
         firsts, copies = _once(prompts, adapters)
         for part in _parts([prompts[row] for row in firsts], TOGETHER):
-            batch = self._lay(part, adapters[: len(part)])
-            states_nD, fresh = self.direct.read(batch, adapters[0])
+            own_adapters = [adapters[row] for row in firsts[done : done + len(part)]]
+            batch = self._lay(part, own_adapters)
+            states_nD, fresh = self.direct.read(batch, own_adapters)
             own = [copy - done for copy in copies if done <= copy < done + len(part)]
             self._take_in(fresh, batch, own, aligned=True)
             said.append(self.model.vocabulary.logits(states_nD)[own])
@@ -303,6 +304,7 @@ class Speech:
         self.even = min(self.lengths) == self.width
         self.lengths_B = torch.tensor(self.lengths, device=device)
         self.routing = Routing(_one(self.adapters), torch.full((self.rows, 1), -1, device=device))
+        self.routing.spoken = True
         if self.paired:
             sources_B1 = torch.tensor(self.sources, device=device)[:, None]
             widest = max(self.sources)
