@@ -34,18 +34,19 @@ def near_duplicates(
     """Pairs of texts whose Jaccard index is at least `threshold`: (left id, right id, index), in no order that means anything.
 
     Args:
-        left:      (id, text) of each text. Texts of a sequence are asked for again where a pair is verified; of anything else
-                   they are kept in a file without a name in the folder for temporary files.
+        left:      (id, text) of each text. Texts of a sequence are asked for again where a pair is verified; those of anything
+                   else are kept in a file without a name in the folder for temporary files.
         right:     what `left` is compared with; None: with itself, each pair once.
         threshold: from 0.3 to 1.
 
-    In memory stand 128 + 4 * (about 21) + 8 bytes a text: 0.25 GB for a million, measured in docs/data-quality.md. At least 99 %
-    of the pairs exactly at the threshold are found, and nearly all above it; equal texts always. A thousand equal texts make half
-    a million pairs: all are given. Texts without a letter are near nothing.
+    In memory stand some 220 bytes a text, whatever its length (128 of its sketch, 4 a band, 8 of its digest): 0.22 GB for a
+    million, and as much again for a moment; docs/data-quality.md has measurements. At least 99 % of the pairs exactly at the
+    threshold are found, and nearly all above it; equal texts always. A thousand equal texts make half a million pairs: all are
+    given. Texts without a letter are near nothing.
     """
     first = Sketched(left, threshold)
     second = None if right is None else Sketched(right, threshold)
-    for a, b, found in (pairs_within(first) if second is None else pairs_between(first, second)):
+    for a, b, found in pairs_within(first) if second is None else pairs_between(first, second):
         yield first.id(a), (second or first).id(b), found
 
 
@@ -152,9 +153,7 @@ def pairs_between(left: Sketched, right: Sketched) -> Iterator[tuple[int, int, f
             yield from ((one, other, index) for one in mine.members(a) for other in yours.members(b))
 
 
-def _verified(
-    left: Sketches, right: Sketches, lefts: Pairs, rights: Pairs, within: bool
-) -> Iterator[tuple[int, int]]:
+def _verified(left: Sketches, right: Sketches, lefts: Pairs, rights: Pairs, within: bool) -> Iterator[tuple[int, int]]:
     """Candidates that an estimate of their index leaves in question, as places."""
     keys = [left.keys_NB[lefts]] if within else [left.keys_NB[lefts], right.keys_NB[rights]]
     for pairs in candidates(np.concatenate(keys), None if within else len(lefts)):
@@ -164,7 +163,7 @@ def _verified(
 
 
 def estimates(left_PS: NDArray[np.uint8], right_PS: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """[P] the share of slots in which pairs of sketches agree: the Jaccard index, give or take; a byte agrees by chance in 1 of 256."""
+    """[P] the share of slots in which sketches agree: their Jaccard index, give or take; one byte of a slot is looked at."""
     shares: NDArray[np.float64] = (left_PS == right_PS).mean(axis=1)
     return shares
 
