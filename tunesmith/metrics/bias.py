@@ -14,6 +14,7 @@ from tunesmith.data.groups import apart, counts_of, lengths, small, tokens
 from tunesmith.metrics.metric import Metric, Stats
 from tunesmith.run import Answer
 
+
 @dataclass(frozen=True)
 class Representation(Metric):
     """How unevenly groups are named over all outputs together. Statistics of an output: how often each group's words occur.

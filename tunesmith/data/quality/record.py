@@ -22,6 +22,7 @@ class Record:
     rejected: the worse answer of a preference pair, or empty.
     choices:  whether the answer is one of several to choose from.
     several:  whether the row itself has several right answers.
+    left_out: whether the wording makes nothing of the row, so that it is never learnt from.
     id:       as the row calls itself; may be empty.
     """
 
@@ -31,6 +32,7 @@ class Record:
     rejected: str = ""
     choices: bool = False
     several: bool = False
+    left_out: bool = False
     id: str = ""
     row: Mapping[str, Any] = field(default_factory=dict)
 
@@ -52,9 +54,12 @@ class Record:
         return f"{self.plain_input} {self.plain_answer}".strip()
 
     @cached_property
-    def words(self) -> list[str]:
-        """Words of question and answer."""
-        return words_of(self.whole)
+    def input_words(self) -> list[str]:
+        return words_of(self.input)
+
+    @cached_property
+    def answer_words(self) -> list[str]:
+        return words_of(self.answer)
 
     @cached_property
     def asked(self) -> int:
@@ -82,6 +87,7 @@ def record_of(number: int, template: Template, row: Mapping[str, Any], example: 
         rejected=example.rejected or "",
         choices=bool(example.choices),
         several=len(example.references) > 1,
+        left_out=not example.messages and not example.target,
         id="" if (own := row.get(template.id)) is None else str(own),
         row=row,
     )
