@@ -30,6 +30,7 @@ FLOORS = [
         "answering",
         "judging",
         "labelling",
+        "checking",
         "showing",
         "spreading",
         "submitting",
