@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tunesmith import __version__, commands
+from tunesmith.commands import data
 from tunesmith.errors import UserError, did_you_mean
 
 OVERRIDES = "settings to change, as dotted.name=value (plan.epochs=2)"
@@ -102,6 +103,8 @@ def parser() -> Parser:
     verb.add_argument("--data", help="task, file, folder or hub data set")
     verb.add_argument("--template", help="built-in wording, file, or 'prompt ||| answer'")
     verb.add_argument("--examples", type=int, default=3, help="how many examples to show")
+
+    data.arguments(verbs)
 
     verb = _verb(verbs, "plan", commands.plan, "memory, time and disk of a run, and what would fit where; before anything runs")
     verb.add_argument("given", nargs="*", metavar="RECIPE | name=value", help=f"a recipe, and {OVERRIDES}")
