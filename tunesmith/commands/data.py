@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tunesmith.commands import growing
+
 SubCommands = Any  # argparse's own type of sub-commands has no public name
 
 
@@ -17,6 +19,7 @@ def arguments(verbs: SubCommands) -> None:
     verb = verbs.add_parser("data", help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False)
     subverbs = verb.add_subparsers(dest="subverb", metavar="COMMAND", required=True)
     check_arguments(subverbs)
+    growing.arguments(subverbs)
 
 
 def sub_command(

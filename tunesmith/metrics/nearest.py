@@ -1,8 +1,8 @@
 """Which of many texts is most like one, by the F of ROUGE-L: exactly, and without comparing it with all of them.
 
 A common subsequence is no longer than the words that both texts have, each counted as often as both have it (m). So
-F = 2 LCS / (a + b) <= 2 m / (a + b) for texts of a and b words. m of all texts at once comes from lists of where each word stands;
-only texts whose bound is above the best F found so far are aligned.
+F = 2 LCS / (a + b) <= 2 m / (a + b) for texts of a and b words. m of all texts at once comes from lists of where each word
+stands; only texts whose bound is above the best F found so far are aligned.
 
 Dimension key: N texts known, C candidates.
 """
