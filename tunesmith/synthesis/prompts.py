@@ -60,19 +60,30 @@ def one_line(text: str) -> str:
     return " ".join(text.split()).strip().rstrip(":").rstrip()
 
 
+def continued(prompt: str, text: str) -> str:
+    """An answer with the field in which its prompt ends (`Input:`, `Output:`), where it does not begin with one itself."""
+    field = FIELD.fullmatch(prompt.rpartition("\n")[2])
+    return text if field is None or FIELD.match(text.lstrip()) or EXAMPLE.match(text.lstrip()) else f"{field[0]} {text}"
+
+
 def instructions(text: str, cut: bool) -> Read:
-    """The items of a list that goes on from a number; the first may stand without one."""
+    """The items of a list that goes on from a number; the first may stand without one.
+
+    An item ends at an empty line, one without a number at the line's end: what was cut behind that is not the item.
+    """
     first, *rest = NUMBERED.split(text)
     items = rest[1::2]
     before = first.strip()
     if before and not (items and (before.endswith(":") or "\n" in before)):  # else it leads over to the list
         items.insert(0, before.partition("\n")[0])
+        cut = cut and not (len(items) == 1 and "\n" in before)
+    cut = cut and not (items and "\n\n" in items[-1].strip())
     return Read(tuple(item for item in map(tidy, items) if item), cut)
 
 
 def tidy(item: str) -> str:
     """An instruction on one line, without Markdown's stars or the quotes around it, with a capital."""
-    line = " ".join(item.partition("\n\n")[0].split()).replace("**", "").strip("* ")
+    line = " ".join(item.strip().partition("\n\n")[0].split()).replace("**", "").strip("* ")
     for opening, closing in ('""', "“”"):
         if line.startswith(opening) and line.endswith(closing) and line.count(opening) == 1 + (opening == closing):
             line = line[1:-1].strip()

@@ -139,8 +139,9 @@ class Growth:
 
     def _read(self, origin: Origin, reader: Callable[[str, bool], Read]) -> Read:
         """The pieces of the last answer of an origin; that there are none is a refusal."""
-        _, said = origin.asked[-1]
-        read = Read(()) if said.finish == "refused" else reader(said.text, said.finish == "length")
+        request, said = origin.asked[-1]
+        text = prompts.continued(request.prompt, said.text)
+        read = Read(()) if said.finish == "refused" else reader(text, said.finish == "length")
         if not read.pieces:
             self._no(Refusal("refused" if said.finish == "refused" else "unreadable", said.text[:300]), origin)
         return read
