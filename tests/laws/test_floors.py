@@ -33,6 +33,7 @@ FLOORS = [
         "showing",
         "spreading",
         "submitting",
+        "writing",
         "__main__",
     },
 ]
