@@ -136,9 +136,8 @@ class Sheet { // a form on the page
       one.given.hidden = !one.fixed; one.holder.hidden = one.fixed;
       one.given.replaceChildren(...this.plainly(one));
       one.holder.replaceChildren(...(one.fixed ? [] : this.draw(one, one.value)));
-      one.box.classList.toggle("seeded", one.fixed && !locked);
-      this.look(one);
     }
+    for (const one of Object.values(this.fields)) this.look(one);
     this.near({});
   }
   plainly(one) {
@@ -160,9 +159,9 @@ class Sheet { // a form on the page
   look(one, told) { // counter and fault
     const value = this.read(one), size = partsOf(value).reduce((sum, part) => sum + sizeOf(one, part), 0), counted = !["choice", "number"].includes(one.kind);
     const several = typeof value !== "string" && value.length > 1;
-    const limit = one.minimum !== null && one.maximum !== null ? ` of ${one.minimum} to ${one.maximum}` : one.maximum !== null ? ` of ${one.maximum}`
-      : one.minimum !== null ? ` of ${one.minimum} or more` : "";
-    one.count.textContent = !counted || one.fixed ? "" : several ? `${size} ${one.unit} in all` : `${size}${limit} ${one.unit}`;
+    const limit = one.minimum === null && one.maximum === null ? "" : one.minimum === null ? ` (up to ${one.maximum})` : ` (${span(one.minimum, one.maximum)})`;
+    one.count.textContent = counted ? `${size} ${one.unit}${several ? " in all" : limit}` : "";
+    one.box.classList.toggle("fixed", one.fixed);
     const fault = one.fixed ? "" : told ?? this.faults()[one.name] ?? "", over = fault.startsWith("At most");
     one.count.classList.toggle("over", over);
     one.fault.textContent = this.touched.has(one.name) || over ? fault : "";
