@@ -34,6 +34,7 @@ FLOORS = [
         "showing",
         "spreading",
         "submitting",
+        "writing",
         "__main__",
     },
 ]
