@@ -14,9 +14,11 @@ from tunesmith import registry
 from tunesmith.data.example import Example
 from tunesmith.data.formats import SUFFIXES, Row
 from tunesmith.data.jinja import halves
+from tunesmith.data.natural_instructions import WORDINGS
 from tunesmith.data.rows import Joined, Made
+from tunesmith.data.shapes import Shape, recognise
 from tunesmith.data.sources import FileSource, source_of
-from tunesmith.data.template import Template, guess
+from tunesmith.data.template import Template, load_templates
 from tunesmith.errors import UserError, did_you_mean
 from tunesmith.tasks.members import asked, family_called
 from tunesmith.tasks.task import Task
@@ -51,7 +53,12 @@ SETTINGS = (
 
 @dataclass(frozen=True)
 class OwnTask(Task):
-    """A task whose rows were never looked at by its author: rows that a wording leaves empty are skipped, ids are unique."""
+    """A task whose rows were never looked at by its author: rows that a wording leaves empty are skipped, ids are unique.
+
+    shape: what the rows were recognised as; None where a person said how they are put.
+    """
+
+    shape: Shape | None = None
 
     def example(self, split: str, template: int | None, number: int, row: Row) -> Example:
         """As `Task.example`; an error names the row."""
@@ -208,7 +215,8 @@ def own_task(
     rows = Joined(source.found().values())
     if not len(rows):
         raise UserError(f"`{data}` has no rows", "its files are empty, or hold nothing but blank lines")
-    wordings = templates_of(template) if template else (guess(rows[0]),)
+    shape_found = None if template else recognised(rows, data)
+    wordings = (shape_found.template,) if shape_found else templates_of(template or ())
     wordings = tuple(replace(with_choices(one, rows, choices), texts=texts_of(texts) or one.texts) for one in wordings)
     if wordings[0].rejected in wordings[0].named(rows[0]):
         refuse_odd(source, wordings[0])
@@ -222,6 +230,8 @@ def own_task(
     seen = [example for example in seen if not is_empty(example)]
     shape = shape_of(seen)
     called = name or name_of(data)
+    if shape_found is not None and shape_found.template in load_templates(WORDINGS):
+        cluster, metrics = cluster or next(iter(rows[0]["categories"]), None), metrics or ("rougeL", "exact_match")
     return OwnTask(
         name=called,
         source=source,
@@ -230,7 +240,26 @@ def own_task(
         cluster=cluster or called,
         ask=ask or {"pair": "choose", "choice": "choose", "text": "weigh"}.get(shape, "speak"),
         tokens=tokens or tokens_for(seen),
+        shape=shape_found,
     )
+
+
+def recognised(rows: Sequence[Row], data: str) -> Shape:
+    """The shape of rows whose wording nobody named; an error names the data."""
+    try:
+        return recognise(rows)
+    except UserError as error:
+        raise UserError(f"`{data}`: {error.problem}", error.hint) from None
+
+
+def told(tasks: Sequence[Task]) -> dict[str, str]:
+    """Task -> a line on what its rows were recognised as and how they are put, where nobody said it."""
+    return {task.name: task.shape.told(task.name) for task in tasks if isinstance(task, OwnTask) and task.shape is not None}
+
+
+def shapes(tasks: Sequence[Task]) -> dict[str, Any]:
+    """As `told`, as plain values for `world.json`."""
+    return {task.name: task.shape.tree() for task in tasks if isinstance(task, OwnTask) and task.shape is not None}
 
 
 def refuse_odd(source: FileSource, wording: Template) -> None:
@@ -280,7 +309,7 @@ def with_choices(template: Template, rows: Sequence[Row], choices: str | None) -
     """The template with the choices given, or, for a column of labels, with the labels that stand in the rows."""
     if choices is not None:
         return replace(template, choices=choices)
-    if template.name != "classify" or template.choices:
+    if template.name not in ("classify", "two_texts") or template.choices:
         return template
     labels = sorted({str(template.named(row)["label"]).strip() for row in rows})
     if not 1 < len(labels) <= MOST_LABELS or any("|||" in one or "{" in one or not one for one in labels):
