@@ -110,7 +110,7 @@ class ChatTemplate:
     ) -> tuple[str, int]:
         """What stands behind `shown` when the assistant says `answer`, with its end of turn; where the answer begins in it.
 
-        extra: what the turn holds beside its words (`Message.extra`). Of a turn with calls all that the template writes is said.
+        extra: what the turn holds beside its words (`Message.extra`). Of a turn with calls, all that the template writes.
         """
         whole = self.text((*messages, Message("assistant", answer, extra)), False, tools)
         rest = whole[len(shown) :]
