@@ -21,7 +21,7 @@ import numpy as np
 import torch
 import transformers
 from apart import TRAINER, trained
-from head_training import EXAMPLES, KINDS, SIDES, THEIRS, peer, place, without_dropout
+from head_training import EXAMPLES, KINDS, peer, place, without_dropout
 from record import OURS, SHARED, arguments, keep
 
 from tunesmith.data.example import Example
@@ -35,6 +35,8 @@ from tunesmith.training.loop import train
 from tunesmith.training.plan import Plan
 from tunesmith.training.state import State
 
+THEIRS = "transformers.Trainer"
+SIDES = (OURS, THEIRS)
 OBJECTIVE = Regress(pooling="first", hidden=True, dropout=0.0)
 
 
