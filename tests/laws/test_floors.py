@@ -31,6 +31,7 @@ FLOORS = [
         "judging",
         "labelling",
         "showing",
+        "shown_text",
         "spreading",
         "submitting",
         "__main__",

@@ -38,7 +38,7 @@ def files_in(folder: Path, configuration: str = "") -> Files:
     """The files of a folder by split.
 
     Read as: what `datasets.save_to_disk` wrote; a hub's data set as downloaded, whose card names the files of each
-    configuration; the hub's cache of one; any files whose names or folders say `train`, `validation` (`dev`, `valid`) or `test`.
+    configuration; the hub's cache of one; any files whose names or folders say `train`, `validation` (`dev`) or `test`.
 
     Raises:
         UserError: there are none, or which of them are meant cannot be told.

@@ -8,9 +8,7 @@ Wang et al. 2022, "Super-NaturalInstructions: Generalization via Declarative Ins
 Each instance becomes a row; the wordings stand in `templates/natural_instructions.yaml`.
 """
 
-import json
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from tunesmith.errors import UserError
 Row = dict[str, Any]
 WORDINGS = "natural_instructions"
 NEEDED = ("Definition", "Instances")
+HEAD = 1 << 20  # bytes
 
 
 def is_task(tree: object) -> bool:
@@ -77,29 +76,13 @@ def _said(value: object) -> str:
 
 
 def tasks_in(folder: Path) -> list[Path]:
-    """The files of a folder that are such tasks, by name; none where it holds other rows.
-
-    A list of tasks as the repository has them (`splits/default/train_tasks.txt`) is no task.
-    """
+    """The files of a folder that are such tasks, by name; none where it holds other rows."""
     files = sorted(folder.glob("*.json")) or sorted(folder.glob("tasks/*.json"))
-    return [file for file in files if cluster_of(file) is not None]
+    return [file for file in files if _looks_like_one(file)]
 
 
-def cluster_of(file: Path) -> str | None:
-    """The first category of a task's file; None where it is no such file."""
-    state = file.stat()
-    return _cluster(file.resolve(), state.st_mtime_ns, state.st_size)
-
-
-@lru_cache(maxsize=4096)
-def _cluster(file: Path, changed: int, size: int) -> str | None:
-    text = file.read_text(encoding="utf-8", errors="replace")
-    if not all(f'"{name}"' in text for name in NEEDED):
-        return None
-    try:
-        tree = json.loads(text)
-    except ValueError:
-        return None
-    if not is_task(tree):
-        return None
-    return next(iter(categories(tree)), "") or file.stem
+def _looks_like_one(file: Path) -> bool:
+    """Whether a file begins as such a task does: what stands before its instances names the definition."""
+    with file.open("rb") as stream:
+        head = stream.read(HEAD)
+    return b'"Definition"' in head and (b'"Positive Examples"' in head or b'"Instances"' in head)

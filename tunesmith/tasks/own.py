@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from tunesmith import registry
+from tunesmith.data import standard_input
 from tunesmith.data.example import Example
 from tunesmith.data.formats import SUFFIXES, Row
 from tunesmith.data.jinja import halves
-from tunesmith.data.natural_instructions import WORDINGS
+from tunesmith.data.natural_instructions import WORDINGS, tasks_in
 from tunesmith.data.rows import Joined, Made
 from tunesmith.data.shapes import Shape, recognise
 from tunesmith.data.sources import FileSource, source_of
@@ -131,13 +132,29 @@ def task_from(setting: str | Mapping[str, Any]) -> Task:
 
 
 def tasks_from(setting: str | Mapping[str, Any]) -> list[Task]:
-    """As `task_from`, but the name of a family, such as `mmlu`, means its members that have rows here."""
+    """As `task_from`, but the name of a family, such as `mmlu`, means its members that have rows here.
+
+    A folder with files of Super-NaturalInstructions is a family too.
+    """
     data = setting if isinstance(setting, str) else setting.get("data")
+    if isinstance(data, str) and (files := members(data)):
+        return [task_from(file if setting == data else {**dict(setting), "data": file}) for file in files]  # type: ignore[arg-type]
     family = family_called(data) if isinstance(data, str) else None
     if family is None:
         return registry.find_values(data, TASKS, Task) if setting == data and is_registered(data) else [task_from(setting)]
     rest = {} if isinstance(setting, str) else {name: value for name, value in setting.items() if name != "data"}
     return [changed(task, rest) for task in asked(family)]
+
+
+def members(data: str) -> list[str]:
+    """The files of tasks in a folder of Super-NaturalInstructions; none of anything else."""
+    folder = Path(data).expanduser()
+    return [str(file) for file in tasks_in(folder)] if data and folder.is_dir() else []
+
+
+def spread(tasks: Mapping[str, Any]) -> dict[str, Any]:
+    """The tasks of a mixture, each file of a folder of tasks on its own, with the folder's setting."""
+    return {name: setting for data, setting in tasks.items() for name in (members(data) or [data])}
 
 
 def find_task(name: str) -> Task:
@@ -153,7 +170,7 @@ def find_task(name: str) -> Task:
     try:
         return own_task(name)
     except UserError as error:
-        if Path(name).expanduser().exists() or Path(name).suffix or "/" in name:
+        if name == standard_input.NAME or Path(name).expanduser().exists() or Path(name).suffix or "/" in name:
             raise
         known = registry.names(TASKS)
         raise UserError(f"there is no task `{name}`, and no file or folder of that name", did_you_mean(name, known)) from error
@@ -254,7 +271,16 @@ def recognised(rows: Sequence[Row], data: str) -> Shape:
 
 def told(tasks: Sequence[Task]) -> dict[str, str]:
     """Task -> a line on what its rows were recognised as and how they are put, where nobody said it."""
-    return {task.name: task.shape.told(task.name) for task in tasks if isinstance(task, OwnTask) and task.shape is not None}
+    found = [task for task in tasks if isinstance(task, OwnTask) and task.shape is not None]
+    return {task.name: task.shape.told(called(task)) for task in found if task.shape is not None}
+
+
+def called(task: Task) -> str:
+    """A task's name; of rows on standard input, what they were read as too."""
+    source = task.source
+    if not isinstance(source, FileSource) or source.path != standard_input.NAME or source.splits_at:
+        return task.name
+    return f"{task.name} ({standard_input.CALLED}, read as {standard_input.layout_of(standard_input.kept(source.layout))})"
 
 
 def shapes(tasks: Sequence[Task]) -> dict[str, Any]:
@@ -329,6 +355,8 @@ def keyed(source: FileSource, template: Template, row: Row) -> FileSource:
 
 def name_of(data: str) -> str:
     """`dialogsum` for `some/where/dialogsum.csv.gz`; the name of a data set of the hub as it is."""
+    if data == standard_input.NAME:
+        return "stdin"
     path = Path(data).expanduser()
     if path.exists():
         name = path.resolve().name.removesuffix(".gz")
