@@ -62,7 +62,7 @@ def parser() -> Parser:
     verb = _verb(verbs, "train", commands.train, "train one system and judge it; goes on where an interrupted run stopped")
     verb.add_argument("given", nargs="+", metavar="RECIPE | name=value", help=f"a recipe, and {OVERRIDES}")
     verb.add_argument("--into", type=Path, help="folder of the run (runs/NAME)")
-    verb.add_argument("--brief", action="store_true", help="print no scores at the end")
+    verb.add_argument("--brief", action="store_true", help="print neither scores nor what rows were recognised as")
 
     _studying(verbs)
 

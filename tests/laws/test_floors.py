@@ -32,6 +32,7 @@ FLOORS = [
         "labelling",
         "checking",
         "showing",
+        "shown_text",
         "spreading",
         "submitting",
         "writing",
