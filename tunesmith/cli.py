@@ -257,6 +257,8 @@ def _studying(verbs: "argparse._SubParsersAction[Parser]") -> None:
     verb.add_argument("--halving", type=at_least_one, nargs="?", const=2, default=0, help="keep one in so many arms a rung (2)")
     verb.add_argument("--engine", help="grid, random or optuna (grid, or random where a range is searched)")
     verb.add_argument("--trials", type=at_least_one, default=16, help="arms that a search tries")
+    verb.add_argument("--examples", metavar="N,N,...,all", help="numbers of examples to learn from: how many are enough?")
+    verb.add_argument("--same", choices=("steps", "epochs"), help="what all of these make as many of (steps)")
     verb.add_argument("--open", action=argparse.BooleanOptionalAction, default=None, help="open the page in a browser")
 
     verb = _verb(

@@ -19,7 +19,7 @@ FLOORS = [
     {"objectives"},
     {"training"},
     {"recipe"},
-    {"resume", "handover", "card"},
+    {"resume", "handover", "card", "preparation"},
     {"experiment", "synthesis"},
     {"sweep", "inspection"},
     {"studies", "planning", "stages"},
