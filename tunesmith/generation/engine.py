@@ -10,13 +10,12 @@ from itertools import count
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from tunesmith.errors import UserError
 from tunesmith.generation.quiet import quiet
 from tunesmith.generation.sampling import Sampling, dice
 from tunesmith.generation.saying import Saying
-from tunesmith.generation.slots import Ends, Guide, Reason, Slot, Spoken, Tallies, Wants
+from tunesmith.generation.slots import Ends, Guide, Slot, Spoken, Tallies, Wants
 from tunesmith.generation.waiting import InOrder, Waiting
 from tunesmith.models.model import Model
 from tunesmith.models.speech import Speech

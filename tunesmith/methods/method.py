@@ -74,7 +74,7 @@ class Weight:
 
 
 class Stack(Protocol):
-    """What S deltas of one kind do at one site, each to m tokens of its own. Without gradients: values are as they were stacked."""
+    """What S deltas of one kind do at one site, each to M tokens of its own; with the values they had when stacked."""
 
     def before(self, x_SMI: Tensor) -> Tensor:
         """As `Delta.before`, the tokens of the first delta first."""
