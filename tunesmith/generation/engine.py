@@ -159,6 +159,10 @@ class Engine:
             self._make_room()
             self._step()
 
+    def go_on_from(self, other: "Engine") -> None:
+        """Number slots as one that is given up would have, since its own come along."""
+        self._numbers, self._ends, self.evicted = other._numbers, other._ends, other.evicted
+
     def cancel(self, slot: Slot) -> None:
         """What it would say is wanted no more."""
         if slot.reason is None:

@@ -76,10 +76,9 @@ class Directions:
         return x_SMI
 
     def after(self, x_SMI: Tensor, y_SMO: Tensor) -> Tensor:
-        ratio = self.ratio_S1O.to(y_SMO.dtype)
-        if self.bias_O is None:
-            return self.low.after(x_SMI, y_SMO) * ratio
-        return self.low.after(x_SMI, y_SMO - self.bias_O) * ratio + self.bias_O
+        ratio, bias_O = self.ratio_S1O.to(y_SMO.dtype), self.bias_O
+        said: Tensor = self.low.after(x_SMI, y_SMO if bias_O is None else y_SMO - bias_O) * ratio
+        return said if bias_O is None else said + bias_O
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ class LowRank(Delta):
 
 @dataclass(frozen=True, slots=True)
 class LowRanks:
-    """Stacked low-rank changes, of the largest rank among them: A [S, I, R], scaled B [S, R, O], zeros beyond each one's own."""
+    """Stacked low-rank changes, of the largest rank among them: A [S, I, R], scaled B [S, R, O], zeros beyond each's own."""
 
     a_SIR: Tensor
     b_SRO: Tensor
