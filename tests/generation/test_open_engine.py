@@ -154,3 +154,30 @@ def test_a_prompt_that_finds_no_room_is_refused():
     engine = Engine(model, InTurn(), 4, columns=20)
     with pytest.raises(UserError, match="30 tokens; 20 are kept"):
         engine.slot([12] * 30, "", Sampling())
+
+
+def test_what_prompts_begin_with_is_read_once_for_each_adapter():
+    model = speaker("llama", stops=frozenset())
+    attached(model, "a0", LoRA(rank=2), seed=1)
+    system = prompts([40])[0]
+    asked = [system + rest for rest in prompts([3, 5, 2, 4, 6, 3, 1, 2], seed=4)]
+    names = ["", "a0"] * 4
+    slots = []
+
+    def make(engine):
+        slots.extend(engine.slot(prompt, name, Sampling(tokens=6)) for prompt, name in zip(asked, names, strict=True))
+        return list(slots)
+
+    with quiet(model):
+        engine = Engine(model, InTurn(), 4, begun=1000)
+        waiting = make(engine)
+        while engine.busy or waiting:
+            if waiting:
+                engine.waiting.add(waiting.pop(0))
+            engine.advance()
+    assert [slot.trunk for slot in slots] == [0, 0, 40, 40, 40, 40, 40, 40]
+    assert {key[0] for key in engine.speech._paths} == {"", "a0"}
+    for slot, name in zip(slots, names, strict=True):
+        [alone] = generate(model, [slot.prompt], Sampling(tokens=6), adapters=[name])
+        assert tuple(slot.ids) == alone.ids
+        assert slot.logprob == pytest.approx(alone.logprob, abs=1e-3)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from tunesmith.errors import UserError
+from tunesmith.generation.beginnings import Beginnings
 from tunesmith.generation.quiet import quiet
 from tunesmith.generation.sampling import Sampling, dice
 from tunesmith.generation.saying import Saying
@@ -88,10 +89,13 @@ class Engine:
         rows:    most rows at once.
         columns: most tokens that are kept of all rows together, each counted as long as the longest; None: no bound. Where more
                  are needed, the row that came last leaves and goes on later, with what it has said.
+        begun:   tokens that prompts of late began with alike, of which keys and values are kept for those to come, for each adapter
+                 apart; 0: none are looked for.
     """
 
-    def __init__(self, model: Model, waiting: Waiting, rows: int, columns: int | None = None) -> None:
-        self.speech = Speech(model, rows)
+    def __init__(self, model: Model, waiting: Waiting, rows: int, columns: int | None = None, begun: int = 0) -> None:
+        self.speech = Speech(model, rows, begun)
+        self.beginnings = Beginnings() if begun and self.speech.shares else None
         self.model, self.waiting, self.most, self.columns = model, waiting, rows, columns
         self.slots: list[Slot] = []
         self.saying = Saying(Tallies.empty(model.device))
@@ -154,7 +158,8 @@ class Engine:
         cohort = self._cohort() if len(self.waiting) and self._lets_in() else []
         if cohort:
             self.waiting.drop(cohort)
-            self._enter(cohort)
+            for part in self._parted(cohort):
+                self._enter(part)
         elif self.slots:
             self._make_room()
             self._step()
@@ -235,6 +240,18 @@ class Engine:
         slot.trunk = 0
         self.waiting.again(slot)
         self._drop([row])
+
+    def _parted(self, cohort: list[Slot]) -> list[list[Slot]]:
+        """Those with a known beginning by their adapters, neighbours with the same; and all others."""
+        if self.beginnings is None:
+            return [cohort]
+        for slot in cohort:
+            slot.trunk = self.beginnings.trunk(slot.adapter, tuple(slot.read))
+        parts = [[slot for slot in cohort if not slot.trunk]]
+        for name in {slot.adapter for slot in cohort if slot.trunk}:
+            own = [slot for slot in cohort if slot.trunk and slot.adapter == name]
+            parts.append(sorted(own, key=lambda slot: slot.read[: slot.trunk]))
+        return [part for part in parts if part]
 
     def _enter(self, cohort: list[Slot]) -> None:
         start = time.perf_counter()

@@ -102,10 +102,11 @@ class Worker:
         model:   the base, in eval mode from now on.
         rows:    most answers under way at once.
         columns: most tokens kept of all rows together (`generation.engine.Engine`); None: no bound.
+        begun:   tokens kept of what prompts of late began with alike; 0: none.
     """
 
-    def __init__(self, model: Model, rows: int = 64, columns: int | None = None) -> None:
-        self.model, self.rows, self.columns = model, rows, columns
+    def __init__(self, model: Model, rows: int = 64, columns: int | None = None, begun: int = 0) -> None:
+        self.model, self.rows, self.columns, self.begun = model, rows, columns, begun
         self.shelf = Shelf(model)
         self.counts = Counts()
         self._speaks = model.family != "masked"
@@ -217,7 +218,7 @@ class Worker:
         if not self._speaks:
             raise UserError("a masked model cannot speak", "ask it to classify, or serve a causal or an encoder-decoder model")
         if self._engine is None:
-            self._engine = Engine(self.model, InTurn(), self.rows, self.columns)
+            self._engine = Engine(self.model, InTurn(), self.rows, self.columns, self.begun)
         return self._engine
 
     def cancel(self, ticket: Ticket) -> None:
