@@ -36,8 +36,8 @@ def test_colours_tell_the_same(tmp_path):
     data = write(tmp_path / "a.jsonl", [{"prompt": f"Say {n}", "completion": f"It is {n}."} for n in range(30)])
     shown = showing.show(None, model="town/llama", data=data, examples=1)
     text = printed(shown, colours=True)
-    assert "\x1b[1;4;32mIt is 0.\x1b[0m\x1b[1;4;35m</s>" in text
-    assert "\x1b[35m<s><|user|>\x1b[0mSay 0" in text
+    assert "\x1b[1;4;32mIt is 1.\x1b[0m\x1b[1;4;35m</s>" in text
+    assert "\x1b[35m<s><|user|>\x1b[0mSay 1" in text
     assert "⟦" not in text
 
 
