@@ -46,6 +46,7 @@ from tunesmith.models.weights import save_adapter
 from tunesmith.objectives.headed import Headed
 from tunesmith.objectives.objective import Objective
 from tunesmith.objectives.sft import SFT
+from tunesmith.preparation import learnable, learnable_sets, wording
 from tunesmith.recipe import Recipe, own, weight_of
 from tunesmith.resume import begin, keep_resolved
 from tunesmith.run import Run
@@ -109,7 +110,7 @@ def learn(record: Run, recipe: Recipe, method: Method, work: "Work", model: Mode
     keep_resolved(record, dataclasses.replace(recipe, plan=plan))
     recipe = dataclasses.replace(recipe, objective=work.objective)
     adapter = train_further(model, recipe.name, method) if model.active else model.attach(recipe.name, method)
-    sources = [learnable(task, "train", recipe, model) for task in work.learnt]
+    sources = learnable_sets(work.learnt, recipe, model)
     validation = Joined(learnable(task, "validation", recipe, model) for task in work.learnt)
     weights = [weight_of(name, setting) for name, setting in recipe.tasks.items()]
     replayed = [learnable(task, "train", recipe, model) for task in work.replayed]
@@ -281,11 +282,6 @@ def training(recipe: Recipe, objective: Objective, learnt: Sequence[Task]) -> It
         yield from islice(task.examples("train", wording("train", objective)), recipe.limit.train)
 
 
-def wording(split: str, objective: Objective) -> int | None:
-    """Which template puts the rows of a split: in learning all in turn, but the first alone where a head reads its labels."""
-    return None if split == "train" and not isinstance(objective, Headed) else 0
-
-
 def untaught(record: Run, recipe: Recipe, work: "Work", model: Model) -> None:
     """Without learning a new head says what is best without reading anything: the labels as often as they stand in training."""
     objective = work.objective
@@ -342,16 +338,6 @@ def forgetting(recipe: Recipe, learnt: Sequence[Task], judged: Sequence[Task]) -
     clusters, names = {task.cluster for task in judged}, {task.name for task in learnt}
     found = [task_from(name) for name in FORGETTING]
     return tuple(task for task in found if task.cluster not in clusters and task.name not in names)
-
-
-def learnable(task: Task, split: str, recipe: Recipe, model: Model) -> Sequence[Example]:
-    """The examples of a split that fit the network's window, under the plan's policy; none where there is no such split."""
-    if split not in task.source.splits():
-        return []
-    examples = task.sequence(split, wording(split, recipe.objective), getattr(recipe.limit, split))
-    window = min(filter(None, (recipe.plan.window, model.window)), default=None)
-    policy = recipe.plan.too_long or recipe.objective.too_long
-    return recipe.objective.within(examples, model.renderer, window, policy, model.virtual_tokens, f"task `{task.name}`")
 
 
 def added(adapter: Adapter) -> int:

@@ -23,12 +23,17 @@ Named = str | Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Limit:
-    """Most examples of each split; null: all of them."""
+    """Most examples of each split; null: all of them.
+
+    examples: most training examples of all tasks together, drawn by a hash of their words and the seed: of each task a share
+              by its size, and a smaller number is always a part of a larger one.
+    """
 
     train: Annotated[int, Field(gt=0)] | None = None
     validation: Annotated[int, Field(gt=0)] | None = 200
     test: Annotated[int, Field(gt=0)] | None = None
     forgetting: Annotated[int, Field(gt=0)] | None = 60
+    examples: Annotated[int, Field(gt=0)] | None = None
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ class ComparisonRecipe(Recipe):
     systems:  name -> settings laid over the common ones.
     baseline: the system that the others are compared with; null: the first.
     sweep:    dotted setting -> the values it takes in a study (`tunesmith sweep`): a list, or a range such as `1e-5..1e-3:log`.
+              Of numbers of examples (`limit.examples`) `same` says what all arms make as many of: `steps`, or `epochs`.
     """
 
     systems: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -59,6 +59,8 @@ def sweep(arguments: argparse.Namespace) -> None:
         halving=arguments.halving,
         engine=arguments.engine,
         trials=arguments.trials,
+        examples=arguments.examples.split(",") if arguments.examples else (),
+        same=arguments.same,
         say=say,
     )
     Console().print(terminal_table(made.study))

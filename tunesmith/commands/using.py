@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from tunesmith.commands.given import one_recipe, open_page, split_given
+from tunesmith.commands.writing import refuse_unheard, write
 
 
 def answer(arguments: argparse.Namespace) -> None:
@@ -42,6 +43,11 @@ def predict(arguments: argparse.Namespace) -> None:
 def label(arguments: argparse.Namespace) -> None:
     from tunesmith import labelling
 
+    refuse_unheard(arguments)
+    if arguments.write is not None:
+        write(arguments)
+        return
+    arguments.db = arguments.db or Path(labelling.DB)
     if arguments.export:
         count = labelling.export_labels(
             arguments.export, db=arguments.db, layout=arguments.layout, ties=arguments.ties, policy=arguments.votes

@@ -70,6 +70,10 @@ class FileSource:
         """Rows by split as the source has them; rows of no split stand under the empty name."""
         return {split: Joined(self._read(file) for file in files) for split, files in self._files().items()}
 
+    def files(self) -> dict[str, list[tuple[Path, Sequence[Row]]]]:
+        """Split -> (file, its rows) of each file that the source has for it; files of no split stand under the empty name."""
+        return {split: [(file, self._read(file)) for file in files] for split, files in self._files().items()}
+
     def placed(self) -> Iterator[tuple[str, Row]]:
         """Every row with words for where it stands."""
         files = [file for files in self._files().values() for file in files]
