@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from tunesmith import showing
-from tunesmith.shown_text import rendered
+from tunesmith.shown import rendered
 
 
 def write(path, rows) -> str:

@@ -1,6 +1,6 @@
 """What would be learnt, before anything runs: examples with learnt tokens marked, lengths, and what the window would cut.
 
-Only the tokenizer and the config of the model are read, never its weights. How it looks in a terminal: `shown_text.py`.
+Only the tokenizer and the config of the model are read, never its weights. How it looks in a terminal: `shown.py`.
 """
 
 import dataclasses
