@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tunesmith import __version__, commands
+from tunesmith.commands import data
 from tunesmith.commands.writing import arguments as writing_arguments
 from tunesmith.errors import UserError, did_you_mean
 
@@ -61,7 +62,7 @@ def parser() -> Parser:
     verb = _verb(verbs, "train", commands.train, "train one system and judge it; goes on where an interrupted run stopped")
     verb.add_argument("given", nargs="+", metavar="RECIPE | name=value", help=f"a recipe, and {OVERRIDES}")
     verb.add_argument("--into", type=Path, help="folder of the run (runs/NAME)")
-    verb.add_argument("--brief", action="store_true", help="print no scores at the end")
+    verb.add_argument("--brief", action="store_true", help="print neither scores nor what rows were recognised as")
 
     _studying(verbs)
 
@@ -103,6 +104,8 @@ def parser() -> Parser:
     verb.add_argument("--data", help="task, file, folder or hub data set")
     verb.add_argument("--template", help="built-in wording, file, or 'prompt ||| answer'")
     verb.add_argument("--examples", type=int, default=3, help="how many examples to show")
+
+    data.arguments(verbs)
 
     verb = _verb(verbs, "plan", commands.plan, "memory, time and disk of a run, and what would fit where; before anything runs")
     verb.add_argument("given", nargs="*", metavar="RECIPE | name=value", help=f"a recipe, and {OVERRIDES}")
@@ -254,6 +257,8 @@ def _studying(verbs: "argparse._SubParsersAction[Parser]") -> None:
     verb.add_argument("--halving", type=at_least_one, nargs="?", const=2, default=0, help="keep one in so many arms a rung (2)")
     verb.add_argument("--engine", help="grid, random or optuna (grid, or random where a range is searched)")
     verb.add_argument("--trials", type=at_least_one, default=16, help="arms that a search tries")
+    verb.add_argument("--examples", metavar="N,N,...,all", help="numbers of examples to learn from: how many are enough?")
+    verb.add_argument("--same", choices=("steps", "epochs"), help="what all of these make as many of (steps)")
     verb.add_argument("--open", action=argparse.BooleanOptionalAction, default=None, help="open the page in a browser")
 
     verb = _verb(

@@ -90,6 +90,7 @@ def show(arguments: argparse.Namespace) -> None:
     from rich.console import Console
 
     from tunesmith import showing
+    from tunesmith.shown_text import rendered
 
     paths, overrides = split_given(arguments.given)
     runs = [path for path in paths if Path(path).is_dir()]
@@ -105,7 +106,11 @@ def show(arguments: argparse.Namespace) -> None:
         overrides=overrides,
         examples=arguments.examples,
     )
-    Console().print(showing.rendered(shown))
+    for task in shown:
+        if task.told:
+            print(task.told, file=sys.stderr)
+    screen = Console()
+    screen.print(rendered(shown, screen.is_terminal and not screen.no_color))
 
 
 def list_(arguments: argparse.Namespace) -> None:
