@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import threading
+import time
 from http.client import HTTPException
 from itertools import count
 
@@ -217,7 +218,9 @@ def test_what_was_acknowledged_survives_a_kill_with_twenty_writers(tmp_path):
         people = [threading.Thread(target=work, args=(served, f"w{n}")) for n in range(20)]
         for one in people:
             one.start()
-        threading.Event().wait(2.5)
+        end = time.monotonic() + 60
+        while (len(told) < 25 or len(done) < 5) and time.monotonic() < end:
+            time.sleep(0.05)
         served.end(kill=True)
         for one in people:
             one.join()
