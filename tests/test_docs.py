@@ -32,6 +32,8 @@ OTHERS = {
     "my_lab.gain",
     "text.md",
     "report.md",
+    "shape.yaml",
+    "guide.md",
 }  # a reader's own files, and what a run writes
 
 RECIPE_FILES = [path.relative_to(ROOT) for path in [*ROOT.glob("recipes/**/*.yaml"), *ROOT.glob("tunesmith/assets/*.yaml")]]
