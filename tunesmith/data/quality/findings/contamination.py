@@ -53,7 +53,7 @@ class Contamination(Finding):
     looks_for: ClassVar[str] = (
         "rows that hold a question or an answer of an evaluation set: the same words, 70 % of its runs of 8 words (PaLM), most "
         "of the row itself, or a near duplicate; and, told apart and not dropped, rows that share a run of 13 words with it "
-        "(GPT-3). A text whose sentences are put in another order or in other words is not found"
+        "(GPT-3). What is said in other words, or with its words in another order, is not found"
     )
     severity: ClassVar[Severity] = "error"
     dropped: ClassVar[bool] = True
