@@ -2,8 +2,8 @@
 
 Every command is a call: `compare`, `train`, `evaluate`, `evaluate_adapters`, `answer`, `chat`, `predict`, `show`, `plan`,
 `listed`, `study`, `inspect`, `forgetting`, `items`, `board`, `spread`, `submit`, `harness`, `label`, `export_labels`,
-`report_labels`, `check_data`. They are imported
-when first used, so that `import tunesmith` and `tunesmith --help` are instant.
+`report_labels`, `write`, `export_writing`, `report_writing`, `check_data`. They are imported when first used, so that
+`import tunesmith` and `tunesmith --help` are instant.
 """
 
 from importlib import import_module
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tunesmith.studies.study import study
     from tunesmith.submitting import submit
     from tunesmith.verbs import compare, evaluate, listed, train
+    from tunesmith.writing import export_writing, report_writing, write
 
 __version__ = "0.1.0"
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "evaluate",
     "evaluate_adapters",
     "export_labels",
+    "export_writing",
     "forgetting",
     "harness",
     "inspect",
@@ -41,11 +43,13 @@ __all__ = [
     "plan",
     "predict",
     "report_labels",
+    "report_writing",
     "show",
     "spread",
     "study",
     "submit",
     "train",
+    "write",
 ]
 MODULES = {
     **dict.fromkeys(("answer", "chat", "predict"), "tunesmith.answering"),
@@ -59,6 +63,7 @@ MODULES = {
     "spread": "tunesmith.spreading",
     "study": "tunesmith.studies.study",
     "submit": "tunesmith.submitting",
+    **dict.fromkeys(("write", "export_writing", "report_writing"), "tunesmith.writing"),
 }
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tunesmith.commands import growing
 from tunesmith.commands.given import open_page, split_given
 from tunesmith.errors import UserError
 
@@ -20,6 +21,7 @@ def arguments(verbs: SubCommands) -> None:
     verb = verbs.add_parser("data", help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False)
     subverbs = verb.add_subparsers(dest="subverb", metavar="COMMAND", required=True)
     check_arguments(subverbs)
+    growing.arguments(subverbs)
 
 
 def sub_command(
