@@ -125,8 +125,10 @@ def test_a_recipe_is_held_against_all_that_judges_it(here):
 
 
 def test_a_row_that_does_not_fit_is_named(here):
-    write(here / "odd.jsonl", [*ROWS, {"id": "g", "question": "Where?"}])
-    with pytest.raises(UserError, match=r"`odd\.jsonl` line 7.*answer"):
+    rows = [*ROWS, {"question": "Where?"}] + [{"question": f"What is {number}?", "answer": "x"} for number in range(453)]
+    rows[6], rows[451] = rows[451], rows[6]  # none of the rows by which the task is known
+    write(here / "odd.jsonl", rows)
+    with pytest.raises(UserError, match=r"`odd\.jsonl` line 452.*answer"):
         tunesmith.check_data("odd.jsonl", template="{{question}} ||| {{answer}}")
 
 
@@ -169,13 +171,8 @@ def test_rows_are_checked_without_torch(here):
 
 
 def test_real_rows(shared, here):
-    """What is known of published data: rows of DialogSum's training set stand in its validation set."""
+    """What is known of published data: three dialogues of DialogSum's validation set are questions of its test set."""
     folder = shared("data/dialogsum")
-    checked = tunesmith.check_data(str(folder), only=["contamination", "exact_duplicates"])
-    found = {one.name: one for one in checked.found}
-    assert found["exact_duplicates"].rows == 7
-    assert (
-        90
-        <= dict(zip(found["contamination"].table.header, found["contamination"].table.rows[0], strict=True))["question"]
-        <= 100
-    )
+    judged = folder / "dialogsum_test.csv"
+    checked = tunesmith.check_data(folder / "dialogsum_validation.csv", against=[str(judged)], only=["contamination"])
+    assert checked.found[0].rows > 0
