@@ -13,7 +13,7 @@ from tunesmith.run import Run
 from tunesmith.tasks.task import Task
 
 # Settings that change no step: a run may go on with others.
-FREE = ("plan.room", "plan.recompute", "plan.save_every", "plan.stop_after", "ask.rows")
+FREE = ("plan.room", "plan.recompute", "plan.save_every", "plan.stop_after", "plan.ahead", "ask.rows")
 
 
 def begin(record: Run, recipe: Recipe, tasks: Sequence[Task]) -> None:
