@@ -29,9 +29,7 @@ def home(tmp_path, monkeypatch):
     for name, module in list(sys.modules.items()):
         if name.startswith("tunesmith.") and vars(module).get("MANY") == many:
             monkeypatch.setattr(module, "MANY", 100)
-    passes.code_hash.cache_clear()
-    yield tmp_path
-    passes.code_hash.cache_clear()
+    return tmp_path
 
 
 def rows(file, count=COUNT, word="and"):

@@ -31,10 +31,10 @@ def mixture():
 
 @pytest.mark.parametrize("ahead", [1, 2])
 def test_losses_are_those_of_a_run_without(ahead):
-    wanted = curve("llama", PLAN, 30)
+    wanted = curve("llama", PLAN, 6)
     made, adapter, state = learner("llama", PLAN)
     with feeding(stream, Count(), made, replace(PLAN, ahead=ahead), 0) as take:
-        got = list(train(made, adapter, Count(), stream, PLAN, state, 30, take=take))
+        got = list(train(made, adapter, Count(), stream, PLAN, state, 6, take=take))
     assert [step.loss for step in got] == [step.loss for step in wanted]
 
 
@@ -43,7 +43,7 @@ def test_the_same_examples_in_the_same_order_from_any_place(begin):
     made, _, _ = learner("llama", PLAN)
     mixed = mixture()
     with feeding(mixed, Count(), made, replace(PLAN, ahead=2), begin) as take:
-        for first in range(begin, begin + 200, 4):
+        for first in range(begin, begin + 120, 4):
             found = take(first)
             assert [one.example for one in found] == [mixed(place) for place in range(first, first + 4)]
             assert [one.place for one in found] == list(range(first, first + 4))
