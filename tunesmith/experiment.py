@@ -50,7 +50,7 @@ from tunesmith.preparation import learnable, learnable_sets, wording
 from tunesmith.recipe import Recipe, own, weight_of
 from tunesmith.resume import begin, keep_resolved
 from tunesmith.run import Run
-from tunesmith.tasks.own import task_from, tasks_from
+from tunesmith.tasks.own import task_from, tasks_from, told
 from tunesmith.tasks.task import Task
 from tunesmith.training.feed import Look
 from tunesmith.training.guard import Guard
@@ -62,10 +62,18 @@ PROMPTS = 16  # of the main task, from whose lengths that of the timed prompt is
 Load = Callable[[ModelSettings, HeadPlan | None], Model]
 
 
-def run(recipe: Recipe, folder: Path, quiet: bool = False, cached: bool = False, load_model: Load | None = None) -> Run:
+def run(
+    recipe: Recipe,
+    folder: Path,
+    quiet: bool = False,
+    cached: bool = False,
+    load_model: Load | None = None,
+    telling: bool = True,
+) -> Run:
     """Learn, save, answer, measure: everything into `folder`. A folder with a half-done run of the same recipe goes on.
 
     cached: take answers that other runs were given to the same, and keep these for others (`evaluation/kept_answers.py`).
+    telling: say what rows were recognised as, where nobody said how they are put.
     load_model: instead of `load`; for several runs on one base (`models/one_base.py`).
     """
     record = Run(folder)
@@ -75,6 +83,8 @@ def run(recipe: Recipe, folder: Path, quiet: bool = False, cached: bool = False,
         if record.world().get("ended"):
             reporter.say(f"finished before, nothing is repeated: {folder}")
             return record
+        for line in told(work.all).values() if telling else ():
+            reporter.say(line)
         torch.manual_seed(recipe.seed)
         random.seed(recipe.seed)
         model = (load_model or load)(recipe.model, work.objective.head())

@@ -14,6 +14,7 @@ from tunesmith.methods.method import Method
 from tunesmith.models.load import ModelSettings
 from tunesmith.objectives.objective import Objective
 from tunesmith.objectives.sft import SFT
+from tunesmith.tasks.own import spread
 from tunesmith.training.guard import Guard
 from tunesmith.training.plan import Plan
 
@@ -66,6 +67,10 @@ class Recipe:
     guard: Guard = Guard()
     limit: Limit = Limit()
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tasks", spread(self.tasks))
+        object.__setattr__(self, "replay", spread(self.replay))
 
 
 def own(name: str, setting: Any) -> Named:

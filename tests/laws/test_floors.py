@@ -30,9 +30,12 @@ FLOORS = [
         "answering",
         "judging",
         "labelling",
+        "checking",
         "showing",
+        "shown_text",
         "spreading",
         "submitting",
+        "writing",
         "__main__",
     },
 ]
