@@ -13,7 +13,7 @@ import yaml
 import tunesmith
 from tests.conftest import ROOT
 from tests.laws.test_floors import FLOORS
-from tests.recipe_table import DOCUMENT, inside, tables, written
+from tests.recipe_table import DOCUMENT, GROW, inside, tables, written
 from tunesmith import cli, registry, settings, stages, sweep
 from tunesmith.metrics.metric import Metric
 from tunesmith.recipe import Recipe
@@ -122,11 +122,13 @@ def test_commands_parse_and_their_settings_exist(name, command, capsys):
 
 @cache
 def known_settings():
-    return {row[0].strip("`") for title, rows in tables().items() if title != "a task" for row in rows}
+    """Titles of tables -> names of settings."""
+    return {title: {row[0].strip("`") for row in rows} for title, rows in tables().items() if title != "a task"}
 
 
 def is_setting(dotted, verb):
-    known = known_settings()
+    titles = [title for title in known_settings() if verb in ("", "data") or not title.startswith(GROW)]
+    known = set[str]().union(*(known_settings()[title] for title in titles))
     if verb == "compare" and dotted.startswith("systems."):
         dotted = dotted.split(".", 2)[2]
     return dotted in known or dotted.startswith("tasks.") or (dotted == "calibrated" and verb in ("answer", "predict"))

@@ -2,7 +2,7 @@
 
 Every command is a call: `compare`, `train`, `evaluate`, `evaluate_adapters`, `answer`, `chat`, `predict`, `show`, `plan`,
 `listed`, `study`, `inspect`, `forgetting`, `items`, `board`, `spread`, `submit`, `harness`, `label`, `export_labels`,
-`report_labels`. They are imported
+`report_labels`, `grow`. They are imported
 when first used, so that `import tunesmith` and `tunesmith --help` are instant.
 """
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tunesmith.spreading import spread
     from tunesmith.studies.study import study
     from tunesmith.submitting import submit
+    from tunesmith.synthesis.growing import grow
     from tunesmith.verbs import compare, evaluate, listed, train
 
 __version__ = "0.1.0"
@@ -31,6 +32,7 @@ __all__ = [
     "evaluate_adapters",
     "export_labels",
     "forgetting",
+    "grow",
     "harness",
     "inspect",
     "items",
@@ -47,6 +49,7 @@ __all__ = [
 ]
 MODULES = {
     **dict.fromkeys(("answer", "chat", "predict"), "tunesmith.answering"),
+    "grow": "tunesmith.synthesis.growing",
     "harness": "tunesmith.judging",
     "inspect": "tunesmith.inspection",
     **dict.fromkeys(("board", "evaluate_adapters", "forgetting", "items"), "tunesmith.judging"),
