@@ -80,7 +80,7 @@ def tables():
     made["answer, chat and predict"] = [row(name, "", {**one, "default": unasked[name]}) for name, one in speaking.items()]
     grow = settings.schema(Growing)["properties"]
     made[GROW] = [row(name, "", one, "grow.") for name, one in grow.items()]
-    for room in ("filters", "endpoint", *STAGES):
+    for room in ("filters", "endpoint", STAGES[0]):  # the other stages have the same settings
         made[f"{GROW}: {room}"] = [row(name, f"{room}.", one) for name, one in grow[room]["properties"].items()]
     return made
 

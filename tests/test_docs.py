@@ -18,6 +18,7 @@ from tunesmith import cli, registry, settings, stages, sweep
 from tunesmith.metrics.metric import Metric
 from tunesmith.recipe import Recipe
 from tunesmith.studies import grid
+from tunesmith.synthesis.settings import STAGES
 
 DOCUMENTS = {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
@@ -127,6 +128,8 @@ def known_settings():
 
 
 def is_setting(dotted, verb):
+    stage, _, rest = dotted.partition(".")
+    dotted = f"{STAGES[0]}.{rest}" if verb == "data" and stage in STAGES else dotted
     titles = [title for title in known_settings() if verb in ("", "data") or not title.startswith(GROW)]
     known = set[str]().union(*(known_settings()[title] for title in titles))
     if verb == "compare" and dotted.startswith("systems."):

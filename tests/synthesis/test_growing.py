@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 from tests.synthesis.server import Behaviour, serving
 from tests.tiny import tiny_model
 from tunesmith.data.formats import read
-from tunesmith.data.template import guess
+from tunesmith.data.shapes import guess
 from tunesmith.errors import UserError
 from tunesmith.metrics.rouge import rouge_scores
 from tunesmith.synthesis.filters import MEANING, plain

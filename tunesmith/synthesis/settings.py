@@ -39,6 +39,7 @@ class Speech:
 
     tokens:             longest answer, in tokens.
     temperature:        0 is greedy.
+    top_p:              draw from the smallest set of tokens that holds this probability.
     presence_penalty, frequency_penalty: of an endpoint.
     top_k, repetition_penalty: of a local model.
     """
