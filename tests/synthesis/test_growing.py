@@ -222,10 +222,14 @@ def test_lines_that_were_cut_short_are_written_anew(seeds, tmp_path):
                 file.write_bytes(data[:-back])
             grown(seeds, out, address, *settings)
             assert [file.read_bytes() for file in files] == whole
-        files[2].write_bytes(whole[2][:-50])
+        files[2].write_bytes(whole[2][:-50])  # an answer is on the disk before a row of it: then there are none
+        for file in files[:2]:
+            file.write_bytes(b"")
         grown(seeds, out, address, *settings)
-        assert files[0].read_bytes().count(b"\n") == 30
-        assert untimed(files[2])[-1]["hash"] == json.loads(whole[2].splitlines()[-1])["hash"]
+    for file, data in zip(files, whole, strict=True):
+        again = tmp_path / "again.jsonl"
+        again.write_bytes(data)
+        assert untimed(file) == untimed(again)
 
 
 def test_more_rows_may_be_asked_for_later(seeds, tmp_path):
