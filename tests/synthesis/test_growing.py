@@ -133,6 +133,14 @@ def test_six_of_people_and_two_grown_are_shown(seeds, tmp_path):
         assert len(grown_ids) == (0 if number < 2 else 2)
 
 
+def test_texts_that_end_an_answer_may_be_added(seeds, tmp_path):
+    behaviour = Behaviour()
+    with serving(behaviour) as address:
+        grown(seeds, tmp_path / "grown.jsonl", address, "rows=3", "round=1", "inputs_first.stop=[ab c, zz]")
+    stops = {tuple(body["stop"]) for _, body, _ in behaviour.seen}
+    assert ("\nTask:", "\nExample 6", "ab c", "zz") in stops and ("\n17.",) in stops
+
+
 def test_triplets_in_one_call(seeds, tmp_path):
     out = tmp_path / "grown.jsonl"
     behaviour = Behaviour(cut=5)
