@@ -3,7 +3,7 @@
 Dimension key: B rows, T tokens a row, D hidden size, N targets, S sequences, K outputs of the head, V vocabulary.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -145,13 +145,16 @@ class Model(nn.Module):
             raise UserError(f"no adapter `{name}` is attached", did_you_mean(name, self.adapters))
         return self.adapters[name]
 
-    def attach(self, name: str, method: Method, begin: bool = True, head: Head | None = None) -> Adapter:
+    def attach(
+        self, name: str, method: Method, begin: bool = True, head: Head | None = None, never: Collection[str] = ()
+    ) -> Adapter:
         """Put a new adapter on the network and make it the active one. Initial values come from torch's random state.
 
         begin: let the method look at the network for its first values; not where they are about to be read from a file.
         head: a head of the adapter's own; None: that of the model, if any.
+        never: names of weights that are not trained, nor is anything put beside them.
         """
-        never = beyond_body(self.network) if self.wordless else ()
+        never = beyond_body(self.network) if self.wordless else never
         adapter = Adapter(method, self.network, head or self._own_head, self.spell, never).to(self.device)
         refuse_freed(adapter.freed, self.network, type(method).__name__)
         if head is not None:
