@@ -37,7 +37,8 @@ def generate(
         model: of the causal or the encoder-decoder family.
         prompts: ids, as `Renderer.prompt` spells them; none may be empty or longer than the network's window.
         sampling: how to speak; by default greedily.
-        rows: most rows at once; a matter of speed and space, never of results.
+        rows: most rows at once; fewer where their keys and values would take too much (`models/cache.py: fitting`). A matter
+            of speed and space, never of results.
         adapters: name of each prompt's adapter, "" for the bare network; None: the model's active one.
         on_done: called with a prompt's number and its answer, as soon as that is there.
     """
@@ -62,6 +63,7 @@ class _Engine:
 
     def run(self, prompts: Sequence[Sequence[int]], adapters: Sequence[str] | None) -> list[Spoken]:
         waiting = self._waiting(prompts, adapters)
+        self.most = self.speech.expect(self.most, [self._tokens(slot) for slot in waiting])
         while waiting or self.slots:
             if waiting and self._lets_in(waiting):
                 self._enter(self._cohort(waiting))
@@ -81,6 +83,11 @@ class _Engine:
         for slot, trunk in zip(slots, self.speech.trunks_of(prompts, [slot.adapter for slot in slots]), strict=True):
             slot.trunk = trunk
         return deque(sorted(slots, key=lambda slot: (tuple(slot.prompt[: slot.trunk]), slot.trunk - len(slot.prompt))))
+
+    def _tokens(self, slot: Slot) -> tuple[int, int, int]:
+        """Of its prompt, its trunk, its answer."""
+        virtual = self.speech.virtual_tokens(slot.adapter)
+        return len(slot.prompt) + virtual, slot.trunk + virtual if slot.trunk else 0, slot.limit
 
     def _limit(self, number: int, prompt: Sequence[int], adapter: str) -> int:
         """Most tokens of an answer: the last one is never read, so it may stand behind the window."""

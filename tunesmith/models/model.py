@@ -207,7 +207,7 @@ class Model(nn.Module):
 
     def forward(self, batch: Batch, everywhere: bool = False) -> "Reading":
         """Read a batch; `everywhere`: the states of all tokens are wanted, not only of those that speak of a target or end."""
-        which = "all" if everywhere else self._pooled()
+        which = "all" if everywhere else self.whose()
         routing, places_BT = self._laid(batch, which)
         if self._kept is not None and routing.everywhere in ("", self.active):
             places_BT = self._kept.give(routing, batch, which, places_BT)
@@ -218,7 +218,7 @@ class Model(nn.Module):
             self._heard.append(reading)
         return reading
 
-    def _pooled(self) -> Which:
+    def whose(self) -> Which:
         """Whose states a reading needs beside those that speak of a target."""
         pooling = "last" if self.head is None else self.head.plan.pooling
         return "first" if pooling == "first" else "all" if pooling == "mean" else "last"
