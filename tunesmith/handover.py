@@ -226,7 +226,7 @@ def export_run(
     spelled = [ids for ids in map(model.renderer.prompt, examples) if model.window is None or len(ids) < model.window]
     headed = HeadSaid.by(model, examples)
     spelled = [] if model.family == "masked" or headed else spelled
-    said = [answer.ids for answer in generate(model, spelled, Sampling(tokens=REPLAYED))]
+    said = [answer.ids for answer in (generate(model, spelled, Sampling(tokens=REPLAYED)) if spelled else ())]
     merged = merge(model, model.active, laid(model, examples), wanted) if model.active else None
     cast(model, {}, wanted)
     with telling(model):

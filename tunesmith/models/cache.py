@@ -214,7 +214,7 @@ def fitting(network: Any, rows: int, columns: int, source: int = 0) -> int:
     columns: tokens of the longest row; `source`: of the longest source of an encoder-decoder network.
     """
     first = next(network.parameters())
-    room = max(CACHE, sum(p.numel() * p.element_size() for p in network.parameters()))
+    room: int = max(CACHE, sum(p.numel() * p.element_size() for p in network.parameters()))
     if first.device.type == "cuda":
         room = int(FREE * torch.cuda.mem_get_info(first.device)[0])
     a_row = (columns + source) * column_bytes(network.config, first.element_size())

@@ -92,8 +92,8 @@ def once(case: Case, method: Method) -> Once | None:
 def spared(part: Once, coming: Ahead, step: Held, recipe: Recipe, reads: float) -> Spared:
     """What keeping makes of a run's time and room.
 
-    reads: tokens of all validations, as a share of those that are learnt from. A token that is learnt from costs the frozen part
-        once, and what is trained three times: forwards, and twice backwards.
+    reads: tokens of all validations, as a share of those that are learnt from. A token that is learnt from costs the frozen
+        part once, and what is trained three times: forwards, and twice backwards.
     """
     each = recipe.plan.examples
     shown = coming.steps * each

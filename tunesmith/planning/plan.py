@@ -34,6 +34,7 @@ from tunesmith.planning.step import Case, Counted, Held, counted, held
 from tunesmith.recipe import Recipe
 from tunesmith.settings import Tree
 from tunesmith.sweep import recipes
+from tunesmith.tasks.own import told
 
 # Of a CPU's heap, beside what is counted: blocks of a step do not fit where those of another, of other lengths, were freed (a
 # share of what a step allocates and frees), and oneDNN keeps what it compiled for products of the last few lengths (bytes a
@@ -88,6 +89,7 @@ class Planned:
     choices: the recipe's own method first, then `full`, `lora` and `qlora`.
     seconds: of training and validating.
     spared:  what keeping frozen states (`plan.keep`) changes; None where nothing is kept.
+    shapes:  what rows were recognised as, a line a task.
     probed:  what a probe measured; `before`: (bytes, seconds) that were told before it.
     """
 
@@ -108,6 +110,7 @@ class Planned:
     fits: tuple[Fit, ...] = ()
     notes: tuple[str, ...] = ()
     spared: Spared | None = None
+    shapes: tuple[str, ...] = ()
     probed: Probed | None = None
     before: tuple[int, float] = (0, 0.0)
 
@@ -224,6 +227,7 @@ def of_recipe(recipe: Recipe, probing: bool = False) -> Planned:
         fits=fits(fits_case(config, family, recipe.objective, recipe.plan.recompute), low),
         notes=tuple(notes(recipe, coming, keeping)),
         spared=keeping,
+        shapes=tuple(told(work.all).values()),
         probed=probed,
         before=before,
     )
@@ -319,7 +323,7 @@ def speed(device: str) -> float:
 
 
 def with_states(one: Choice, keeping: Spared | None) -> Choice:
-    """A choice with the frozen states of its largest batch, and those on the disk. An epoch that is new computes them anyway."""
+    """A choice with the frozen states of its largest batch, and those on the disk. In the first epoch all are computed."""
     if keeping is None:
         return one
     memory = {**one.memory, "activations": one.memory["activations"] + keeping.batch_bytes}
