@@ -24,6 +24,7 @@ from tunesmith.models.load import best_device, dtype_of, load_config, load_rende
 from tunesmith.models.memory import Memory
 from tunesmith.models.products import product
 from tunesmith.models.shapes import config_of
+from tunesmith.objectives.headed import Headed
 from tunesmith.objectives.objective import Objective
 from tunesmith.planning.ahead import Ahead, ahead, weight
 from tunesmith.planning.fits import QUANTISED, Fit, fits
@@ -174,7 +175,9 @@ def fits_case(config: Any, family: Family, objective: Objective | None = None, r
 
     chosen = Plan(precision="bfloat16", recompute=recompute)
     reader: Any = None  # nothing is spelled
-    return Case(config, family, reader, dtype_of("auto", config, "cuda"), None, objective or SFT(), chosen, "cuda")
+    if objective is None or isinstance(objective, Headed):  # rows of a head depend on what is asked; those of words are known
+        objective = SFT()
+    return Case(config, family, reader, dtype_of("auto", config, "cuda"), None, objective, chosen, "cuda")
 
 
 def of_recipe(recipe: Recipe, probing: bool = False) -> Planned:
