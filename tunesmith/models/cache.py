@@ -223,7 +223,8 @@ def fitting(network: Any, rows: int, columns: int, source: int = 0) -> int:
 
 def column_bytes(config: Any, itemsize: int) -> int:
     """Bytes of the keys and values that all layers keep of one token."""
-    text = config.get_text_config(decoder=True) if hasattr(config, "get_text_config") else config
+    paired = getattr(config, "is_encoder_decoder", False)
+    text = config if paired or not hasattr(config, "get_text_config") else config.get_text_config()
     found = (getattr(text, name, None) for name in ("num_decoder_layers", "decoder_layers", "num_hidden_layers"))
     layers = next((count for count in found if count), 1)
     heads = getattr(text, "decoder_attention_heads", None) or text.num_attention_heads
