@@ -159,7 +159,10 @@ def asked(task: Task, recipe: Recipe, renderer: Renderer, examples: int) -> tupl
 
 def read_as(recipe: Recipe, renderer: Renderer) -> str:
     """What reads the tokens, and which of them have a meaning of their own, in words."""
-    one = lambda id_: f"`{renderer.pieces([id_])[0]}`"  # noqa: E731
+
+    def one(id_: int) -> str:
+        return f"`{renderer.pieces([id_])[0]}`"
+
     put = "its chat template" if renderer.chat else "no chat template"
     head = f"a text begins with {''.join(map(one, renderer.head))}, " if renderer.head and not renderer.chat else ""
     return (

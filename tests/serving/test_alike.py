@@ -8,7 +8,7 @@ from tunesmith.metrics.alignment import longest_common_subsequence
 from tunesmith.metrics.rouge import rouge_scores
 from tunesmith.serving.alike import Pool, words_of
 
-LETTERS = "ash birch cedar elm fir hazel larch maple oak pine rowan willow".split()
+LETTERS = ["ash", "birch", "cedar", "elm", "fir", "hazel", "larch", "maple", "oak", "pine", "rowan", "willow"]
 
 
 def test_it_finds_what_comparing_with_all_finds():

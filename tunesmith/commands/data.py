@@ -44,7 +44,7 @@ def check_arguments(subverbs: SubCommands) -> None:
         "given",
         nargs="+",
         metavar="DATA | name=value",
-        help="task, file, folder, hub data set, or a recipe (.yaml), whose training rows are checked; and settings of findings, "
+        help="task, file, folder, hub data set, or a recipe (.yaml), whose training rows are checked; settings of findings, "
         "as near_duplicates.threshold=0.9",
     )
     verb.add_argument(
