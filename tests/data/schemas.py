@@ -41,7 +41,7 @@ ROWS: dict[str, list[Row]] = {
     "hellaswag": [
         {
             **{"ind": 4, "activity_label": "Running", "ctx_a": "A man runs.", "ctx_b": "he", "ctx": "A man runs. he"},
-            **{"endings": [" rests.", "falls.", " wins ||| ", "eats."], "source_id": "x~v_1", "split": "train"},
+            **{"endings": [" rests.", "falls.", " wins ", "eats."], "source_id": "x~v_1", "split": "train"},
             **{"split_type": "indomain", "label": label},
         }
         for label in "0123"
