@@ -105,7 +105,7 @@ def test_all_of_it_equals_promptsource_s_own_code(cases: list[tuple[str, Templat
     pytest.importorskip("promptsource.templates")
     for folder, template, row in cases:
         theirs, choices = by_promptsource(template, row)
-        assert ours(template, row) == (theirs + [""])[:2], (folder, template.name)
+        assert ours(template, row) == [*theirs, ""][:2], (folder, template.name)
         assert template.ask(row).choices == tuple(choices or ()), (folder, template.name)
 
 
@@ -140,7 +140,7 @@ def test_the_golden_file_is_what_promptsource_says_but_for_bars_in_lists() -> No
     for template in load_templates(OWN):
         for row in OWN_ROWS:
             theirs, _ = by_promptsource(template, row)
-            same = ours(template, row) == (theirs + [""])[:2]
+            same = ours(template, row) == [*theirs, ""][:2]
             assert same != template.name.startswith("bar in a list"), (template.name, theirs)
 
 

@@ -33,6 +33,7 @@ FLOORS = [
         "showing",
         "spreading",
         "submitting",
+        "wordings",
         "__main__",
     },
 ]

@@ -41,8 +41,6 @@ def inverse(template: Template) -> Template:
         name=f"{template.name}, inverted",
         jinja=f"Here is the {_said(answer)}:\n\n{{{{{answer}}}}}\n\n"
         f"Write the {_said(asked)} that belongs to it. {BAR} {{{{{asked}}}}}",
-        references="no column",
-        rejected="no column",
         id=template.id,
         meta=template.meta,
         aliases=template.aliases,

@@ -43,7 +43,7 @@ class Template:
     strip:      take white space from both ends of prompt and answer, as promptsource does.
     metrics:    names of the metrics that the author of the wording had in mind.
     original:   it asks what the task is about; else it may be learnt from, and judges only where no other wording is there.
-    inverted:   it asks for the question of an answer: learnt from where a task's `inverted` says so, never asked.
+    inverted:   it asks for the question of an answer: learnt where a task's `inverted` says so, never asked; has no references.
     choices_in_prompt: whether the choices stand in the prompt; None: its author does not say.
     languages:  of the wording, not of the rows: `en`.
     group:      the built-in wording for the same columns of which it is another.
@@ -135,7 +135,7 @@ class Template:
         target = rest[0] if rest and with_target else ""
         texts = tuple(self._text(known, column) for column in self.texts)
         prompt = prompt if prompt.strip() else "\n".join(texts)
-        rejected = self._rejected(known) if with_target else None
+        rejected = self._rejected(known) if with_target and not self.inverted else None
         if rejected is not None and not prompt.strip():
             prompt, target, rejected = parted_text(target, rejected)
         made = Example(
@@ -143,7 +143,7 @@ class Template:
             target=target,
             rejected=rejected,
             choices=tuple(choices) if not with_target or target in choices else (),
-            references=self._references(known, dice) if with_target else (),
+            references=self._references(known, dice) if with_target and not self.inverted else (),
             id=_id(known.get(self.id)) or id_,
             meta=self._meta(known),
             texts=texts,

@@ -139,8 +139,16 @@ class Task:
 
     def example(self, split: str, template: int | None, number: int, row: Row) -> Example:
         """The example that a row of a split makes, by its number there."""
-        wording = self.worded(number) if template is None else self.templates[template]
-        return wording.apply(row, f"{split}-{number}")
+        if template is not None:
+            return self.templates[template].apply(row, f"{split}-{number}")
+        made = self.worded(number).apply(row, f"{split}-{number}")
+        if made.messages or made.target:
+            return made
+        for wording in self.learnt:  # one that leaves this row out: another one takes it
+            other = wording.apply(row, f"{split}-{number}")
+            if other.messages or other.target:
+                return other
+        return made
 
     def sequence(self, split: str, template: int | None = 0, limit: int | None = None) -> Sequence[Example]:
         """As `examples`, the first `limit` of them, to be asked for in any order."""
