@@ -16,7 +16,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
 ROOM = 50_000_000  # letters and items that a rendering may touch
-STEP = 500  # what a turn of a loop, or a call, is charged, besides its text
+STEP = 1_000  # what a turn of a loop, or a call, is charged, besides its text
+ITEM = 200  # what an item of a list is charged
 WIDEST = 10_000  # of a number that says how wide or how many
 DIGITS = 1_000_000  # bits of a whole number
 WORK = "work of this rendering"  # no template can name it
@@ -70,10 +71,10 @@ class Work:
             elif isinstance(one, int):
                 self.charge(one.bit_length() // 3)
             elif isinstance(one, Mapping):
-                self.charge(50 * len(one))
+                self.charge(ITEM * len(one))
                 stack.extend([*one.keys(), *one.values()])
             elif isinstance(one, (list, tuple, set, frozenset)):
-                self.charge(50 * len(one))
+                self.charge(ITEM * len(one))
                 stack.extend(one)
 
 

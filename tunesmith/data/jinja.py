@@ -152,11 +152,18 @@ def compiled(source: str, lenient: bool = False) -> Template:
 def variables(source: str) -> frozenset[str]:
     """Names that a template looks up in a row."""
     compiled(source)
-    tree = ENVIRONMENT.parse(source)
+    return frozenset(meta.find_undeclared_variables(ENVIRONMENT.parse(source)) | shadowing(source)) - {"answer_choices"}
+
+
+@lru_cache(maxsize=4096)
+def shadowing(source: str) -> frozenset[str]:
+    """Columns that are called like something that templates may call, such as `range`."""
+    tree = parsed(source)
     called = {id(call.node) for call in tree.find_all(nodes.Call)}
-    printed = {one.name for one in tree.find_all(nodes.Name) if id(one) not in called}
-    own = {name for name in ENVIRONMENT.globals if name not in printed}
-    return frozenset(meta.find_undeclared_variables(tree) - own - {"answer_choices"})
+    names = list(tree.find_all(nodes.Name))
+    stored = {one.name for one in names if one.ctx != "load"}
+    printed = {one.name for one in names if one.ctx == "load" and id(one) not in called}
+    return frozenset(printed & ENVIRONMENT.globals.keys() - stored)
 
 
 @lru_cache(maxsize=4096)
@@ -190,6 +197,7 @@ def halves(source: str) -> tuple[str, str] | None:
 @lru_cache(maxsize=4096)
 def shown_before_bar(source: str) -> frozenset[str]:
     """Variables printed before the first bar, wherever that stands."""
+    compiled(source)
     names, printing = set(), False
     for _, kind, value in ENVIRONMENT.lex(source):
         if kind == "data" and BAR in value:
@@ -242,6 +250,7 @@ def _short(text: str) -> str:
 @lru_cache(maxsize=4096)
 def around(source: str) -> tuple[str, ...]:
     """The texts of a prompt that stand around what the row says, in order; none where the template chooses among its texts."""
+    compiled(source)
     split = halves(source)
     pieces = list(ENVIRONMENT.lex(split[0] if split else source))
     if any(kind in ("block_begin", "raw_begin") for _, kind, _ in pieces):

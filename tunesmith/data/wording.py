@@ -15,6 +15,7 @@ from tunesmith.data.jinja import (
     line_at,
     line_of,
     render,
+    shadowing,
     shown_before_bar,
     value_of,
     variables,
@@ -181,6 +182,8 @@ class Template:
     ) -> list[str]:
         """Render, and say of every fault which template, which line of it, which row and which column."""
         if lenient and (lacking := sorted(name for name in shown_before_bar(source) & self.columns if name not in known)):
+            raise self._lacking(lacking[0], known)
+        if not lenient and (lacking := sorted(name for name in shadowing(source) if name not in known)):
             raise self._lacking(lacking[0], known)
         try:
             return render(source, known, choices, dice, self.strip, lenient)
