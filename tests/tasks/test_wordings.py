@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.data.inversion import inverse
-from tunesmith.data.template import Template, load_templates
+from tunesmith.data.shapes import guess
+from tunesmith.data.template import Template, others
 from tunesmith.errors import UserError
 from tunesmith.spreading import ways
 from tunesmith.tasks import town
@@ -175,10 +176,29 @@ def test_every_inverted_wording_of_the_town_makes_whole_examples() -> None:
     assert found >= 12 * 8
 
 
-def test_generic_groups_belong_to_a_shape() -> None:
-    generic = load_templates("generic")
-    shapes = {one.name: one for one in generic if not one.group}
-    groups = Counter(one.group for one in generic if one.group and one.judges)
-    assert set(groups) == {"summarize", "options", "numbered_options", "question", "classify", "triplet"}
-    assert all(count == 3 and name in shapes for name, count in groups.items())
-    assert all(one.columns <= shapes[one.group].columns for one in generic if one.group)
+@pytest.mark.parametrize(
+    ("row", "forward", "backward"),
+    [
+        ({"dialogue": "A: hi", "summary": "s"}, 4, 1),
+        ({"question": "q", "context": "k", "answer": "a"}, 4, 1),
+        ({"question": "q", "answers": ["a", "b"]}, 4, 0),
+        ({"question": "q", "options": ["x", "y"], "answer": 1}, 4, 0),
+        ({"question": "q", "choices": {"text": ["x", "y"], "label": ["A", "B"]}, "answerKey": "B"}, 4, 0),
+        ({"sentence": "s", "label": "good"}, 4, 1),
+        ({"premise": "p", "hypothesis": "h", "label": "yes"}, 4, 1),
+        ({"instruction": "Add.", "input": "1 2", "output": "3"}, 4, 1),
+        ({"prompt": "p", "completion": "c"}, 1, 0),
+        ({"text": "t"}, 1, 0),
+    ],
+)
+def test_shapes_have_further_wordings_that_learn_the_same(row: dict[str, object], forward: int, backward: int) -> None:
+    first = guess(row)
+    every = (first, *others(first, row))
+    assert [sum(one.inverted == turned for one in every) for turned in (False, True)] == [forward, backward]
+    examples = [one.apply(row) for one in every]
+    assert len({example.messages for example in examples}) == len(examples)
+    for one, example in zip(every, examples, strict=True):
+        prompt = example.messages[0].content if example.messages else ""
+        assert "{{" not in prompt and "None" not in prompt
+        assert one.inverted or (example.target, example.choices) == (examples[0].target, examples[0].choices)
+        assert not one.inverted or examples[0].target in prompt

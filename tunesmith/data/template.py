@@ -6,7 +6,8 @@ Built-in wordings lie in `templates/*.yaml`, in promptsource's layout; its own f
 stands in `wording.py`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from importlib.resources import files
@@ -16,24 +17,14 @@ from typing import Any
 
 import yaml
 
-from tunesmith.data.jinja import BAR, compiled
+from tunesmith.data.jinja import BAR, compiled, halves
 from tunesmith.data.wording import Template
 from tunesmith.errors import UserError, did_you_mean
 
 ORIGINAL = "original"  # in place of a name: the wordings that ask what the task is about
 OWN = (
-    "references",
-    "rejected",
-    "id",
-    "meta",
-    "messages",
-    "aliases",
-    "optional",
-    "texts",
-    "strip",
-    "metrics",
-    "inverted",
-    "group",
+    *("references", "rejected", "id", "meta", "messages", "aliases", "optional", "texts", "strip", "metrics"),
+    *("reads", "system", "history", "tools", "inverted", "group"),
 )
 PROMPTSOURCE = ("original_task", "choices_in_prompt", "metrics", "languages")
 
@@ -144,6 +135,7 @@ def _template(file: str, key: str, entry: object, line: int, placed: bool) -> Te
         languages=names("languages"),
         group=str(own.get("group") or ""),
         place=where if placed else "",
+        **{setting: str(own.get(setting) or "") for setting in ("reads", "system", "history", "tools")},
     )
     for part, source in (("", made.jinja), (" (its `answer_choices`)", made.choices or "")):
         try:
@@ -212,25 +204,28 @@ def named(templates: Sequence[Template], wanted: str, told: str = "") -> tuple[T
     return tuple(found)
 
 
-def guess(columns: Iterable[str]) -> Template:
-    """The built-in wording for rows with these columns; a `UserError` lists them where none fits."""
-    names = list(columns)
-    shapes = [template for template in load_templates("generic") if not template.group]
-    for template in shapes:
-        if template.fits(names):
-            return template
-    found = ", ".join(f"`{name}`" for name in names) or "none"
-    known = "; ".join(f"{t.name}: {', '.join(sorted(t.columns))}" for t in shapes)
-    raise UserError(
-        f"no wording fits rows with the columns {found}",
-        f"say how a row is put: `--template '{{{{question}}}} {BAR} {{{{answer}}}}'`. Known columns are ({known})",
-    )
+def others(template: Template, row: Mapping[str, Any]) -> tuple[Template, ...]:
+    """The further built-in wordings of a shape that a row can be put in; its columns, and what is learnt, stay as they are.
 
-
-def others(template: Template, columns: Iterable[str] = ()) -> tuple[Template, ...]:
-    """The further built-in wordings of the same shape that rows with these columns can be put in."""
-    names = list(columns)
-    return tuple(one for one in load_templates("generic") if one.group == template.name and one.fits(names))
+    They stand in `generic-more.yaml` as prompts alone, each with the `group` of shapes that it belongs to.
+    """
+    split, found = halves(template.jinja), []
+    for one in load_templates("generic-more"):
+        if not fnmatchcase(template.name, one.group) or split is None:
+            continue
+        made = replace(
+            template,
+            name=one.name,
+            jinja=one.jinja if one.inverted else f"{one.jinja} {BAR}{split[1]}",
+            choices=None if one.inverted else template.choices,
+            metrics=() if one.inverted else template.metrics,
+            original=one.original,
+            inverted=one.inverted,
+            group=template.name,
+        )
+        if made.fits(row):
+            found.append(made)
+    return tuple(found)
 
 
 def _folder() -> Traversable:
@@ -248,7 +243,6 @@ __all__ = [
     "families",
     "find_template",
     "find_templates",
-    "guess",
     "load_templates",
     "named",
     "others",

@@ -33,6 +33,7 @@ from tunesmith.planning.step import Case, Counted, Held, counted, held
 from tunesmith.recipe import Recipe
 from tunesmith.settings import Tree
 from tunesmith.sweep import recipes
+from tunesmith.tasks.own import told
 
 # Of a CPU's heap, beside what is counted: blocks of a step do not fit where those of another, of other lengths, were freed (a
 # share of what a step allocates and frees), and oneDNN keeps what it compiled for products of the last few lengths (bytes a
@@ -86,6 +87,7 @@ class Planned:
 
     choices: the recipe's own method first, then `full`, `lora` and `qlora`.
     seconds: of training and validating.
+    shapes:  what rows were recognised as, a line a task.
     probed:  what a probe measured; `before`: (bytes, seconds) that were told before it.
     """
 
@@ -105,6 +107,7 @@ class Planned:
     served: Mapping[str, str] = dataclasses.field(default_factory=dict)
     fits: tuple[Fit, ...] = ()
     notes: tuple[str, ...] = ()
+    shapes: tuple[str, ...] = ()
     probed: Probed | None = None
     before: tuple[int, float] = (0, 0.0)
 
@@ -216,6 +219,7 @@ def of_recipe(recipe: Recipe, probing: bool = False) -> Planned:
         served=served(recipe.method, family, sizes[own]),
         fits=fits(fits_case(config, family, recipe.objective, recipe.plan.recompute), low),
         notes=tuple(notes(recipe, coming)),
+        shapes=tuple(told(work.all).values()),
         probed=probed,
         before=before,
     )
