@@ -52,6 +52,7 @@ from tunesmith.resume import begin, keep_resolved
 from tunesmith.run import Run
 from tunesmith.tasks.own import task_from, tasks_from, told
 from tunesmith.tasks.task import Task
+from tunesmith.training.feed import Look
 from tunesmith.training.guard import Guard
 from tunesmith.training.learning import Learning
 from tunesmith.training.progress import Reporter
@@ -110,7 +111,8 @@ def learn(record: Run, recipe: Recipe, method: Method, work: "Work", model: Mode
     keep_resolved(record, dataclasses.replace(recipe, plan=plan))
     recipe = dataclasses.replace(recipe, objective=work.objective)
     adapter = train_further(model, recipe.name, method) if model.active else model.attach(recipe.name, method)
-    sources = learnable_sets(work.learnt, recipe, model)
+    looks: list[Look] = []
+    sources = learnable_sets(work.learnt, recipe, model, looks)
     tell_wordings(record, recipe, work.learnt, [len(source) for source in sources], reporter)
     validation = Joined(learnable(task, "validation", recipe, model) for task in work.learnt)
     weights = [weight_of(name, setting) for name, setting in recipe.tasks.items()]
@@ -118,7 +120,7 @@ def learn(record: Run, recipe: Recipe, method: Method, work: "Work", model: Mode
     shares = [weight_of(name, setting, "replay") for name, setting in recipe.replay.items()]
     mixture = with_replay(Mixture(sources, weights, recipe.seed), replayed, shares)
     stream = ByLength(mixture, plan.examples) if plan.order == "by_length" else mixture
-    if not learning.learn(model, adapter, recipe.objective, stream, validation):
+    if not learning.learn(model, adapter, recipe.objective, stream, validation, looks):
         return False
     model.forget_values()
     if model.head is not None:
