@@ -141,6 +141,9 @@ def task_rows():
         "(text before them) and `between` (what parts them)",
         "stop": "texts that end a spoken answer",
         "reads": "regular expression of what counts in a spoken answer: its first group, or its whole match",
+        "wordings": "which of several wordings learning takes: `turn` (row by row), `random` (drawn for each row by the run's "
+        "seed), or `first` (of columns that were guessed, unless given)",
+        "inverted": "share of the rows that are learnt the other way round, from the answer to the question; 0 unless given",
     }
     rows = [(f"`{name}`", told[name]) for name in SETTINGS if name != "data"]
     return [("`weight`", "how often its examples are shown in an epoch; 1 unless given"), *rows]

@@ -32,6 +32,8 @@ OTHERS = {
     "recipe.yaml",
     "mine.yaml",
     "my-task.yaml",
+    "questions.yaml",
+    "questions.csv",
     "my_lab.gain",
     "text.md",
     "report.md",
