@@ -16,13 +16,14 @@ from tunesmith.data.example import Example
 from tunesmith.data.formats import SUFFIXES, Row
 from tunesmith.data.jinja import halves
 from tunesmith.data.natural_instructions import WORDINGS, tasks_in
+from tunesmith.data.passes import MANY, Arrays, passed
 from tunesmith.data.rows import Joined, Made
 from tunesmith.data.shapes import Shape, recognise
 from tunesmith.data.sources import FileSource, source_of
-from tunesmith.data.template import Template, load_templates
+from tunesmith.data.template import Template, load_templates, others
 from tunesmith.errors import UserError, did_you_mean
 from tunesmith.tasks.members import asked, family_called
-from tunesmith.tasks.task import Task
+from tunesmith.tasks.task import Task, ranked
 from tunesmith.tasks.written import HOW, asked_as, changed, is_written, metrics_of, templates_of, texts_of, tree_of
 
 TASKS = "tunesmith.tasks"
@@ -30,25 +31,8 @@ SEEN = 200  # examples that tell the shape of a task
 MOST_LABELS = 20  # distinct targets up to which a column of labels is a choice
 SHORT = 5  # words of the median target up to which an answer is short
 SETTINGS = (
-    "data",
-    "template",
-    "metrics",
-    "cluster",
-    "name",
-    "ask",
-    "tokens",
-    "limit",
-    "splits",
-    "columns",
-    "cut_text",
-    "seed",
-    "choices",
-    "texts",
-    "layout",
-    "folder",
-    "shots",
-    "stop",
-    "reads",
+    *("data", "template", "metrics", "cluster", "name", "ask", "tokens", "limit", "splits", "columns", "cut_text", "seed"),
+    *("choices", "texts", "layout", "folder", *HOW),
 )
 
 
@@ -79,9 +63,27 @@ class OwnTask(Task):
             yield unique
 
     def sequence(self, split: str, template: int | None = 0, limit: int | None = None) -> Sequence[Example]:
-        """As `examples`; an example is made when it is asked for, and 16 bytes of it are kept."""
+        """As `examples`; an example is made when it is asked for, and 8 bytes of it are kept."""
         assert isinstance(self.source, FileSource)
         rows = self.source.held(split)
+        origin = self.source.origin() if len(rows) >= MANY else ()
+        key = origin and (*origin, split, repr(self.templates), template, limit)
+
+        def numbered() -> Arrays:
+            return {"numbers": self._numbers(split, template, limit, rows)}
+
+        numbers: Any = passed(key, len(rows), numbered, f"task `{self.name}`, {split}")["numbers"]
+
+        def made(_: int, number: int) -> Example:
+            if number >= 0:
+                return self.example(split, template, int(number), rows[int(number)])
+            number = -1 - int(number)
+            return replace(self.example(split, template, number, rows[number]), id=f"{split}-{number}")
+
+        return Made(made, numbers, key)
+
+    def _numbers(self, split: str, template: int | None, limit: int | None, rows: Sequence[Row]) -> Any:
+        """The numbers of the rows that make an example; -1 - number where the example is called by its number."""
         numbers, ids = array("q"), array("Q")
         for number, row in enumerate(rows):
             if len(numbers) == limit:
@@ -94,20 +96,15 @@ class OwnTask(Task):
         if len(np.unique(np.frombuffer(ids, np.uint64))) < len(ids):
             pairs = zip(numbers, self.examples(split, template), strict=False)
             renamed = {number for number, example in pairs if example.id == f"{split}-{number}"}
-
-        def made(_: int, number: int) -> Example:
-            example = self.example(split, template, number, rows[number])
-            return replace(example, id=f"{split}-{number}") if number in renamed else example
-
-        return Made(made, numbers)
+        return np.fromiter((-1 - number if number in renamed else number for number in numbers), np.int64, len(numbers))
 
 
 def task_from(setting: str | Mapping[str, Any]) -> Task:
     """The task that a recipe names: `glue/sst2`, `my.csv`, `owner/dataset`, `my-task.yaml`, or a mapping with `data`.
 
     Keys of a mapping: `data` (a name as above), and those of `SETTINGS`, told by `own_task`. Of a registered task `template`,
-    `metrics`, `cluster`, `name`, `ask`, `tokens`, `limit`, `texts`, `shots`, `stop` and `reads` may be changed, and of a
-    published benchmark `folder`, in which its files are looked for. A file of a task has these keys too (`tasks/written.py`).
+    `metrics`, `cluster`, `name`, `ask`, `tokens`, `limit`, `texts` and those of `HOW` may be changed, and of a published
+    benchmark `folder`, in which its files are looked for. A file of a task has these keys too (`tasks/written.py`).
     """
     if isinstance(setting, str):
         return find_task(setting)
@@ -209,8 +206,9 @@ def own_task(
 
     Args:
         data:     path, or `owner/name` of the hub.
-        template: built-in wording, `FILE.yaml` (all its templates), `FILE.yaml:NAME`, or `prompt ||| answer` itself; several
-                  are taken in turn when learning. None: guessed from the columns.
+        template: built-in wording, `FILE.yaml` (all its templates), `FILE.yaml:NAME`, a pattern, `FILE.yaml:original`, or
+                  `prompt ||| answer` itself; several are taken in turn when learning. None: guessed from the columns; then
+                  learning takes the first alone, unless `wordings` says else.
         metrics:  names; None: accuracy for choices and pairs, exact match and token F1 for short answers, ROUGE for long ones,
                   cross-entropy, perplexity and bits a byte for plain text.
         cluster:  None: a cluster of its own.
@@ -233,7 +231,8 @@ def own_task(
     if not len(rows):
         raise UserError(f"`{data}` has no rows", "its files are empty, or hold nothing but blank lines")
     shape_found = None if template else recognised(rows, data)
-    wordings = (shape_found.template,) if shape_found else templates_of(template or ())
+    further = others(shape_found.template, rows[0]) if shape_found else ()
+    wordings = ranked((shape_found.template, *further) if shape_found else templates_of(template or ()))
     wordings = tuple(replace(with_choices(one, rows, choices), texts=texts_of(texts) or one.texts) for one in wordings)
     if wordings[0].rejected in wordings[0].named(rows[0]):
         refuse_odd(source, wordings[0])
@@ -257,6 +256,7 @@ def own_task(
         cluster=cluster or called,
         ask=ask or {"pair": "choose", "choice": "choose", "text": "weigh"}.get(shape, "speak"),
         tokens=tokens or tokens_for(seen),
+        wordings="turn" if template else "first",
         shape=shape_found,
     )
 
@@ -333,9 +333,9 @@ def tokens_for(examples: Sequence[Example]) -> int:
 
 def with_choices(template: Template, rows: Sequence[Row], choices: str | None) -> Template:
     """The template with the choices given, or, for a column of labels, with the labels that stand in the rows."""
-    if choices is not None:
+    if choices is not None and not template.inverted:
         return replace(template, choices=choices)
-    if template.name not in ("classify", "two_texts") or template.choices:
+    if not {"classify", "two_texts"} & {template.name, template.group} or template.choices or template.inverted:
         return template
     labels = sorted({str(template.named(row)["label"]).strip() for row in rows})
     if not 1 < len(labels) <= MOST_LABELS or any("|||" in one or "{" in one or not one for one in labels):

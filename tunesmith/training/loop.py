@@ -66,6 +66,7 @@ def train(
     seed: int = 0,
     world: World = World(),
     guarding: Guarding = Guarding(),
+    take: Callable[[int], Sequence[Placed]] | None = None,
 ) -> Iterator[Step]:
     """Make steps from `state.step` on until `steps` are made, and yield a record of each.
 
@@ -77,6 +78,7 @@ def train(
         steps: length of the whole run, which the schedule needs.
         seed: of masks and other randomness of the objective.
         guarding: penalties against forgetting, begun before the first step.
+        take: gives this process's examples of the step that begins at a place, where they were made ready before (`feed.py`).
 
     Raises:
         UserError: when the loss or its gradient is no longer a number; the parameters are still those of the last good step.
@@ -86,7 +88,8 @@ def train(
     while state.step < steps:
         began = time.perf_counter()
         places = range(state.place, state.place + plan.examples)
-        placed = world.share([Placed(stream(place), place, seed) for place in places])
+        made = take(places.start) if take else None
+        placed = world.share([Placed(stream(place), place, seed) for place in places]) if made is None else made
         for batches in _within(objective.updates(placed, model, plan.room), model, plan):
             model.train()
             result = backward(model, adapter, objective, batches, plan, world, guarding)
