@@ -13,11 +13,14 @@ import yaml
 import tunesmith
 from tests.conftest import ROOT
 from tests.laws.test_floors import FLOORS
-from tests.recipe_table import DOCUMENT, inside, tables, written
+from tests.recipe_table import DOCUMENT, GROW, inside, tables, written
 from tunesmith import cli, registry, settings, stages, sweep
+from tunesmith.checking import FINDINGS
+from tunesmith.data.quality.findings.finding import Finding
 from tunesmith.metrics.metric import Metric
 from tunesmith.recipe import Recipe
 from tunesmith.studies import grid
+from tunesmith.synthesis.settings import STAGES
 
 DOCUMENTS = {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
@@ -29,9 +32,13 @@ OTHERS = {
     "recipe.yaml",
     "mine.yaml",
     "my-task.yaml",
+    "questions.yaml",
+    "questions.csv",
     "my_lab.gain",
     "text.md",
     "report.md",
+    "shape.yaml",
+    "guide.md",
 }  # a reader's own files, and what a run writes
 
 RECIPE_FILES = [path.relative_to(ROOT) for path in [*ROOT.glob("recipes/**/*.yaml"), *ROOT.glob("tunesmith/assets/*.yaml")]]
@@ -122,13 +129,20 @@ def test_commands_parse_and_their_settings_exist(name, command, capsys):
 
 @cache
 def known_settings():
-    return {row[0].strip("`") for title, rows in tables().items() if title != "a task" for row in rows}
+    """Titles of tables -> names of settings."""
+    return {title: {row[0].strip("`") for row in rows} for title, rows in tables().items() if title != "a task"}
 
 
 def is_setting(dotted, verb):
-    known = known_settings()
+    stage, _, rest = dotted.partition(".")
+    dotted = f"{STAGES[0]}.{rest}" if verb == "data" and stage in STAGES else dotted
+    titles = [title for title in known_settings() if verb in ("", "data") or not title.startswith(GROW)]
+    known = set[str]().union(*(known_settings()[title] for title in titles))
     if verb == "compare" and dotted.startswith("systems."):
         dotted = dotted.split(".", 2)[2]
+    if verb == "data":
+        finding, _, setting = dotted.partition(".")
+        return setting in inspect.signature(registry.find(finding, FINDINGS, Finding)).parameters
     return dotted in known or dotted.startswith("tasks.") or (dotted == "calibrated" and verb in ("answer", "predict"))
 
 

@@ -2,7 +2,7 @@
 
 Every command is a call: `compare`, `train`, `evaluate`, `evaluate_adapters`, `answer`, `chat`, `predict`, `show`, `plan`,
 `listed`, `study`, `inspect`, `forgetting`, `items`, `board`, `spread`, `submit`, `harness`, `label`, `export_labels`,
-`report_labels`, `write`, `export_writing`, `report_writing`, `check_data`. They are imported when first used, so that
+`report_labels`, `write`, `export_writing`, `report_writing`, `check_data`, `grow`. They are imported when first used, so that
 `import tunesmith` and `tunesmith --help` are instant.
 """
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tunesmith.spreading import spread
     from tunesmith.studies.study import study
     from tunesmith.submitting import submit
+    from tunesmith.synthesis.growing import grow
     from tunesmith.verbs import compare, evaluate, listed, train
     from tunesmith.writing import export_writing, report_writing, write
 
@@ -35,6 +36,7 @@ __all__ = [
     "export_labels",
     "export_writing",
     "forgetting",
+    "grow",
     "harness",
     "inspect",
     "items",
@@ -54,6 +56,7 @@ __all__ = [
 MODULES = {
     **dict.fromkeys(("answer", "chat", "predict"), "tunesmith.answering"),
     "check_data": "tunesmith.checking",
+    "grow": "tunesmith.synthesis.growing",
     "harness": "tunesmith.judging",
     "inspect": "tunesmith.inspection",
     **dict.fromkeys(("board", "evaluate_adapters", "forgetting", "items"), "tunesmith.judging"),

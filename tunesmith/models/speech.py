@@ -5,6 +5,7 @@ size, V vocabulary.
 """
 
 import inspect
+from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from tunesmith.errors import UserError
 from tunesmith.models.behind import ROWS, read, reads_behind
-from tunesmith.models.cache import PairCache, RowCache
+from tunesmith.models.cache import PairCache, RowCache, fitting
 from tunesmith.models.direct import TOGETHER, Llama, direct
 from tunesmith.models.families import UNBOUNDED, states
 from tunesmith.models.model import Model
@@ -32,17 +33,19 @@ class Speech:
     """One network's rows between two tokens. Call it without gradients and in eval mode.
 
     room:  most rows that will be under way at once; the cache grows where there are more.
+    columns: most tokens of a row that the cache will hold, where that is known.
+    kept:  tokens that rows begin with alike, of which keys and values are kept for rows to come; the latest always is.
     joins: whether rows may enter while others are under way. Networks that count the decoder's positions for the whole
            batch (BART) take in rows only when none is under way.
     """
 
-    def __init__(self, model: Model, room: int = 1) -> None:
+    def __init__(self, model: Model, room: int = 1, columns: int = 0, kept: int = 0) -> None:
         if model.family == "masked":
             raise UserError(
                 "a masked model fills gaps; it cannot speak",
                 "ask it to `choose`, give it a head to classify with, or take a causal or an encoder-decoder model",
             )
-        self.model, self.room = model, room
+        self.model, self.room, self.columns = model, room, columns
         self.paired = model.family == "seq2seq"
         config: Any = model.network.config
         strange = set(getattr(config, "layer_types", None) or ()) - ATTENTION
@@ -55,12 +58,15 @@ class Speech:
         self.numbered = "position_ids" in inspect.signature(model.network.forward).parameters
         self.direct = direct(model.network)
         self.rows = 0
-        self._latest: Path | None = None
+        self.kept = kept
+        self._paths: OrderedDict[tuple[str, Ids], Path] = OrderedDict()  # the latest last
         self._kept: tuple[str, Ids, RowCache] | None = None  # what the latest rows begin with, where each has a copy of it
         self._clear()
 
     def _clear(self) -> None:
-        self.cache: RowCache | PairCache = PairCache(self.room) if self.paired else RowCache(room=self.room)
+        self.cache: RowCache | PairCache = (
+            PairCache(self.room, self.columns) if self.paired else RowCache(room=self.room, columns=self.columns)
+        )
         self.lengths: list[int] = []
         self.sources: list[int] = []
         self.adapters: list[str] = []
@@ -70,6 +76,19 @@ class Speech:
         nothing = torch.zeros(0, dtype=torch.long, device=self.model.device)
         self.lengths_B, self.source_mask_BU, self.source_BUD = nothing, nothing, nothing
         self.routing = Routing("")
+
+    def expect(self, rows: int, prompts: Sequence[tuple[int, int, int]]) -> int:
+        """How many of so many rows may be under way, by the memory of their keys and values; the cache is made for them.
+
+        prompts: tokens of each prompt, virtual ones too; those that are its trunk; most tokens of its answer.
+        """
+        apart = isinstance(self.direct, Llama)  # trunks are kept once for all rows behind them
+        longest = [said + (0 if self.paired else prompt - (trunk if apart else 0)) for prompt, trunk, said in prompts]
+        source = max((prompt for prompt, _, _ in prompts), default=0) if self.paired else 0
+        self.columns = max(longest, default=0)
+        self.room = fitting(self.model.network, rows, self.columns, source)
+        self._clear()
+        return self.room
 
     def virtual_tokens(self, adapter: str) -> int:
         """Virtual tokens at the head of each row of this adapter."""
@@ -94,10 +113,14 @@ class Speech:
 
     def trunks_of(self, prompts: Sequence[Sequence[int]], adapters: Sequence[str]) -> list[int]:
         """Tokens that each prompt shares with others, best read once for all of them; virtual ones are not counted."""
-        own = isinstance(self.direct, Llama) and SUMMED is not None
-        if not (own or reads_behind(self.model)) or len(set(adapters)) != 1:
+        if not (self.shares or reads_behind(self.model)) or len(set(adapters)) != 1:
             return [0] * len(prompts)
-        return trunks([tuple(prompt) for prompt in prompts], 2 if own else ROWS)
+        return trunks([tuple(prompt) for prompt in prompts], 2 if self.shares else ROWS)
+
+    @property
+    def shares(self) -> bool:
+        """Do rows look at what they begin with alike where it lies, without a copy each?"""
+        return isinstance(self.direct, Llama) and SUMMED is not None
 
     @property
     def width(self) -> int:
@@ -113,7 +136,7 @@ class Speech:
         assert self.joins or not self.rows, "rows of this network enter together"
         if any(trunks):
             return self._enter_behind(prompts, adapters[0], trunks)
-        if self.direct and len(set(adapters)) == 1 and not self._in_decoder(adapters[0]):
+        if self.direct and not any(self._in_decoder(name) for name in set(adapters)):
             return self._enter_directly(prompts, adapters)
         firsts, copies = _once(prompts, adapters)
         batch = self._lay([prompts[row] for row in firsts], [adapters[row] for row in firsts])
@@ -185,8 +208,9 @@ class Speech:
         said, done = [], 0
         firsts, copies = _once(prompts, adapters)
         for part in _parts([prompts[row] for row in firsts], TOGETHER):
-            batch = self._lay(part, adapters[: len(part)])
-            states_nD, fresh = self.direct.read(batch, adapters[0])
+            own_adapters = [adapters[row] for row in firsts[done : done + len(part)]]
+            batch = self._lay(part, own_adapters)
+            states_nD, fresh = self.direct.read(batch, own_adapters)
             own = [copy - done for copy in copies if done <= copy < done + len(part)]
             self._take_in(fresh, batch, own, aligned=True)
             said.append(self.model.vocabulary.logits(states_nD)[own])
@@ -238,13 +262,17 @@ class Speech:
 
     def _trunk(self, ids: Ids, more: int, adapter: str) -> Path:
         """What rows begin with: as it was read for others, or read now; with place for as many tokens behind it."""
-        path = next((path for path in (self._latest, *self.trunks) if path and path.begun == (adapter, ids)), None)
+        known = (path for path in (self._paths.get((adapter, ids)), *self.trunks) if path and path.begun == (adapter, ids))
+        path = next(known, None)
         if path is None:
             assert isinstance(self.direct, Llama)
             path = Path(self.direct, len(ids) + more, adapter)
             path.begin(ids)
         path.reach(len(ids) + more)
-        self._latest = path
+        self._paths[path.begun] = path
+        self._paths.move_to_end(path.begun)
+        while len(self._paths) > 1 and sum(path.root for path in self._paths.values()) > self.kept:
+            self._paths.popitem(last=False)
         return path
 
     def _lay(self, prompts: Sequence[Sequence[int]], adapters: Sequence[str]) -> Batch:
@@ -303,6 +331,7 @@ class Speech:
         self.even = min(self.lengths) == self.width
         self.lengths_B = torch.tensor(self.lengths, device=device)
         self.routing = Routing(_one(self.adapters), torch.full((self.rows, 1), -1, device=device))
+        self.routing.spoken = True
         if self.paired:
             sources_B1 = torch.tensor(self.sources, device=device)[:, None]
             widest = max(self.sources)
