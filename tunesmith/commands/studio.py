@@ -32,5 +32,5 @@ def studio(given: argparse.Namespace) -> None:
         made.announce(address)
         open_page(address, given.open)
 
-    names = "model data labels writing host port token".split()
+    names = ["model", "data", "labels", "writing", "host", "port", "token"]
     made.studio(given.folders, ready=ready, **{name: getattr(given, name) for name in names})

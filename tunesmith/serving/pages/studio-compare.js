@@ -15,7 +15,7 @@
     return th;
   }
   function who() {
-    $("who").replaceChildren(...tree.runs.map((run, place) => {
+    $("held").replaceChildren(...tree.runs.map((run, place) => {
       const li = made("li", undefined, "card"), dot = made("span", undefined, "dot"), away = made("button", "✕");
       dot.style.setProperty("background", colour(place));
       away.type = "button";

@@ -55,6 +55,8 @@ class Plot {
     const lines = this.series.map(one => ({...one, ...this.cut(one, width, log)})), xs = lines.flatMap(one => one.xs);
     const told = lines.filter(one => !one.raw), ys = (told.some(one => one.ys.length) ? told : lines).flatMap(one => one.ys);
     if (!ys.length) { this.svg.append(this.word(width / 2, height / 2, "nothing yet", "middle")); this.lines = []; return; }
+    const faint = lines.filter(one => one.raw).flatMap(one => one.ys).sort((a, b) => a - b), part = share => faint[Math.floor(share * (faint.length - 1))];
+    if (faint.length) ys.push(part(0.02), part(0.98));
     let [low, high] = [Math.min(...ys), Math.max(...ys)], [left, right] = [Math.min(...xs), Math.max(...xs)];
     if (low === high) [low, high] = [low - (Math.abs(low) || 1) * 0.1, high + (Math.abs(high) || 1) * 0.1];
     if (left === right) [left, right] = [left - 1, right + 1];
@@ -66,9 +68,9 @@ class Plot {
     ticks.forEach((at, place) => {
       this.svg.append(drawn("line", {x1: from, x2: to, y1: this.y(at), y2: this.y(at)}, "grid"), this.word(from - 6, this.y(at) + 4, texts[place], "end"));
     });
-    for (const at of roundTicks(left, right, Math.max(2, width / 110)).filter(at => Number.isInteger(at))) this.svg.append(this.word(this.x(at), height - 6, compact(at), "middle"));
+    for (const at of roundTicks(left, right, Math.max(2, width / 110)).filter(at => Number.isInteger(at))) this.svg.append(this.word(this.x(at), height - 6, compact(at), this.x(at) > to - 14 ? "end" : "middle"));
     for (const one of lines) {
-      const path = drawn("path", {d: one.xs.map((x, place) => `${place ? "L" : "M"}${this.x(x).toFixed(1)} ${Math.max(0, Math.min(height, this.y(one.ys[place]))).toFixed(1)}`).join("")}, one.raw ? "raw" : "");
+      const path = drawn("path", {d: one.xs.map((x, place) => `${place ? "L" : "M"}${this.x(x).toFixed(1)} ${Math.max(top, Math.min(floor, this.y(one.ys[place]))).toFixed(1)}`).join("")}, one.raw ? "raw" : "");
       path.style.setProperty("stroke", one.colour);
       if (one.dash) path.style.setProperty("stroke-dasharray", "5 4");
       this.svg.append(path);

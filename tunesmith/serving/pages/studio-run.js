@@ -1,7 +1,7 @@
 "use strict";
 // One run: its curves while it learns, its scores and answers, what it was asked for and what it took.
 (() => {
-  const id = location.pathname.split("/").pop(), live = new Live(id), curves = new Curves($("plots")), MANY = 20;
+  const id = location.pathname.split("/").pop(), live = new Live(id), curves = new Curves($("plots")), MANY = 10;
   let run = null, said = {task: "", find: "", start: 0, count: 0};
   const paint = () => curves.draw([{name: run ? run.name : "", colour: "var(--accent)", live}], read()), read = curveTools(() => paint());
   const listed = (into, pairs) => into.replaceChildren(...pairs.flatMap(([name, value]) => [made("dt", name), made("dd", value === "" ? MISSING : value)]));
@@ -23,6 +23,7 @@
     $("why").textContent = why;
     const {step = [], seconds = []} = live.steps.columns, at = step.at(-1) || run.step, planned = run.planned;
     $("going").hidden = !at;
+    $("going").querySelector(".bar").hidden = state === "ended";
     $("going").classList.toggle("ended", state === "ended");
     $("going").querySelector("i").style.setProperty("width", `${planned ? Math.min(100, 100 * at / planned) : state === "ended" ? 100 : 0}%`);
     const late = seconds.slice(-50), left = planned && state === "running" ? (planned - at) * late.reduce((sum, one) => sum + one, 0) / (late.length || 1) : 0;

@@ -53,7 +53,7 @@ class Kept(Generic[Value]):
 class Facts:
     """Reads what pages ask of runs, and remembers it while the files stay the same."""
 
-    _scores: Kept[Any] = field(default_factory=lambda: Kept(256))
+    _scores: Kept[list[dict[str, Any]]] = field(default_factory=lambda: Kept(256))
     _answers: Kept[list[Answer]] = field(default_factory=lambda: Kept(8))
 
     def about(self, entry: Entry) -> dict[str, Any]:

@@ -69,7 +69,22 @@ class Entry:
 
     def tree(self, now: float) -> dict[str, Any]:
         """What the page is told of it."""
-        names = "id name group method model task metric score higher step planned loss changed holds".split()
+        names = [
+            "id",
+            "name",
+            "group",
+            "method",
+            "model",
+            "task",
+            "metric",
+            "score",
+            "higher",
+            "step",
+            "planned",
+            "loss",
+            "changed",
+            "holds",
+        ]
         return {name: getattr(self, name) for name in names} | {"state": self.state(now), "why": self.failed or self.fault}
 
 

@@ -83,7 +83,7 @@ def router(index: Index, places: Sequence[Place]) -> APIRouter:
     ) -> Response:
         now, every = time.time(), index.entries()
         kept = found(every, find, sort, down, now, state if state in STATES else "")
-        counts = {name: 0 for name in STATES}
+        counts = dict.fromkeys(STATES, 0)
         for entry in every:
             counts[entry.state(now)] += 1
         rows = [entry.tree(now) for entry in kept[start : start + many]]
@@ -132,7 +132,11 @@ def router(index: Index, places: Sequence[Place]) -> APIRouter:
         return guarded(answer)
 
     @made.get("/api/studio/compare")
-    def compared(ids: Annotated[list[Annotated[str, Query(pattern=ID)]], Query(min_length=1, max_length=MOST)], task: Words = "", baseline: str = "") -> Response:
+    def compared(
+        ids: Annotated[list[Annotated[str, Query(pattern=ID)]], Query(min_length=1, max_length=MOST)],
+        task: Words = "",
+        baseline: str = "",
+    ) -> Response:
         def answer() -> dict[str, Any]:
             entries, now = [index.entry(one) for one in dict.fromkeys(ids)], time.time()
             return {"runs": [entry.tree(now) for entry in entries], **comparing.tree(entries, task, baseline)}
