@@ -9,9 +9,10 @@ from typing import Any
 from tunesmith import settings
 from tunesmith.data.example import Example
 from tunesmith.errors import UserError
-from tunesmith.experiment import fitted, training, try_out, wording
+from tunesmith.experiment import fitted, training, try_out
 from tunesmith.models.load import load_renderer
 from tunesmith.objectives.objective import Placed
+from tunesmith.preparation import wording
 from tunesmith.recipe import Recipe, own
 from tunesmith.run import Run
 from tunesmith.serving.studio.data_routes import Read

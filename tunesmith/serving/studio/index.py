@@ -23,6 +23,22 @@ FILES = ("recipe.yaml", "world.json", "scores.json", "steps.jsonl")
 PAGES = ("report.html", "board.html")  # what a comparison or a study wrote about its runs
 DEEPEST = 6  # folders below a given one
 AGAIN = 0.7  # seconds in which the folders are not looked through twice
+TOLD = (
+    "id",
+    "name",
+    "group",
+    "method",
+    "model",
+    "task",
+    "metric",
+    "score",
+    "higher",
+    "step",
+    "planned",
+    "loss",
+    "changed",
+    "holds",
+)
 QUIET = 60.0  # seconds without a new line after which a run that has not ended counts as interrupted
 SLOW = 20  # or so many times its last step took
 END = 1 << 13  # bytes at a file's end in which its last line is looked for
