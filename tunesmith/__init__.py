@@ -2,7 +2,7 @@
 
 Every command is a call: `compare`, `train`, `evaluate`, `evaluate_adapters`, `answer`, `chat`, `predict`, `show`, `plan`,
 `listed`, `study`, `inspect`, `forgetting`, `items`, `board`, `spread`, `submit`, `harness`, `label`, `export_labels`,
-`report_labels`, `write`, `export_writing`, `report_writing`, `check_data`, `grow`. They are imported when first used, so that
+`report_labels`, `write`, `export_writing`, `report_writing`, `check_data`, `grow`, `studio`. They are imported when first used, so that
 `import tunesmith` and `tunesmith --help` are instant.
 """
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tunesmith.submitting import submit
     from tunesmith.synthesis.growing import grow
     from tunesmith.verbs import compare, evaluate, listed, train
+    from tunesmith.watching import studio
     from tunesmith.writing import export_writing, report_writing, write
 
 __version__ = "0.1.0"
@@ -48,6 +49,7 @@ __all__ = [
     "report_writing",
     "show",
     "spread",
+    "studio",
     "study",
     "submit",
     "train",
@@ -64,6 +66,7 @@ MODULES = {
     "plan": "tunesmith.planning.plan",
     "show": "tunesmith.showing",
     "spread": "tunesmith.spreading",
+    "studio": "tunesmith.watching",
     "study": "tunesmith.studies.study",
     "submit": "tunesmith.submitting",
     **dict.fromkeys(("write", "export_writing", "report_writing"), "tunesmith.writing"),

@@ -34,7 +34,7 @@ FLOORS = [
         "showing",
         "shown",
         "spreading",
-        "studio",
+        "watching",
         "viewing",
         "submitting",
         "wordings",
