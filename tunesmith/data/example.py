@@ -41,6 +41,7 @@ class Example:
     id:         stable within a task and split; the key by which answers of two runs are paired.
     meta:       anything a metric or a report may want (topic, split, origin, source row ...).
     replayed:   not of the task, but shown beside it so that it is not forgotten.
+    task:       of a mixture: number of the set that it is of, by which losses are told apart.
     """
 
     messages: tuple[Message, ...]
@@ -53,6 +54,7 @@ class Example:
     meta: Mapping[str, Any] = field(default_factory=dict)
     replayed: bool = False
     texts: tuple[str, ...] = ()
+    task: int = 0
 
     @property
     def letters(self) -> int:
