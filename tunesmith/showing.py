@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -16,13 +17,14 @@ from rich.text import Text
 from tunesmith import settings
 from tunesmith.comparison.confusion import tables
 from tunesmith.data.example import Example
+from tunesmith.data.rates import Portion, cautions, portions, table
 from tunesmith.errors import UserError
 from tunesmith.experiment import fitted, training, try_out
 from tunesmith.methods.method import Method
 from tunesmith.models.load import load_renderer
 from tunesmith.objectives.headed import Headed
 from tunesmith.objectives.objective import Placed
-from tunesmith.recipe import Recipe, own
+from tunesmith.recipe import Recipe, mixed, own
 from tunesmith.settings import Tree
 from tunesmith.sweep import recipes
 from tunesmith.tasks.own import task_from
@@ -30,6 +32,7 @@ from tunesmith.tasks.task import Task
 from tunesmith.tokens.lengths import Lengths, lengths
 from tunesmith.tokens.renderer import Renderer, marked
 from tunesmith.tokens.sequence import Tokens
+from tunesmith.training.portions import distinct
 from tunesmith.verbs import default_recipe, existing
 
 
@@ -44,11 +47,18 @@ class ShownExample:
 
 @dataclass(frozen=True)
 class ShownTask:
-    """One task of a recipe: examples, and how long all of its training examples are."""
+    """One task of a recipe: examples, and how long all of its training examples are.
+
+    rows, tokens: how many they are, and what one is read as on average.
+    portion:      what it is of the run, where several tasks are mixed; beside what is replayed.
+    """
 
     name: str
     examples: tuple[ShownExample, ...]
     lengths: Lengths
+    rows: int = 0
+    tokens: float = 0.0
+    portion: Portion | None = None
 
 
 def show(
@@ -74,10 +84,21 @@ def show(
         raise UserError("there are no `tasks` to show", "name a recipe, or `--data`")
     renderer, window = load_renderer(chosen.model)
     limit = min(filter(None, (chosen.plan.window, window)), default=None)
-    return [
+    shown = [
         shown_task(task_from(own(name, setting)), chosen, renderer, limit, virtual, examples)
         for name, setting in chosen.tasks.items()
     ]
+    return with_portions(shown, chosen) if len(shown) > 1 else shown
+
+
+def with_portions(shown: Sequence[ShownTask], recipe: Recipe) -> list[ShownTask]:
+    """The tasks with what each will be of the run."""
+    places: list[Any] = [range(one.rows) for one in shown]
+    mixture = mixed(dataclasses.replace(recipe, replay={}), places, [])
+    counts = mixture.shown(recipe.plan.examples * recipe.plan.total_steps(len(mixture)))
+    names = distinct([one.name for one in shown], list(recipe.tasks))
+    found = portions(names, [one.rows for one in shown], counts, [one.tokens for one in shown])
+    return [dataclasses.replace(one, portion=portion) for one, portion in zip(shown, found, strict=True)]
 
 
 def mistaken(folders: Sequence[str]) -> list[Table]:
@@ -102,7 +123,9 @@ def shown_task(task: Task, recipe: Recipe, renderer: Renderer, window: int | Non
         for tokens in sequences
     )
     flat = [tokens for sequences in rendered for tokens in sequences]
-    return ShownTask(task.name, first, lengths(flat, window, virtual))
+    return ShownTask(
+        task.name, first, lengths(flat, window, virtual), len(found), sum(tokens.size for tokens in flat) / max(1, len(found))
+    )
 
 
 def pieces(example: Example, tokens: Tokens, recipe: Recipe, renderer: Renderer) -> tuple[tuple[str, float], ...]:
@@ -131,6 +154,9 @@ def rendered(shown: Sequence[ShownTask]) -> RenderableType:
     for task in shown:
         parts += [Panel(_text(example), title=example.id, title_align="left") for example in task.examples]
         parts += [_table(task), Text("\n".join(task.lengths.verdict()) + "\n")]
+    told = [task.portion for task in shown if task.portion is not None]
+    if told:
+        parts.append(Text("\n".join(["Tasks of the mixture", *table(told), *cautions(told)]), no_wrap=True))
     return Group(*parts)
 
 
