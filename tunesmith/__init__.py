@@ -1,7 +1,7 @@
 """Fine-tune language models, and know what the tuning was worth.
 
 Every command is a call: `compare`, `train`, `evaluate`, `evaluate_adapters`, `answer`, `chat`, `predict`, `show`, `plan`,
-`listed`, `study`, `inspect`, `forgetting`, `items`, `board`, `spread`, `submit`, `harness`, `label`, `export_labels`,
+`listed`, `study`, `clusters`, `inspect`, `forgetting`, `items`, `board`, `spread`, `submit`, `harness`, `label`, `export_labels`,
 `report_labels`. They are imported
 when first used, so that `import tunesmith` and `tunesmith --help` are instant.
 """
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tunesmith.planning.plan import plan
     from tunesmith.showing import show
     from tunesmith.spreading import spread
+    from tunesmith.studies.clusters import clusters
     from tunesmith.studies.study import study
     from tunesmith.submitting import submit
     from tunesmith.verbs import compare, evaluate, listed, train
@@ -26,6 +27,7 @@ __all__ = [
     "answer",
     "board",
     "chat",
+    "clusters",
     "compare",
     "evaluate",
     "evaluate_adapters",
@@ -47,6 +49,7 @@ __all__ = [
 ]
 MODULES = {
     **dict.fromkeys(("answer", "chat", "predict"), "tunesmith.answering"),
+    "clusters": "tunesmith.studies.clusters",
     "harness": "tunesmith.judging",
     "inspect": "tunesmith.inspection",
     **dict.fromkeys(("board", "evaluate_adapters", "forgetting", "items"), "tunesmith.judging"),
