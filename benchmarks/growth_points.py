@@ -23,7 +23,6 @@ from tunesmith.comparison.significance import CHUNK, bootstrap_counts, interval
 from tunesmith.comparison.totals import Column
 from tunesmith.data.example import Example
 from tunesmith.data.mixture import Mixture
-from tunesmith.experiment import learnable
 from tunesmith.generation.engine import generate
 from tunesmith.generation.sampling import Sampling
 from tunesmith.methods.full import Full
@@ -37,6 +36,7 @@ from tunesmith.models.memory import Memory
 from tunesmith.models.model import Model
 from tunesmith.objectives.objective import Placed
 from tunesmith.objectives.sft import SFT
+from tunesmith.preparation import learnable
 from tunesmith.recipe import Recipe
 from tunesmith.run import Answer
 from tunesmith.tasks.own import task_from

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 import transformers
 from apart import TRAINER, trained
-from head_training import EXAMPLES, KINDS, SIDES, THEIRS, peer, place, without_dropout
+from head_training import EXAMPLES, KINDS, peer, place, without_dropout
 from record import OURS, SHARED, arguments, keep
 
 from tunesmith.data.example import Example
@@ -35,6 +35,8 @@ from tunesmith.training.loop import train
 from tunesmith.training.plan import Plan
 from tunesmith.training.state import State
 
+THEIRS = "transformers.Trainer"
+SIDES = (OURS, THEIRS)
 OBJECTIVE = Regress(pooling="first", hidden=True, dropout=0.0)
 
 
@@ -92,6 +94,7 @@ def theirs(kind: str, given: argparse.Namespace) -> list[float]:
             data_collator=transformers.DataCollatorWithPadding(tokenizer),
         )
         trained(trainer, Memory(torch.device("cpu")))
+        trainer.args.train_sampling_strategy = "sequential"  # else what is asked is put into an order of lengths too
         said = trainer.predict(Dataset.from_list(spelt(rows("dev"), tokenizer))).predictions
     return [float(one) for one in np.asarray(said).reshape(-1)]
 

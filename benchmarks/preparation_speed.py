@@ -91,10 +91,10 @@ def ours(folder: Path, compared: bool) -> dict[str, Any]:
     import torch
 
     from tunesmith.data.mixture import Mixture
-    from tunesmith.experiment import learnable
     from tunesmith.models.memory import Memory
     from tunesmith.models.model import Model
     from tunesmith.objectives.objective import Placed
+    from tunesmith.preparation import learnable
     from tunesmith.recipe import Recipe
     from tunesmith.tasks.own import task_from
     from tunesmith.tokens.packing import Room

@@ -17,7 +17,7 @@ from tests.recipe_table import DOCUMENT, inside, tables, written
 from tunesmith import cli, registry, settings, stages, sweep
 from tunesmith.metrics.metric import Metric
 from tunesmith.recipe import Recipe
-from tunesmith.studies import grid
+from tunesmith.studies import clusters, grid
 
 DOCUMENTS = {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
@@ -190,7 +190,9 @@ def refuse_invalid(tree):
     """Build every recipe that a run, a comparison or a study would."""
     if "stages" in tree and "systems" in tree:
         tree = stages.without_stages(tree, ROOT)
-    if "sweep" in tree:
+    if "clusters" in tree:
+        clusters.built({"method": "lora", **tree})
+    elif "sweep" in tree:
         made = grid.space(tree, [])
         assert all(grid.arm(made, values).recipes for values in grid.grid(made))
     elif "systems" in tree:

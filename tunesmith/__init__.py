@@ -1,9 +1,9 @@
 """Fine-tune language models, and know what the tuning was worth.
 
 Every command is a call: `compare`, `train`, `evaluate`, `evaluate_adapters`, `answer`, `chat`, `predict`, `show`, `plan`,
-`listed`, `study`, `clusters`, `inspect`, `forgetting`, `items`, `board`, `spread`, `submit`, `harness`, `label`, `export_labels`,
-`report_labels`. They are imported
-when first used, so that `import tunesmith` and `tunesmith --help` are instant.
+`listed`, `study`, `clusters`, `inspect`, `forgetting`, `items`, `board`, `spread`, `submit`, `harness`, `label`,
+`export_labels`, `report_labels`, `write`, `export_writing`, `report_writing`, `check_data`. They are imported when first
+used, so that `import tunesmith` and `tunesmith --help` are instant.
 """
 
 from importlib import import_module
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tunesmith.answering import answer, chat, predict
+    from tunesmith.checking import check_data
     from tunesmith.inspection import inspect
     from tunesmith.judging import board, evaluate_adapters, forgetting, harness, items
     from tunesmith.labelling import export_labels, label, report_labels
@@ -21,17 +22,20 @@ if TYPE_CHECKING:
     from tunesmith.studies.study import study
     from tunesmith.submitting import submit
     from tunesmith.verbs import compare, evaluate, listed, train
+    from tunesmith.writing import export_writing, report_writing, write
 
 __version__ = "0.1.0"
 __all__ = [
     "answer",
     "board",
     "chat",
+    "check_data",
     "clusters",
     "compare",
     "evaluate",
     "evaluate_adapters",
     "export_labels",
+    "export_writing",
     "forgetting",
     "harness",
     "inspect",
@@ -41,14 +45,17 @@ __all__ = [
     "plan",
     "predict",
     "report_labels",
+    "report_writing",
     "show",
     "spread",
     "study",
     "submit",
     "train",
+    "write",
 ]
 MODULES = {
     **dict.fromkeys(("answer", "chat", "predict"), "tunesmith.answering"),
+    "check_data": "tunesmith.checking",
     "clusters": "tunesmith.studies.clusters",
     "harness": "tunesmith.judging",
     "inspect": "tunesmith.inspection",
@@ -59,6 +66,7 @@ MODULES = {
     "spread": "tunesmith.spreading",
     "study": "tunesmith.studies.study",
     "submit": "tunesmith.submitting",
+    **dict.fromkeys(("write", "export_writing", "report_writing"), "tunesmith.writing"),
 }
 
 

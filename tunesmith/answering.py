@@ -72,9 +72,14 @@ def predict(
     Where the rows have an `answer` of their own, the model's stands in `model_answer`. A head's answers come with a column
     `probabilities`, label -> probability.
     """
+    from tunesmith.data import standard_input
     from tunesmith.data.sources import read
     from tunesmith.training.progress import Reporter
 
+    if str(file) == standard_input.NAME:
+        if into is None:
+            raise UserError("rows from standard input have no file beside which answers could lie", "name one with `--into`")
+        file = standard_input.kept()
     sampling, calibrated = asking_of(overrides)
     rows = list(read(file))
     if not rows:
@@ -126,6 +131,7 @@ def refuse_long(model: "Model", prompts: Sequence[Example], file: str) -> None:
 
 def wording_of(run: str, template: str | None) -> "Template":
     """The template asked for, or that of the run's first task."""
+    from tunesmith.data import standard_input
     from tunesmith.data.template import find_template
     from tunesmith.recipe import own
     from tunesmith.tasks.own import task_from
@@ -135,8 +141,11 @@ def wording_of(run: str, template: str | None) -> "Template":
     record = Run(Path(run))
     tree = record.recipe() if record.exists() else {}
     named = [own(name, setting) for name, setting in tree.get("tasks", {}).items()] + list(tree.get("judged_by", ()))
-    if not named and (beside := Path(run) / "template.yaml").is_file():  # an adapter's own folder
-        return find_template(str(beside))
+    piped = bool(named) and (named[0] if isinstance(named[0], str) else named[0].get("data")) == standard_input.NAME
+    beside = [Path(run) / folder / "template.yaml" for folder in (("adapter", "model") if piped else () if named else ("",))]
+    for kept in beside:  # an adapter's own folder; or a run whose rows came from standard input, and are gone
+        if kept.is_file():
+            return find_template(str(kept))
     if not named:
         raise UserError(f"`{run}` is no run, so it does not know how to put rows to the model", "name a `--template`")
     return task_from(named[0]).templates[0]

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tunesmith import __version__, commands
+from tunesmith.commands import data
+from tunesmith.commands.writing import arguments as writing_arguments
 from tunesmith.errors import UserError, did_you_mean
 
 OVERRIDES = "settings to change, as dotted.name=value (plan.epochs=2)"
@@ -60,7 +62,7 @@ def parser() -> Parser:
     verb = _verb(verbs, "train", commands.train, "train one system and judge it; goes on where an interrupted run stopped")
     verb.add_argument("given", nargs="+", metavar="RECIPE | name=value", help=f"a recipe, and {OVERRIDES}")
     verb.add_argument("--into", type=Path, help="folder of the run (runs/NAME)")
-    verb.add_argument("--brief", action="store_true", help="print no scores at the end")
+    verb.add_argument("--brief", action="store_true", help="print neither scores nor what rows were recognised as")
 
     _studying(verbs)
 
@@ -102,6 +104,8 @@ def parser() -> Parser:
     verb.add_argument("--data", help="task, file, folder or hub data set")
     verb.add_argument("--template", help="built-in wording, file, or 'prompt ||| answer'")
     verb.add_argument("--examples", type=int, default=3, help="how many examples to show")
+
+    data.arguments(verbs)
 
     verb = _verb(verbs, "plan", commands.plan, "memory, time and disk of a run, and what would fit where; before anything runs")
     verb.add_argument("given", nargs="*", metavar="RECIPE | name=value", help=f"a recipe, and {OVERRIDES}")
@@ -215,17 +219,17 @@ def _labelling(verbs: "argparse._SubParsersAction[Parser]") -> None:
     verb.add_argument("--model", action="append", default=[], help="run, folder or hub name; one answers twice, two once each")
     verb.add_argument("--template", help="how a row of --prompts is put")
     verb.add_argument("--limit", type=at_least_one, help="most prompts")
-    verb.add_argument("--db", type=Path, default=Path("labels.sqlite"), help="file of pairs and votes (labels.sqlite)")
-    verb.add_argument("--overlap", type=at_least_one, default=1, help="so many people judge every pair (1)")
+    verb.add_argument("--db", type=Path, help="file of pairs and votes (labels.sqlite), or of written rows (writing.sqlite)")
+    verb.add_argument("--overlap", type=at_least_one, default=1, help="so many people judge every pair, or take each seed (1)")
     verb.add_argument("--gold", type=Path, help="pairs with a known verdict, put between the others for everybody")
-    verb.add_argument("--guidelines", type=Path, help="Markdown shown beside the pair")
+    verb.add_argument("--guidelines", type=Path, help="Markdown shown beside the pair or the form")
     verb.add_argument("--judge", help="a reward that stands in for people (politeness, '{kind: rule, path: taste.py}')")
     verb.add_argument("--seed", type=int, help="of sides, order and answers (0)")
     verb.add_argument("--host", default="127.0.0.1", help="where to listen; beyond this machine a token is in the link")
     verb.add_argument("--port", type=int, default=8765, help="0 for any (8765)")
     verb.add_argument("--token", help="what visitors need (made up where they need one)")
     verb.add_argument("--open", action=argparse.BooleanOptionalAction, default=None, help="open the page in a browser")
-    verb.add_argument("--export", type=Path, metavar="OUT.jsonl", help="write the votes as rows to learn from; serves nothing")
+    verb.add_argument("--export", type=Path, metavar="OUT.jsonl", help="write rows to learn from; serves nothing")
     verb.add_argument(
         "--as", dest="layout", choices=("dpo", "conversational", "kto", "reward"), default="dpo", help="of --export (dpo)"
     )
@@ -233,8 +237,9 @@ def _labelling(verbs: "argparse._SubParsersAction[Parser]") -> None:
         "--ties", choices=("drop", "both", "margin0"), default="drop", help="of --export: a row each way, or one (drop)"
     )
     verb.add_argument("--votes", choices=("majority", "all", "agreed"), default="majority", help="of --export (majority)")
-    verb.add_argument("--report", action="store_true", help="print win rates, agreement, annotators; serves nothing")
+    verb.add_argument("--report", action="store_true", help="print what votes or rows tell, and of people; serves nothing")
     verb.add_argument("--json", action="store_true", help="of --report")
+    writing_arguments(verb)
 
 
 def _studying(verbs: "argparse._SubParsersAction[Parser]") -> None:
@@ -252,6 +257,8 @@ def _studying(verbs: "argparse._SubParsersAction[Parser]") -> None:
     verb.add_argument("--halving", type=at_least_one, nargs="?", const=2, default=0, help="keep one in so many arms a rung (2)")
     verb.add_argument("--engine", help="grid, random or optuna (grid, or random where a range is searched)")
     verb.add_argument("--trials", type=at_least_one, default=16, help="arms that a search tries")
+    verb.add_argument("--examples", metavar="N,N,...,all", help="numbers of examples to learn from: how many are enough?")
+    verb.add_argument("--same", choices=("steps", "epochs"), help="what all of these make as many of (steps)")
     verb.add_argument("--open", action=argparse.BooleanOptionalAction, default=None, help="open the page in a browser")
 
     verb = _verb(

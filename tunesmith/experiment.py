@@ -45,10 +45,11 @@ from tunesmith.models.weights import save_adapter
 from tunesmith.objectives.headed import Headed
 from tunesmith.objectives.objective import Objective
 from tunesmith.objectives.sft import SFT
+from tunesmith.preparation import learnable, learnable_sets, wording
 from tunesmith.recipe import Recipe, mixed, own, weight_of
 from tunesmith.resume import begin, keep_resolved
 from tunesmith.run import Run
-from tunesmith.tasks.own import task_from, tasks_from
+from tunesmith.tasks.own import task_from, tasks_from, told
 from tunesmith.tasks.task import Task
 from tunesmith.training.guard import Guard
 from tunesmith.training.learning import Learning, Scores
@@ -60,10 +61,18 @@ PROMPTS = 16  # of the main task, from whose lengths that of the timed prompt is
 Load = Callable[[ModelSettings, HeadPlan | None], Model]
 
 
-def run(recipe: Recipe, folder: Path, quiet: bool = False, cached: bool = False, load_model: Load | None = None) -> Run:
+def run(
+    recipe: Recipe,
+    folder: Path,
+    quiet: bool = False,
+    cached: bool = False,
+    load_model: Load | None = None,
+    telling: bool = True,
+) -> Run:
     """Learn, save, answer, measure: everything into `folder`. A folder with a half-done run of the same recipe goes on.
 
     cached: take answers that other runs were given to the same, and keep these for others (`evaluation/kept_answers.py`).
+    telling: say what rows were recognised as, where nobody said how they are put.
     load_model: instead of `load`; for several runs on one base (`models/one_base.py`).
     """
     record = Run(folder)
@@ -73,6 +82,8 @@ def run(recipe: Recipe, folder: Path, quiet: bool = False, cached: bool = False,
         if record.world().get("ended"):
             reporter.say(f"finished before, nothing is repeated: {folder}")
             return record
+        for line in told(work.all).values() if telling else ():
+            reporter.say(line)
         torch.manual_seed(recipe.seed)
         random.seed(recipe.seed)
         model = (load_model or load)(recipe.model, work.objective.head())
@@ -99,7 +110,7 @@ def learn(record: Run, recipe: Recipe, method: Method, work: "Work", model: Mode
     keep_resolved(record, dataclasses.replace(recipe, plan=plan))
     recipe = dataclasses.replace(recipe, objective=work.objective)
     adapter = train_further(model, recipe.name, method) if model.active else model.attach(recipe.name, method)
-    sources = [learnable(task, "train", recipe, model) for task in work.learnt]
+    sources = learnable_sets(work.learnt, recipe, model)
     validation = of_tasks([learnable(task, "validation", recipe, model) for task in work.learnt])
     mixture = mixed(recipe, sources, [learnable(task, "train", recipe, model) for task in work.replayed])
     stream = ByLength(mixture, plan.examples) if plan.order == "by_length" else mixture
@@ -274,11 +285,6 @@ def training(recipe: Recipe, objective: Objective, learnt: Sequence[Task]) -> It
         yield from islice(task.examples("train", wording("train", objective)), recipe.limit.train)
 
 
-def wording(split: str, objective: Objective) -> int | None:
-    """Which template puts the rows of a split: in learning all in turn, but the first alone where a head reads its labels."""
-    return None if split == "train" and not isinstance(objective, Headed) else 0
-
-
 def untaught(record: Run, recipe: Recipe, work: "Work", model: Model) -> None:
     """Without learning a new head says what is best without reading anything: the labels as often as they stand in training."""
     objective = work.objective
@@ -335,16 +341,6 @@ def forgetting(recipe: Recipe, learnt: Sequence[Task], judged: Sequence[Task]) -
     clusters, names = {task.cluster for task in judged}, {task.name for task in learnt}
     found = [task_from(name) for name in FORGETTING]
     return tuple(task for task in found if task.cluster not in clusters and task.name not in names)
-
-
-def learnable(task: Task, split: str, recipe: Recipe, model: Model) -> Sequence[Example]:
-    """The examples of a split that fit the network's window, under the plan's policy; none where there is no such split."""
-    if split not in task.source.splits():
-        return []
-    examples = task.sequence(split, wording(split, recipe.objective), getattr(recipe.limit, split))
-    window = min(filter(None, (recipe.plan.window, model.window)), default=None)
-    policy = recipe.plan.too_long or recipe.objective.too_long
-    return recipe.objective.within(examples, model.renderer, window, policy, model.virtual_tokens, f"task `{task.name}`")
 
 
 def added(adapter: Adapter) -> int:

@@ -242,10 +242,10 @@ def _text(guidelines: str | Path | None) -> str:
     return Path(guidelines).read_text(encoding="utf-8")
 
 
-def announce(address: str) -> None:
+def announce(address: str, doing: str = "label", kept: str = "every vote is kept") -> None:
     """Say where the page is: the address to stdout, talk to stderr."""
     print(address, flush=True)
     print(
-        "Open this page to label; append `as=NAME` to the link for somebody. Ctrl-C ends it, and every vote is kept.",
+        f"Open this page to {doing}; append `as=NAME` to the link for somebody. Ctrl-C ends it, and {kept}.",
         file=sys.stderr,
     )

@@ -17,6 +17,7 @@ from tunesmith.methods.method import Method
 from tunesmith.models.load import ModelSettings
 from tunesmith.objectives.objective import Objective
 from tunesmith.objectives.sft import SFT
+from tunesmith.tasks.own import spread
 from tunesmith.training.guard import Guard
 from tunesmith.training.plan import Plan
 
@@ -25,12 +26,17 @@ Named = str | Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Limit:
-    """Most examples of each split; null: all of them."""
+    """Most examples of each split; null: all of them.
+
+    examples: most training examples of all tasks together, drawn by a hash of their words and the seed: of each task a share
+              by its size, and a smaller number is always a part of a larger one.
+    """
 
     train: Annotated[int, Field(gt=0)] | None = None
     validation: Annotated[int, Field(gt=0)] | None = 200
     test: Annotated[int, Field(gt=0)] | None = None
     forgetting: Annotated[int, Field(gt=0)] | None = 60
+    examples: Annotated[int, Field(gt=0)] | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,10 @@ class Recipe:
     guard: Guard = Guard()
     limit: Limit = Limit()
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tasks", spread(self.tasks))
+        object.__setattr__(self, "replay", spread(self.replay))
 
 
 def own(name: str, setting: Any) -> Named:

@@ -5,11 +5,13 @@ from contextlib import suppress
 from typing import Any
 
 from tunesmith import settings
+from tunesmith.data import standard_input
 from tunesmith.data.published import Published
 from tunesmith.data.sources import FileSource
 from tunesmith.errors import UserError
 from tunesmith.recipe import Recipe, told
 from tunesmith.run import Run
+from tunesmith.tasks.own import shapes
 from tunesmith.tasks.task import Task
 
 # Settings that change no step: a run may go on with others.
@@ -22,7 +24,7 @@ def begin(record: Run, recipe: Recipe, tasks: Sequence[Task]) -> None:
     refuse_other_rows(record, tasks)
     if not started(record):
         record.keep_recipe(settings.dump(recipe))
-        record.keep_world(rows=fingerprints(tasks))
+        record.keep_world(rows=fingerprints(tasks), shapes=shapes(tasks))
 
 
 def started(record: Run) -> bool:
@@ -50,11 +52,14 @@ def refuse_other_rows(record: Run, tasks: Sequence[Task]) -> None:
     before = record.world().get("rows", {}) if started(record) else {}
     if not before:
         return
+    piped = [task.name for task in tasks if isinstance(task.source, FileSource) and task.source.path == standard_input.NAME]
     for name, fingerprint in fingerprints(tasks).items():
         if before.get(name, fingerprint) != fingerprint:
             raise UserError(
                 f"the rows of task `{name}` have changed since the run in `{record.folder}` began",
-                "choose another folder with `--into`, take the change back, or remove the folder",
+                "pipe the same rows in again, or choose another folder with `--into`"
+                if name in piped
+                else "choose another folder with `--into`, take the change back, or remove the folder",
             )
 
 

@@ -1,24 +1,24 @@
 """What would be learnt, before anything runs: examples with learnt tokens marked, lengths, and what the window would cut.
 
-Only the tokenizer and the config of the model are read, never its weights.
+Only the tokenizer and the config of the model are read, never its weights. How it looks in a terminal: `shown_text.py`.
 """
 
 import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.panel import Panel
 from rich.table import Table
-from rich.text import Text
 
 from tunesmith import settings
 from tunesmith.comparison.confusion import tables
 from tunesmith.data.example import Example
-from tunesmith.data.rates import Portion, cautions, portions, table
+from tunesmith.data.rates import Portion, portions
 from tunesmith.errors import UserError
+from tunesmith.evaluation.protocol import shots_of
+from tunesmith.evaluation.shots import Pool, with_shots
 from tunesmith.experiment import fitted, training, try_out
 from tunesmith.methods.method import Method
 from tunesmith.models.load import load_renderer
@@ -27,7 +27,7 @@ from tunesmith.objectives.objective import Placed
 from tunesmith.recipe import Recipe, mixed, own
 from tunesmith.settings import Tree
 from tunesmith.sweep import recipes
-from tunesmith.tasks.own import task_from
+from tunesmith.tasks.own import task_from, told
 from tunesmith.tasks.task import Task
 from tunesmith.tokens.lengths import Lengths, lengths
 from tunesmith.tokens.renderer import Renderer, marked
@@ -38,17 +38,29 @@ from tunesmith.verbs import default_recipe, existing
 
 @dataclass(frozen=True)
 class ShownExample:
-    """An example as the network reads it: (piece, weight) a token; weight 0 is read and not learnt."""
+    """An example as the network reads it: (piece, weight) a token; weight 0 is read and not learnt.
+
+    source: what an encoder reads.
+    asked:  of a question as it will be asked, what is to be answered; None of an example to learn from.
+    shots:  how many examples stand before that question.
+    """
 
     id: str
     source: tuple[str, ...]
     pieces: tuple[tuple[str, float], ...]
+    asked: str | None = None
+    shots: int = 0
 
 
 @dataclass(frozen=True)
 class ShownTask:
     """One task of a recipe: examples, and how long all of its training examples are.
 
+    told:     what its rows were recognised as, in a line; empty where somebody said how they are put.
+    wordings: by which rows are put, in turn.
+    model:    what reads them, in words.
+    marks:    special tokens as pieces -> `special`, `unknown` or `added` (to the vocabulary, and plain text to the network).
+    asked:    a question behind its shots, where it has any.
     rows, tokens: how many they are, and what one is read as on average.
     portion:      what it is of the run, where several tasks are mixed; beside what is replayed.
     """
@@ -56,6 +68,11 @@ class ShownTask:
     name: str
     examples: tuple[ShownExample, ...]
     lengths: Lengths
+    told: str = ""
+    wordings: tuple[str, ...] = ()
+    model: str = ""
+    marks: Mapping[str, str] = field(default_factory=dict)
+    asked: tuple[ShownExample, ...] = ()
     rows: int = 0
     tokens: float = 0.0
     portion: Portion | None = None
@@ -118,14 +135,67 @@ def shown_task(task: Task, recipe: Recipe, renderer: Renderer, window: int | Non
     found = list(training(recipe, recipe.objective, (task,)))
     rendered = [recipe.objective.render(Placed(example, place), renderer) for place, example in enumerate(found)]
     first = tuple(
-        ShownExample(example.id, tuple(renderer.pieces(tokens.source)), pieces(example, tokens, recipe, renderer))
+        ShownExample(
+            titled(example, number, len(sequences)),
+            tuple(renderer.pieces(tokens.source)),
+            pieces(example, tokens, recipe, renderer),
+        )
         for example, sequences in zip(found[:examples], rendered[:examples], strict=True)
-        for tokens in sequences
+        for number, tokens in enumerate(sequences)
     )
     flat = [tokens for sequences in rendered for tokens in sequences]
     return ShownTask(
-        task.name, first, lengths(flat, window, virtual), len(found), sum(tokens.size for tokens in flat) / max(1, len(found))
+        name=task.name,
+        examples=first,
+        lengths=lengths(flat, window, virtual),
+        told=told((task,)).get(task.name, ""),
+        wordings=tuple(template.name for template in task.templates),
+        model=read_as(recipe, renderer),
+        marks=marks(renderer),
+        asked=asked(task, recipe, renderer, examples),
+        rows=len(found),
+        tokens=sum(tokens.size for tokens in flat) / max(1, len(found)),
     )
+
+
+def titled(example: Example, number: int, count: int) -> str:
+    """The id of an example; of several sequences that it makes, which one."""
+    if example.rejected is not None and count == 2:
+        return f"{example.id}: {('chosen', 'rejected')[number]}"
+    return example.id if count == 1 else f"{example.id}: {number + 1} of {count}"
+
+
+def asked(task: Task, recipe: Recipe, renderer: Renderer, examples: int) -> tuple[ShownExample, ...]:
+    """The first question of the test behind its shots, where any are shown."""
+    pool = Pool(task, shots_of(task, recipe.ask), recipe.ask.seed, "test")
+    if not pool.count or not examples or "test" not in task.source.splits() or isinstance(recipe.objective, Headed):
+        return ()
+    found = []
+    for question in islice(task.examples("test"), 1):
+        shown = with_shots(question, pool.before(question), renderer, task.shots)
+        ids = tuple((piece, 0.0) for piece in renderer.pieces(renderer.prompt(shown)))
+        found.append(ShownExample(question.id, (), ids, question.target, pool.count))
+    return tuple(found)
+
+
+def read_as(recipe: Recipe, renderer: Renderer) -> str:
+    """What reads the tokens, and which of them have a meaning of their own, in words."""
+    one = lambda id_: f"`{renderer.pieces([id_])[0]}`"  # noqa: E731
+    put = "its chat template" if renderer.chat else "no chat template"
+    head = f"a text begins with {''.join(map(one, renderer.head))}, " if renderer.head and not renderer.chat else ""
+    return (
+        f"{recipe.model.path} ({renderer.family}), {put}; {head}an answer ends with {one(renderer.end)}, "
+        f"shorter rows are filled with {one(renderer.pad)}, which is never learnt"
+    )
+
+
+def marks(renderer: Renderer) -> dict[str, str]:
+    """Special tokens as pieces -> what they are."""
+    tokenizer = renderer.tokenizer
+    added = dict.fromkeys(renderer.pieces(sorted(tokenizer.added_tokens_decoder)), "added")
+    special = dict.fromkeys(renderer.pieces(sorted(renderer.specials)), "special")
+    unknown = [] if tokenizer.unk_token_id is None else renderer.pieces([tokenizer.unk_token_id])
+    return {**added, **special, **({} if tokenizer.unk_token_id == renderer.end else dict.fromkeys(unknown, "unknown"))}
 
 
 def pieces(example: Example, tokens: Tokens, recipe: Recipe, renderer: Renderer) -> tuple[tuple[str, float], ...]:
@@ -146,37 +216,3 @@ def recipe_shown(tree: Tree) -> tuple[Recipe, int]:
     learning = [recipe for recipe in every if recipe.method != "none"] or every
     virtual = max((recipe.method.virtual_tokens for recipe in every if isinstance(recipe.method, Method)), default=0)
     return learning[0], virtual
-
-
-def rendered(shown: Sequence[ShownTask]) -> RenderableType:
-    """For a terminal: what is learnt is underlined and bold."""
-    parts: list[RenderableType] = []
-    for task in shown:
-        parts += [Panel(_text(example), title=example.id, title_align="left") for example in task.examples]
-        parts += [_table(task), Text("\n".join(task.lengths.verdict()) + "\n")]
-    told = [task.portion for task in shown if task.portion is not None]
-    if told:
-        parts.append(Text("\n".join(["Tasks of the mixture", *table(told), *cautions(told)]), no_wrap=True))
-    return Group(*parts)
-
-
-def _text(example: ShownExample) -> Text:
-    text = Text()
-    if example.source:
-        text.append("".join(example.source), style="dim")
-        text.append("\n⟶ ", style="cyan")
-    for piece, weight in example.pieces:
-        text.append(piece, style="bold underline green" if weight > 0 else "dim")
-        if weight not in (0.0, 1.0):
-            text.append(f"·{weight:g}", style="cyan")
-    return text
-
-
-def _table(task: ShownTask) -> Table:
-    table = Table(title=f"{task.name}: tokens", title_justify="left")
-    header, rows = task.lengths.table()
-    for name in header:
-        table.add_column(name, justify="left" if name == header[0] else "right")
-    for row in rows:
-        table.add_row(*row)
-    return table

@@ -22,6 +22,7 @@ from tunesmith.recipe import Recipe
 from tunesmith.resume import refuse_other, refuse_other_rows
 from tunesmith.run import Run, write_text
 from tunesmith.settings import Tree
+from tunesmith.tasks.own import told
 
 INTERRUPTED = 130  # exit status after Ctrl-C
 
@@ -33,6 +34,7 @@ class ComparisonRecipe(Recipe):
     systems:  name -> settings laid over the common ones.
     baseline: the system that the others are compared with; null: the first.
     sweep:    dotted setting -> the values it takes in a study (`tunesmith sweep`): a list, or a range such as `1e-5..1e-3:log`.
+              Of numbers of examples (`limit.examples`) `same` says what all arms make as many of: `steps`, or `epochs`.
     """
 
     systems: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -71,9 +73,14 @@ def run_all(tree: Tree, into: Path, say: Callable[[str], None]) -> list[Run]:
     """Every system's run under `into/runs/`; finished ones are kept, half-done ones go on. All are checked before one runs."""
     chosen = recipes(tree)
     runs = {name: Run(into / "runs" / name) for name in chosen}
+    lines: dict[str, str] = {}
     for name, recipe in chosen.items():
         refuse_other(runs[name], recipe)
-        refuse_other_rows(runs[name], prepared(recipe).all)
+        tasks = prepared(recipe).all
+        refuse_other_rows(runs[name], tasks)
+        lines |= told(tasks)
+    for line in lines.values():
+        say(line)
     for number, (name, recipe) in enumerate(chosen.items(), start=1):
         kept = runs[name].world().get("ended")
         say(f"[{number}/{len(chosen)}] {name}" + (": kept from before" if kept else ""))

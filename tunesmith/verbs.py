@@ -137,10 +137,11 @@ def train(
     into: str | Path | None = None,
     overrides: Sequence[str] = (),
     quiet: bool = False,
+    telling: bool = True,
 ) -> Run:
     """Train one system and judge it. A folder with a half-done run of the same recipe goes on where it stopped.
 
-    A recipe with `stages` makes a run of each below `into`; the last one is given.
+    A recipe with `stages` makes a run of each below `into`; the last one is given. `telling`: say what rows were recognised as.
     """
     from tunesmith.experiment import run
     from tunesmith.stages import run_stages
@@ -149,7 +150,7 @@ def train(
     if "stages" in tree:
         return run_stages(tree, Path(into or RUNS / str(tree.get("name", "run"))), quiet)
     built = recipe_of(tree)
-    return run(built, Path(into or RUNS / built.name), quiet)
+    return run(built, Path(into or RUNS / built.name), quiet, telling=telling)
 
 
 def evaluate(

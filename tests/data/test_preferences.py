@@ -6,7 +6,7 @@ import pytest
 
 from tunesmith.data.example import Message
 from tunesmith.data.preferences import desirable, parted_text
-from tunesmith.data.template import guess
+from tunesmith.data.shapes import guess
 from tunesmith.errors import UserError
 from tunesmith.tasks.own import own_task
 from tunesmith.tasks.town import politeness

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from jinja2 import BaseLoader, Environment
 
 from tunesmith.data.example import Message
-from tunesmith.data.template import Template, find_template, guess, load_templates
+from tunesmith.data.shapes import guess
+from tunesmith.data.template import Template, find_template, load_templates
 from tunesmith.errors import UserError
 
 CHOICES = {"text": ["a tree", "a dog", "a cow", "a hat"], "label": ["A", "B", "C", "D"]}
@@ -186,7 +187,7 @@ def test_a_draw_depends_on_the_row_alone():
         ({"article": "T", "highlights": "s"}, "summarize", "Summarize the following text.\n\nT\n\nSummary:", "s"),
         ({"prompt": "p ", "completion": " c"}, "pairs", "p ", " c"),
         ({"prompt": "p", "chosen": "c", "rejected": "r"}, "preferences", "p", "c"),
-        ({"question": "q", "options": ["x", "y"], "answer": 1}, "options", "q\n- x\n- y\nAnswer:", "y"),
+        ({"question": "q", "options": ["x", "y"], "answer": 1}, "choices_from_0", "q\n- x\n- y\nAnswer:", "y"),
         ({"question": "q", "context": "k", "answer": "a"}, "question", "k\n\nq", "a"),
         ({"sentence": "s", "label": 3}, "classify", "s", "3"),
     ],

@@ -11,7 +11,8 @@ from tunesmith.data.example import Message
 from tunesmith.errors import UserError
 from tunesmith.serving import votes as module
 from tunesmith.serving.pairs import Pair
-from tunesmith.serving.votes import VoteError, Votes, person
+from tunesmith.serving.people import RefusedError, person
+from tunesmith.serving.votes import Votes
 
 
 @pytest.fixture
@@ -84,13 +85,13 @@ def test_one_request_sent_twice_counts_once(votes):
 def test_a_second_vote_on_a_pair_is_refused_until_the_first_is_undone(votes):
     shown = votes.next("ann", "t")
     votes.vote("one", "ann", shown.key, "left")
-    with pytest.raises(VoteError, match="before"):
+    with pytest.raises(RefusedError, match="before"):
         votes.vote("two", "ann", shown.key, "right")
     votes.undo("back", "ann", "t")
     assert votes.next("ann", "t").key == shown.key
     votes.vote("three", "ann", shown.key, "right")
     assert [event.chosen_side for event in votes.standing()] == ["right"]
-    with pytest.raises(VoteError, match="not among"):
+    with pytest.raises(RefusedError, match="not among"):
         votes.vote("four", "ann", "no-such-pair", "left")
 
 
@@ -269,5 +270,5 @@ def test_names():
     assert person("  Ann   Lee ") == "Ann Lee"
     assert person("Zoe\u0308") == "Zo\u00eb"
     for wrong in ("", "  ", "a\x00b", "x" * 65):
-        with pytest.raises(VoteError):
+        with pytest.raises(RefusedError):
             person(wrong)

@@ -104,3 +104,20 @@ def test_names_tell_settings_apart():
     assert named({"a.rank": 1, "b.rank": 2}) == "a.rank 1, b.rank 2"
     assert named({"method.on": ["query", "value"]}) == "on query+value"
     assert named({"method": {"kind": "lora", "rank": 2}, "x.flag": True}) == "lora rank 2, flag true"
+
+
+def test_what_learns_from_no_example_is_one_arm_of_all_lines():
+    systems = {"base": {"method": "none"}, "lora": {"method": "lora"}, "shots": {"method": "none", "ask": {"shots": 2}}}
+    made = space({**TREE, "systems": systems}, ["systems.lora.method.rank=2,4"], examples=[50, "all"])
+    assert grid(made) == [
+        {"limit.examples": 0},
+        {"system": "shots", "limit.examples": 0},
+        *({"system": "lora", "limit.examples": n, "systems.lora.method.rank": r} for r in (2, 4) for n in (50, "all")),
+    ] or grid(made) == [
+        {"limit.examples": 0},
+        {"system": "shots", "limit.examples": 0},
+        *({"system": "lora", "limit.examples": n, "systems.lora.method.rank": r} for n in (50, "all") for r in (2, 4)),
+    ]
+    [first, shots, *_] = [arm(made, values) for values in grid(made)]
+    assert (first.name, first.recipes[0].method, first.recipes[0].ask.shots) == ("base", "none", None)
+    assert (shots.name, shots.recipes[0].ask.shots) == ("shots", 2)

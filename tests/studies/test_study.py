@@ -1,5 +1,6 @@
 """Studies from recipe to page, on a tiny network. Runs are made in this process but where a test says otherwise."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -127,7 +128,7 @@ def test_halving_drops_the_worse_and_the_rest_are_the_runs_of_a_full_grid(ran, t
     assert len(ran) == before
     rate = winner.removeprefix("learning_rate ")
     study(TREE, given=[f"plan.learning_rate={rate},0.5", "plan.steps=8"], into=tmp_path / "whole")
-    runs = [Run(tmp_path / which / "runs" / f"learning_rate-{rate}") for which in ("halved", "whole")]
+    runs = [Run(tmp_path / which / "runs" / f"learning_rate-{rate}-seed-0") for which in ("halved", "whole")]
     for read in (lambda run: [(one["step"], one["loss"]) for one in run.steps()], Run.validations, Run.scores):
         assert read(runs[0]) == read(runs[1])
 
@@ -250,9 +251,9 @@ def test_a_run_that_was_stopped_goes_on_with_the_same_command(ran, tmp_path, mon
         pressing.setattr(Reporter, "step", press)
         with pytest.raises(KeyboardInterrupt):
             study(TREE, given=given, into=tmp_path / "run")
-    assert ran == [("rank-2", None)]
+    assert ran == [("rank-2-seed-0", None)]
     made = study(TREE, given=given, into=tmp_path / "run").study
-    assert ran == [("rank-2", None), ("rank-2", None), ("rank-4", None)]
+    assert ran == [("rank-2-seed-0", None), ("rank-2-seed-0", None), ("rank-4-seed-0", None)]
     whole = study(TREE, given=given, into=tmp_path / "whole").study
     assert [(arm.by_seed, arm.scores, arm.curves) for arm in made.arms] == [
         (arm.by_seed, arm.scores, arm.curves) for arm in whole.arms
@@ -288,3 +289,87 @@ def test_the_command(ran, tmp_path, monkeypatch, capsys):
     assert "use `tunesmith sweep`" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         cli.main(["sweep", str(recipe), "--parallel", "0"])
+
+
+def test_a_study_is_widened_by_seeds_and_values_and_keeps_what_stands(ran, tmp_path):
+    study(TREE, given=["method.rank=2,4", "plan.steps=1"], into=tmp_path)
+    assert [name for name, _ in ran] == ["rank-2-seed-0", "rank-4-seed-0"]
+    made = study(TREE, given=["method.rank=2,4,8", "seed=0,1", "plan.steps=1"], into=tmp_path).study
+    assert [name for name, _ in ran[2:]] == ["rank-2-seed-1", "rank-4-seed-1", "rank-8-seed-0", "rank-8-seed-1"]
+    assert [arm.seeds for arm in made.arms] == [(0, 1)] * 3
+
+
+def test_folders_named_without_their_seed_are_still_read(ran, tmp_path):
+    made = space(TREE, ["method.rank=2,4", "plan.steps=1"])
+    for values in grid(made):
+        [recipe] = arm(made, values).recipes.values()
+        name = recipe.name.removesuffix("-seed-0")
+        experiment.run(dataclasses.replace(recipe, name=name), tmp_path / "runs" / name, quiet=True)
+    found = study(TREE, given=["method.rank=2,4", "seed=0,1", "plan.steps=1"], into=tmp_path).study
+    assert [name for name, _ in ran] == ["rank-2-seed-1", "rank-4-seed-1"]
+    assert [arm.seeds for arm in found.arms] == [(0, 1)] * 2
+
+
+def learnt(folder, name):
+    """Steps and what was seen: the ids of the examples of a run, by its recipe."""
+    run = Run(folder / "runs" / name)
+    return run.recipe()["limit"]["examples"], run.recipe()["plan"]["steps"], run.world().get("steps")
+
+
+def test_numbers_of_examples_from_none_to_all(ran, tmp_path):
+    tree = {**TREE, "plan": {"epochs": 1, "examples": 4, "learning_rate": 1e-2}}
+    made = study(tree, examples=["5", "20", "1000", "all"], given=["seed=0,1"], into=tmp_path).study
+    there = made.arms[-1].values["limit.examples"]
+    assert [(arm.name, arm.values["limit.examples"], arm.seeds) for arm in made.arms] == [
+        ("base", 0, (0,)),
+        ("examples 5", 5, (0, 1)),
+        ("examples 20", 20, (0, 1)),
+        ("examples all", there, (0, 1)),
+    ]
+    assert 40 < there < 60
+    steps = round(there / 4)
+    assert learnt(tmp_path, "examples-5-seed-0") == (5, steps, steps)
+    assert learnt(tmp_path, "examples-all-seed-1") == (None, steps, steps)
+    assert Run(tmp_path / "runs" / "base-seed-0").recipe()["method"] == "none"
+    assert made.curves[0].sizes == (0, 5, 20, there)
+    assert "same number of steps" in made.how
+    before = len(ran)
+    wider = study(tree, examples=[5, 10, 20, "all"], given=["seed=0,1,2"], into=tmp_path).study
+    new = [name for name, _ in ran[before:]]
+    assert new == [
+        "examples-5-seed-2",
+        *(f"examples-10-seed-{n}" for n in range(3)),
+        "examples-20-seed-2",
+        "examples-all-seed-2",
+    ]
+    assert [arm.values["limit.examples"] for arm in wider.arms] == [0, 5, 10, 20, there]
+
+
+def test_a_larger_size_joins_a_study_that_was_begun_with_its_length(ran, tmp_path):
+    tree = {**TREE, "plan": {"epochs": 1, "examples": 4, "learning_rate": 1e-2}}
+    study(tree, examples=[8], into=tmp_path)
+    study(tree, examples=[8, 20], into=tmp_path)
+    assert [name for name, _ in ran] == ["base-seed-0", "examples-8-seed-0", "examples-20-seed-0"]
+    assert {learnt(tmp_path, name)[1] for name, _ in ran[1:]} == {2}
+
+
+def test_the_same_epochs_make_fewer_steps_of_fewer_examples(ran, tmp_path):
+    tree = {**TREE, "plan": {"epochs": 2, "examples": 4, "learning_rate": 1e-2}}
+    made = study({**tree, "sweep": {"limit.examples": [8, 20], "same": "epochs"}}, into=tmp_path).study
+    assert [learnt(tmp_path, f"examples-{n}-seed-0")[2] for n in (8, 20)] == [4, 10]
+    assert "same epochs" in made.how
+
+
+def test_what_makes_no_curve_is_refused(ran, tmp_path):
+    for given, options, said in (
+        ([], {"examples": ["ten"]}, "no number of examples"),
+        ([], {"examples": ["5", "5"]}, "stands twice"),
+        ([], {"examples": ["5000"]}, "there are"),
+        ([], {"examples": ["5"], "halving": 2}, "every arm of it"),
+        ([], {"examples": ["5"], "same": "epochs"}, "`plan.steps` is set"),
+        (["limit.train=5,6"], {"examples": ["5"]}, "beside the number of examples"),
+        (["limit.examples=1..9"], {}, "over a range"),
+    ):
+        with pytest.raises(UserError, match=said):
+            study(TREE, given=given, into=tmp_path, **options)
+    assert ran == []

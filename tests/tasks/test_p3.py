@@ -29,7 +29,7 @@ def folder(tmp_path, monkeypatch):
 
 def test_wordings_of_a_data_set_are_one_task():
     task = task_from("p3/glue_mrpc")
-    assert [wording.name for wording in task.templates] == ["same", "tell"], "one with choices judges; a shorter file is left out"
+    assert [wording.name for wording in task.templates] == ["same", "tell"], "choices first; no shorter file"
     assert (task.cluster, task.ask, task.metrics[0].name) == ("paraphrase", "choose", "accuracy")
     splits = {split: list(task.source.rows(split)) for split in task.source.splits()}
     assert sum(map(len, splits.values())) == 40

@@ -37,7 +37,7 @@ def train(arguments: argparse.Namespace) -> None:
     from tunesmith import verbs
 
     paths, overrides = split_given(arguments.given)
-    run = verbs.train(one_recipe(paths) or {}, into=arguments.into, overrides=overrides)
+    run = verbs.train(one_recipe(paths) or {}, into=arguments.into, overrides=overrides, telling=not arguments.brief)
     if not arguments.brief:
         print_scores(run)
         print(run.folder)
@@ -59,6 +59,8 @@ def sweep(arguments: argparse.Namespace) -> None:
         halving=arguments.halving,
         engine=arguments.engine,
         trials=arguments.trials,
+        examples=arguments.examples.split(",") if arguments.examples else (),
+        same=arguments.same,
         say=say,
     )
     Console().print(terminal_table(made.study))
@@ -105,6 +107,8 @@ def plan(arguments: argparse.Namespace) -> None:
     paths, overrides = split_given(arguments.given)
     recipe: Path | dict[str, object] | None = one_recipe(paths) or ({} if overrides else None)
     planned = told(recipe, model=arguments.model, probing=arguments.probe, overrides=overrides)
+    for line in planned.shapes:
+        print(line, file=sys.stderr)
     if arguments.json:
         print(json.dumps(planned.tree(), indent=2))
     else:

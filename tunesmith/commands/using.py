@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from tunesmith.commands.given import one_recipe, open_page, split_given
+from tunesmith.commands.writing import refuse_unheard, write
 
 
 def answer(arguments: argparse.Namespace) -> None:
@@ -42,6 +43,11 @@ def predict(arguments: argparse.Namespace) -> None:
 def label(arguments: argparse.Namespace) -> None:
     from tunesmith import labelling
 
+    refuse_unheard(arguments)
+    if arguments.write is not None:
+        write(arguments)
+        return
+    arguments.db = arguments.db or Path(labelling.DB)
     if arguments.export:
         count = labelling.export_labels(
             arguments.export, db=arguments.db, layout=arguments.layout, ties=arguments.ties, policy=arguments.votes
@@ -84,6 +90,7 @@ def show(arguments: argparse.Namespace) -> None:
     from rich.console import Console
 
     from tunesmith import showing
+    from tunesmith.shown_text import rendered
 
     paths, overrides = split_given(arguments.given)
     runs = [path for path in paths if Path(path).is_dir()]
@@ -99,7 +106,11 @@ def show(arguments: argparse.Namespace) -> None:
         overrides=overrides,
         examples=arguments.examples,
     )
-    Console().print(showing.rendered(shown))
+    for task in shown:
+        if task.told:
+            print(task.told, file=sys.stderr)
+    screen = Console()
+    screen.print(rendered(shown, screen.is_terminal and not screen.no_color))
 
 
 def list_(arguments: argparse.Namespace) -> None:

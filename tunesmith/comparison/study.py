@@ -3,13 +3,14 @@
 Dimension key: N answers, Q draws, S seeds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import isfinite, nan
 from typing import Any, Protocol
 
 import numpy as np
 
+from tunesmith.comparison.curve import EXAMPLES, Curve, curve
 from tunesmith.comparison.significance import Array, Interval, interval, resamples
 from tunesmith.comparison.system import paired, systems
 from tunesmith.comparison.table import Measure, columns_of, main_task
@@ -120,6 +121,7 @@ class Study:
     how: str
     examples: int
     draws: int
+    curves: tuple[Curve, ...] = ()
 
     def arm(self, name: str) -> Arm:
         return next(arm for arm in self.arms if arm.name == name)
@@ -176,7 +178,8 @@ def study(
     plateaus = tuple(_plateaus(tried, settings, measures, values, drawn))
     first = None if top is None else arms[top].name
     known = (name, main, tuple(settings), seeds, measures, tuple(arms), best, first, plateaus)
-    return Study(*known, scaling=scaling, warnings=warnings, how=how, examples=examples, draws=draws)
+    curves = tuple(_curves(tried, measures, values, drawn)) if EXAMPLES in settings else ()
+    return Study(*known, scaling=scaling, warnings=warnings, how=how, examples=examples, draws=draws, curves=curves)
 
 
 def arms_failed(arms: Sequence[Arm]) -> str:
@@ -255,7 +258,7 @@ def number_axes(arms: Sequence[Varied], settings: Sequence[str]) -> list[str]:
     """The varied settings of which every value is a number, those of size first."""
     found = [name for name in settings if len({arm.values[name] for arm in arms if _number(arm.values.get(name))}) > 1]
     found = [name for name in found if all(_number(arm.values[name]) for arm in arms if name in arm.values)]
-    return sorted(found, key=lambda name: name.rpartition(".")[2] not in SIZES)
+    return sorted(found, key=lambda name: (name != EXAMPLES, name.rpartition(".")[2] not in SIZES))
 
 
 def _number(value: Any) -> bool:
@@ -263,12 +266,21 @@ def _number(value: Any) -> bool:
 
 
 def grouped(arms: Sequence[Varied], axis: str) -> dict[str, list[int]]:
-    """Places of the arms that differ in one setting only, in the order of its values; by what the others are."""
+    """Places of the arms that differ in one setting only, in the order of its values; by what the others are.
+
+    What learnt from no example begins every line of its kind.
+    """
     groups: dict[str, list[int]] = {}
+    none = [place for place, arm in enumerate(arms) if axis == EXAMPLES and arm.values.get(axis) == 0]
     for place, arm in enumerate(arms):
-        if axis in arm.values:
+        if axis in arm.values and place not in none:
             rest = ", ".join(_told(name, value) for name, value in arm.values.items() if name != axis)
             groups.setdefault(rest, []).append(place)
+    for place in none:
+        own = {name: value for name, value in arms[place].values.items() if name != axis}
+        begun = [line for line in groups.values() if own.items() <= dict(arms[line[0]].values).items()]
+        for line in begun or [groups.setdefault(", ".join(_told(name, value) for name, value in own.items()), [])]:
+            line.append(place)
     return {rest: sorted(places, key=lambda place: arms[place].values[axis]) for rest, places in groups.items()}
 
 
@@ -294,6 +306,22 @@ def _plateaus(
             place, told = next((p, b) for p, b in behind.items() if b is not None and (p == best or b.low <= 0))
             found.append(Plateau(axis, where, tried[place].name, tried[best].name, told))
     return found
+
+
+def _curves(
+    tried: Sequence[Tried],
+    measures: Sequence[Measure],
+    values: Mapping[tuple[int, str], float],
+    drawn: Mapping[tuple[int, str], Array],
+) -> Iterator[Curve]:
+    """A curve for each line of sizes of which two or more were answered, by the first metric."""
+    first = measures[0] if measures else None
+    for where, places in grouped(tried, EXAMPLES).items():
+        known = [place for place in places if first and (place, first.name) in values]
+        if first and len(known) > 1:
+            sizes = [int(tried[place].values[EXAMPLES]) for place in known]
+            told = [values[place, first.name] for place in known], [drawn[place, first.name] for place in known]
+            yield curve(where, sizes, [tried[place].name for place in known], *told, higher=first.higher_is_better)
 
 
 def _scaling(tried: Sequence[Tried]) -> tuple[str, tuple[str, ...]]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from tunesmith import __version__
 from tunesmith.comparison import words
 from tunesmith.comparison.colours import DARK, LIGHT
+from tunesmith.comparison.curve import LAW, Curve
+from tunesmith.comparison.curve import RULE as CURVE_RULE
 from tunesmith.comparison.markdown import escape
 from tunesmith.comparison.markdown import table as markdown_table
 from tunesmith.comparison.panels import Panel
@@ -46,6 +48,8 @@ def verdict(made: Study) -> str:
     """One sentence, no stronger than the intervals allow."""
     best = made.arm(made.best)
     said = f"{made.best} has the lowest validation loss, {words.score(best.validation.value)}"
+    if made.curves:
+        return " ".join(curve_told(made, curve) for curve in made.curves)
     if len(made.plateaus) == 1:
         return f"{plateau_told(made)}; {said}."
     if made.top is None or not best.scores:
@@ -59,6 +63,35 @@ def verdict(made: Study) -> str:
     level = sum(arm.level for arm in others)
     rest = f"{level} of the other {len(others)} cannot be told from it" if level else "every other arm is worse"
     return f"{said}, and the best {metric}, {score}" + (f"; {rest}." if others else ".")
+
+
+def curve_told(made: Study, curve: Curve) -> str:
+    """Where a curve flattens, in words."""
+    metric, largest = words.label(made.measures[0].name), f"{curve.sizes[-1]:,}"
+    where = f"{curve.where}: " if len(made.curves) > 1 else ""
+    if curve.flat == 0:
+        return f"{where}no number of examples up to {largest} can be told from none by its {metric}."
+    gained = f"{words.score(curve.gains[0].value)} over {curve.sizes[0] or 'none'}"
+    if curve.flat is None:
+        over = f"{words.score(curve.gains[-2].value)} over {curve.sizes[-2]:,}"
+        return f"{where}the curve has not flattened at {largest} examples: their gain in {metric}, {over}, can be told."
+    last = curve.gains[curve.sizes.index(curve.flat)]
+    return (
+        f"{where}the curve flattens at {curve.flat:,} examples: what {largest} gain over them in {metric}, "
+        f"{words.score(last.value)} ({words.score(last.low)} to {words.score(last.high)}), cannot be told from nought; "
+        f"all gain {gained}."
+    )
+
+
+def doubled(curve: Curve) -> str:
+    """What a fit predicts for twice the examples, in words; empty without a fit."""
+    if curve.fit is None:
+        return ""
+    gain, where = curve.fit.doubling, f"{curve.where}: " if curve.where else ""
+    return (
+        f"{where}by the fitted power law, {words.score(curve.fit.a)} - {curve.fit.b:.3g} n^-{curve.fit.c:.2g}, twice the "
+        f"{curve.sizes[-1]:,} examples would gain {words.score(gain.value)} ({ends(gain)})."
+    )
 
 
 def plateau_told(made: Study) -> str:
@@ -139,6 +172,10 @@ def notes(made: Study) -> Iterator[tuple[str, str]]:
         )
     if made.plateaus:
         yield "Plateau", RULE
+    if made.curves:
+        fitted = any(curve.fit for curve in made.curves)
+        without = "" if fitted else "No power law is drawn: there are too few sizes, no gain that can be told, or another form."
+        yield "Where the curve flattens", CURVE_RULE + (LAW if fitted else without)
 
 
 def facts(made: Study) -> str:
@@ -155,6 +192,7 @@ def markdown(made: Study, plots: Sequence[Path] = ()) -> str:
         f"{escape(made.name)}: {escape(facts(made))}.",
         *(f"**Warning.** {escape(text)}" for text in made.warnings),
         escape(made.scaling),
+        *(escape(doubled(curve)) for curve in made.curves),
         markdown_table(head, body),
         *(f"![{path.stem}]({path.as_posix()})" for path in plots if path.suffix == ".png" and "-dark" not in path.stem),
         *(f"**{heading}.** {escape(text)}" for heading, text in notes(made) if heading != "Scale and rank"),
@@ -178,6 +216,8 @@ def page(made: Study, folder: Path, panels: Mapping[str, Sequence[Panel]] | None
         columns=columns(made),
         table=[(arm, row(made, arm)) for arm in in_order(made)],
         begins={plateau.arm for plateau in made.plateaus},
+        flattens={curve.arm for curve in made.curves if curve.arm},
+        doubled=[text for curve in made.curves if (text := doubled(curve))],
         pictures={name: [(panel, Markup(inline(panel))) for panel in some] for name, some in found.items()},
         notes=list(notes(made)),
         command=command(made, folder),
@@ -206,10 +246,12 @@ def terminal_table(made: Study) -> "Group":
     table.add_column("", no_wrap=True, overflow="ellipsis", max_width=34)
     for heading in ("val. loss", *(words.label(measure.name) for measure in shown), "behind", "", "trained"):
         table.add_column(heading, justify="right", no_wrap=True)
-    begins = {plateau.arm for plateau in made.plateaus}
+    begins, flat = {plateau.arm for plateau in made.plateaus}, {curve.arm for curve in made.curves}
     for arm in in_order(made):
         behind = words.MISSING if arm.behind is None or arm.name == made.top else words.score(arm.behind.value)
         mark = "plateau" if arm.name in begins else "best" if arm.name == made.top else "level" if arm.level else ""
+        if arm.name in flat:
+            mark = "flattens"
         if arm.failed:
             mark = "failed"
         elif arm.share < 1:
@@ -219,4 +261,5 @@ def terminal_table(made: Study) -> "Group":
         table.add_row(Text(arm.name), lowest, *scores, behind, Text(mark, style="dim"), words.count(arm.trained))
     told = [Text(verdict(made), style="bold"), *(Text(f"Warning: {text}", style="yellow") for text in made.warnings)]
     more = [Text(made.scaling, style="dim")] if made.scaling else []
+    more += [Text(text) for curve in made.curves if (text := doubled(curve))]
     return Group(*told, Padding(table, (1, 0)), *more)

@@ -5,6 +5,7 @@ from math import isfinite, log2
 
 from tunesmith.comparison import words
 from tunesmith.comparison.colours import LIGHT
+from tunesmith.comparison.curve import EXAMPLES, Curve
 from tunesmith.comparison.drawing import LETTER, Frame, Line, Spot, Text, Tick, round_ticks
 from tunesmith.comparison.panels import HEIGHT, WIDTH, Panel, ends_of
 from tunesmith.comparison.significance import Interval
@@ -37,18 +38,31 @@ def quality_panels(made: Study) -> Iterator[Panel]:
         if not known:
             continue
         along = axes and len(lines) <= MOST_LINES and len(known) > 1
-        plateaus = made.plateaus if made.measures and title == words.label(made.measures[0].name) else ()
-        begins = {plateau.arm for plateau in plateaus if plateau.setting in axes[:1]}
-        frame = _along(made, axes[0], lines, known, begins) if along else _forest(made, known)
+        first = bool(made.measures) and title == words.label(made.measures[0].name)
+        begins = {plateau.arm for plateau in made.plateaus if first and plateau.setting in axes[:1]}
+        curves = made.curves if first else ()
+        begins |= {curve.arm for curve in curves if curve.arm}
+        law = "; dashed: fitted power law, up to twice the examples" if any(curve.fit for curve in curves) else ""
+        frame = _along(made, axes[0], lines, known, begins, curves) if along else _forest(made, known)
         text = "; ".join(f"{name} {words.score(value.value)}" for name, value in known.items())
-        yield Panel(f"quality-{title}", title, note, text, frame)
+        yield Panel(f"quality-{title}", title, note + law, text, frame)
 
 
-def _along(made: Study, axis: str, lines: dict[str, list[int]], known: dict[str, Interval], begins: set[str]) -> Frame:
-    """A line a group; the plateau's begin is ringed, with a dashed line down to the axis."""
+def _along(
+    made: Study,
+    axis: str,
+    lines: dict[str, list[int]],
+    known: dict[str, Interval],
+    begins: set[str],
+    curves: Sequence[Curve] = (),
+) -> Frame:
+    """A line a group; the plateau's begin is ringed, with a dashed line down to the axis. Fits go on to twice as many."""
     values = sorted({float(arm.values[axis]) for arm in made.arms if axis in arm.values and arm.name in known})
-    across, ticks = _scale(values)
-    ends = _roomy(ends_of(known.values()))
+    across, ticks = _scale(values, axis == EXAMPLES)
+    fits = {curve.where: fit for curve in curves if (fit := curve.fit)}
+    if fits:
+        values.append(2 * values[-1])
+    ends = _roomy(ends_of([*known.values(), *(Interval(end := fit(values[-1]), end, end) for fit in fits.values())]))
     space = 0.06 * ((across(values[-1]) - across(values[0])) or 1.0)
     names = [words.short(name) for name in lines]
     right = 8 + (max(LETTER * 10 * len(name) for name in names) + 6 if len(lines) > 1 else 0)
@@ -59,15 +73,22 @@ def _along(made: Study, axis: str, lines: dict[str, list[int]], known: dict[str,
         ticks,
         round_ticks(*ends),
         right=right,
-        x_name=axis.rpartition(".")[2].replace("_", " "),
+        x_name="examples to learn from" if axis == EXAMPLES else axis.rpartition(".")[2].replace("_", " "),
     )
     labels: list[tuple[Spot, str]] = []
-    for row, places in enumerate(lines.values()):
+    for row, (where, places) in enumerate(lines.items()):
         colour = 2 if len(lines) == 1 else 1 + row
         shift = (row - (len(lines) - 1) / 2) * space * 0.22
         arms = [made.arms[place] for place in places if made.arms[place].name in known]
         spots = [(across(float(arm.values[axis])) + shift, known[arm.name].value) for arm in arms]
-        frame.line(spots, colour, 1.8)
+        learnt = [spot for arm, spot in zip(arms, spots, strict=True) if axis != EXAMPLES or arm.values[axis]]
+        frame.line(learnt, colour, 1.8)
+        if learnt != spots:
+            frame.line(spots[: len(spots) - len(learnt) + 1], colour, 1.2, alpha=0.5)
+        if where in fits:
+            least = next(value for value in values if value)
+            drawn = [least * (values[-1] / least) ** (part / 40) for part in range(41)]
+            frame.line([(across(at) + shift, fits[where](at)) for at in drawn], colour, 1.2, dash=4)
         for arm, spot in zip(arms, spots, strict=True):
             _bar(frame, spot[0], known[arm.name], colour)
             if arm.name in begins:
@@ -100,12 +121,17 @@ def _roomy(ends: Spot) -> Spot:
     return ends[0] - room, ends[1] + room
 
 
-def _scale(values: Sequence[float]) -> tuple[Callable[[float], float], list[Tick]]:
-    """Where a value stands: by its logarithm where values span more than a factor of eight; and the ticks, at the values."""
-    logarithmic = values[0] > 0 and values[-1] / values[0] >= 8
-    across: Callable[[float], float] = log2 if logarithmic else float
+def _scale(values: Sequence[float], nought: bool = False) -> tuple[Callable[[float], float], list[Tick]]:
+    """Where a value stands: by its logarithm where values span more than a factor of eight; and the ticks, at the values.
+
+    nought: a value of 0 stands apart, before the logarithms of the others.
+    """
+    above = [value for value in values if value > 0 or not nought]
+    logarithmic = above[0] > 0 and (above[-1] / above[0] >= 8 or len(above) < len(values))
+    beside = log2(above[0]) - 1 if logarithmic else 0.0
+    across: Callable[[float], float] = (lambda value: log2(value) if value > 0 else beside) if logarithmic else float
     every = -(-len(values) // MOST_TICKS)
-    return across, [(across(value), f"{value:g}") for value in values[::every]]
+    return across, [(across(value), f"{value:,.10g}") for value in values[::every]]
 
 
 def _forest(made: Study, known: dict[str, Interval]) -> Frame:

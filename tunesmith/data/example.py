@@ -4,15 +4,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation."""
+    """One turn of a conversation.
+
+    content: its words; calls of tools stand in them as text too (`data/turns.py: worded`).
+    extra:   JSON of what a chat template is given beside them, or instead: `tool_calls`, `tool_call_id`, `name`, and the
+             `content` without the calls.
+    """
 
     role: Role
     content: str
+    extra: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,8 @@ class Example:
     weights:    spans of the target with a loss weight other than 1.
     id:         stable within a task and split; the key by which answers of two runs are paired.
     meta:       anything a metric or a report may want (topic, split, origin, source row ...).
+    extra:      of the target's turn, as `Message.extra`.
+    tools:      JSON list of the tools that the model may call.
     replayed:   not of the task, but shown beside it so that it is not forgotten.
     task:       of a mixture: number of the set that it is of, by which losses are told apart.
     """
@@ -54,6 +62,8 @@ class Example:
     meta: Mapping[str, Any] = field(default_factory=dict)
     replayed: bool = False
     texts: tuple[str, ...] = ()
+    extra: str = ""
+    tools: str = ""
     task: int = 0
 
     @property

@@ -62,9 +62,14 @@ class Joined(Lazy[T]):
     def __len__(self) -> int:
         return self.ends[-1] if self.ends else 0
 
-    def item(self, place: int) -> T:
+    def at(self, place: int) -> tuple[Sequence[T], int]:
+        """The part that holds a place, and the place in it."""
         part = bisect_right(self.ends, place)
-        return self.parts[part][place - (self.ends[part - 1] if part else 0)]
+        return self.parts[part], place - (self.ends[part - 1] if part else 0)
+
+    def item(self, place: int) -> T:
+        part, within = self.at(place)
+        return part[within]
 
     def __iter__(self) -> Iterator[T]:
         return chain.from_iterable(self.parts)

@@ -10,23 +10,14 @@ from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Any
 
-from tunesmith.data.formats import SUFFIXES, TEXTS, Row, held, read, suffix_of
+from tunesmith.data import standard_input
+from tunesmith.data.folders import files_in, named, our_splits, place_of, split_of
+from tunesmith.data.formats import SUFFIXES, Row, held, read, suffix_of
 from tunesmith.data.rows import Chosen, Joined, Made
 from tunesmith.data.splits import FRACTIONS, SPLITS, cap, divide
 from tunesmith.errors import UserError, did_you_mean
 
 __all__ = ["FileSource", "HubSource", "Row", "group_references", "read", "source_of"]
-
-_SPLIT_WORDS = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
-}
 
 
 @dataclass(frozen=True)
@@ -79,10 +70,19 @@ class FileSource:
         """Rows by split as the source has them; rows of no split stand under the empty name."""
         return {split: Joined(self._read(file) for file in files) for split, files in self._files().items()}
 
+    def files(self) -> dict[str, list[tuple[Path, Sequence[Row]]]]:
+        """Split -> (file, its rows) of each file that the source has for it; files of no split stand under the empty name."""
+        return {split: [(file, self._read(file)) for file in files] for split, files in self._files().items()}
+
     def placed(self) -> Iterator[tuple[str, Row]]:
         """Every row with words for where it stands."""
         files = [file for files in self._files().values() for file in files]
-        return ((f"`{file}` row {number}", row) for file in files for number, row in enumerate(self._read(file), start=1))
+        told = standard_input.CALLED if self.path == standard_input.NAME else ""
+        return (
+            (f"{told or f'`{file}`'} row {number}", row)
+            for file in files
+            for number, row in enumerate(self._read(file), start=1)
+        )
 
     def fingerprint(self) -> str:
         """A hash of the files' bytes."""
@@ -119,14 +119,22 @@ class FileSource:
         if not file.is_file():
             return tuple(read(file))  # which says so
         state = file.stat()
-        return _read_once(file.resolve(), state.st_mtime_ns, state.st_size, self.columns, self.cut_text, self.layout)
+        try:
+            return _read_once(file.resolve(), state.st_mtime_ns, state.st_size, self.columns, self.cut_text, self.layout)
+        except UserError as error:
+            if self.path != standard_input.NAME:
+                raise
+            problem = error.problem.replace(f"`{file.resolve()}`", standard_input.CALLED)
+            raise UserError(problem, error.hint or "say what it is with the setting `layout`") from None
 
     def _files(self) -> dict[str, list[Path]]:
-        path = Path(self.path).expanduser()
+        if self.path == standard_input.NAME and not self.splits_at:
+            return {"": [standard_input.kept(self.layout)]}
+        path, configuration = place_of(self.path)
         if self.splits_at:
             folder = path if path.is_dir() else path.parent
-            named = {split: [files] if isinstance(files, str) else files for split, files in self.splits_at.items()}
-            return {split: [path for file in files for path in _named(folder / file, split)] for split, files in named.items()}
+            given = {split: [files] if isinstance(files, str) else files for split, files in self.splits_at.items()}
+            return {split: [path for file in files for path in named(folder / file, split)] for split, files in given.items()}
         if path.is_file():
             said = split_of(path)
             return {said if said in ("validation", "test") else "": [path]}
@@ -134,7 +142,7 @@ class FileSource:
             beside = path.parent.iterdir() if path.parent.is_dir() else ()
             names = [one.name for one in beside if suffix_of(one) in SUFFIXES]
             raise UserError(f"there is no file or folder `{path}`", did_you_mean(path.name, names))
-        return _files_in(path)
+        return files_in(path, configuration)
 
 
 @lru_cache(maxsize=256)
@@ -143,44 +151,6 @@ def _read_once(
 ) -> Sequence[Row]:
     """The rows of a file, read again only when it has changed."""
     return held(path, columns, cut_text, layout)
-
-
-def _named(path: Path, split: str) -> list[Path]:
-    """The files of a split that a setting names; of a folder those that say the split or, where none does, all."""
-    if not path.is_dir():
-        return [path]
-    found = _files_in(path)
-    return found.get(split) or [file for files in found.values() for file in files]
-
-
-def _files_in(folder: Path) -> dict[str, list[Path]]:
-    """Split -> files of a folder."""
-    files = sorted(file for file in folder.rglob("*") if file.is_file() and suffix_of(file) in SUFFIXES)
-    tables = [file for file in files if suffix_of(file) not in TEXTS]
-    found: dict[str, list[Path]] = {}
-    for file in tables or files:
-        found.setdefault(split_of(file.relative_to(folder)), []).append(file)
-    if not found:
-        raise UserError(f"the folder `{folder}` has no file of rows", f"known: {', '.join(SUFFIXES)}, each also with `.gz`")
-    if "" in found and "train" in found:
-        del found[""]  # a list of words, a licence as JSON: beside a split that says so they are no rows
-    elif "" in found:
-        found = {"": tables or files}  # a word such as `test` in a few of many names says nothing
-    for split, members in found.items():
-        kinds = sorted({suffix_of(file) for file in members})
-        if len(kinds) > 1:
-            what = f"files of `{split}`" if split else "files"
-            raise UserError(f"the folder `{folder}` has {what} in several layouts: {', '.join(kinds)}", "name one file of them")
-    return found
-
-
-def split_of(path: Path) -> str:
-    """The split that a file's name says, or else the nearest folder's; empty where none does."""
-    for part in reversed(path.parts if not path.is_absolute() else path.parts[-1:]):
-        for word in reversed(re.split(r"[^a-z]+", part.lower())):
-            if word in _SPLIT_WORDS:
-                return _SPLIT_WORDS[word]
-    return ""
 
 
 def group_references(rows: Sequence[Row], by: Sequence[str], target: str) -> Sequence[Row]:
@@ -233,7 +203,7 @@ class HubSource(FileSource):
     def found(self) -> dict[str, Sequence[Row]]:
         """Rows by split as the hub has them."""
         whole = hub_rows(self.path)
-        return {split: Made(lambda _, row: dict(row), whole[name]) for split, name in _hub_splits(list(whole)).items()}
+        return {split: Made(lambda _, row: dict(row), whole[name]) for split, name in our_splits(list(whole)).items()}
 
 
 def hub_rows(path: str) -> Mapping[str, Any]:
@@ -253,19 +223,9 @@ def hub_rows(path: str) -> Mapping[str, Any]:
     return whole
 
 
-def _hub_splits(names: Sequence[str]) -> dict[str, str]:
-    """Our split -> the hub's: of several the one with the plain name, else the first; beside `train` no other names."""
-    found: dict[str, str] = {}
-    for name in sorted(names, key=lambda name: name not in _SPLIT_WORDS):
-        found.setdefault(split_of(Path(name)), name)
-    if "train" in found:
-        found.pop("", None)
-    return found
-
-
 def source_of(data: str, **settings: Any) -> FileSource:
     """The source that a person's word means: a file or folder that exists, else a data set of the hub."""
-    if Path(data).expanduser().exists() or settings.get("splits_at"):
+    if data == standard_input.NAME or place_of(data)[0].exists() or settings.get("splits_at"):
         return FileSource(data, **settings)
     if re.fullmatch(r"[\w.-]+/[\w.-]+(:[\w.-]+)?", data) and Path(data).suffix not in SUFFIXES and not data.startswith("."):
         return HubSource(data, **settings)

@@ -18,8 +18,9 @@ from jinja2 import UndefinedError
 
 from tunesmith.data.example import Example, Message
 from tunesmith.data.jinja import BAR, Dice, compiled, halves, render, shown_before_bar, value_of, variables
+from tunesmith.data.layouts import layout
 from tunesmith.data.preferences import COLUMNS, compared, parted, parted_text
-from tunesmith.data.turns import join_turns, read_turns, split_last
+from tunesmith.data.turns import history, join_turns, read_tools, read_turns, split_last
 from tunesmith.errors import UserError, did_you_mean
 
 
@@ -39,6 +40,10 @@ class Template:
     aliases:    groups of column names that mean the same; `jinja` uses the first, a row may have any.
     optional:   columns that are empty where the row lacks them.
     texts:      one column with the bare text, or two, that a head reads; where `jinja` has no prompt they are the prompt too.
+    reads:      a layout of rows with nested or numbered columns (`data/layouts.py`), under whose plain names the wording sees
+                them.
+    system:     column with the system's words, put before the prompt where it is not empty; `history` one with earlier turns as
+                pairs, `tools` one with the tools that may be called.
     strip:      take white space from both ends of prompt and answer, as promptsource does.
     metrics:    names of the metrics that the author of the wording had in mind.
     """
@@ -56,6 +61,10 @@ class Template:
     texts: tuple[str, ...] = ()
     strip: bool = True
     metrics: tuple[str, ...] = ()
+    reads: str = ""
+    system: str = ""
+    history: str = ""
+    tools: str = ""
 
     def apply(self, row: Mapping[str, Any], id_: str = "") -> Example:
         """The example that a row makes, `id_` where it has no id; a `UserError` names the template and the missing column."""
@@ -83,7 +92,9 @@ class Template:
         return self.columns - self.target_columns
 
     def fits(self, columns: Iterable[str]) -> bool:
-        """Whether rows with these columns have all that the template needs."""
+        """Whether rows with these columns have all that the template needs; a nested layout is told by a row alone."""
+        if self.reads:
+            return isinstance(columns, Mapping) and bool(layout(self.reads).columns(columns))
         return not self._missing(self._named(dict.fromkeys(columns)))
 
     def named(self, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,6 +103,11 @@ class Template:
 
     def in_row(self, names: Iterable[str], row: Mapping[str, Any]) -> list[str]:
         """The columns of a row that stand for some of the template's names."""
+        if self.reads:
+            stands = layout(self.reads).columns(row)
+            return list(
+                dict.fromkeys(column for name in sorted(names) for column in stands.get(name, (name,) if name in row else ()))
+            )
         groups = [next((group for group in self.aliases if group[0] == name), (name,)) for name in names]
         return list(dict.fromkeys(found[0] for group in groups if (found := [one for one in group if one in row])))
 
@@ -114,11 +130,12 @@ class Template:
         target = rest[0] if rest and with_target else ""
         texts = tuple(self._text(known, column) for column in self.texts)
         prompt = prompt if prompt.strip() else "\n".join(texts)
+        before = self._before(known) if prompt.strip() else ()
         rejected = self._rejected(known) if with_target else None
         if rejected is not None and not prompt.strip():
             prompt, target, rejected = parted_text(target, rejected)
         made = Example(
-            messages=(Message("user", prompt),) if prompt.strip() else (),
+            messages=(*before, Message("user", prompt)) if prompt.strip() else (),
             target=target,
             rejected=rejected,
             choices=tuple(choices) if not with_target or target in choices else (),
@@ -126,8 +143,15 @@ class Template:
             id=_id(known.get(self.id)) or id_,
             meta=self._meta(known),
             texts=texts,
+            tools=read_tools(known.get(self.tools)) if self.tools else "",
         )
         return compared(made)
+
+    def _before(self, known: Mapping[str, Any]) -> tuple[Message, ...]:
+        """What stands before a prompt: the system's words, and earlier turns."""
+        words = str(known.get(self.system) or "") if self.system else ""
+        earlier = history(known.get(self.history)) if self.history else ()
+        return (*((Message("system", words),) if words.strip() else ()), *earlier)
 
     def _text(self, known: Mapping[str, Any], column: str) -> str:
         if column not in known:
@@ -136,12 +160,18 @@ class Template:
 
     def _conversation(self, known: Mapping[str, Any], turns: list[Any], with_target: bool, id_: str) -> Example:
         whole = join_turns(turns)
-        (messages, target), rejected = split_last(whole), None
+        (messages, last), rejected = split_last(whole), None
+        target, extra = last.content, last.extra
         if not with_target:
-            messages, target = (whole, "") if whole and whole[-1].role != "assistant" else (messages, "")
+            messages, target, extra = (whole, "", "") if whole and whole[-1].role != "assistant" else (messages, "", "")
         elif (other := value_of(self.rejected, known)) not in (None, ""):
             messages, target, rejected = parted(whole, join_turns([*turns[:-1], other]))
-        return compared(Example(messages, target, rejected, id=_id(known.get(self.id)) or id_, meta=self._meta(known)))
+            extra = ""  # both answers are written in one way
+        if not any(message.role == "system" for message in messages):
+            messages = (*self._before(known), *messages)
+        tools = read_tools(known.get(self.tools)) if self.tools else ""
+        own = _id(known.get(self.id)) or id_
+        return compared(Example(messages, target, rejected, id=own, meta=self._meta(known), extra=extra, tools=tools))
 
     def _named(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """The row, with aliased columns under the template's own names and optional ones filled."""
@@ -150,7 +180,7 @@ class Template:
             present = [other for other in others if other in row]
             if first not in row and present:
                 known[first] = row[present[0]]
-        return known
+        return known | layout(self.reads).read(known) if self.reads else known
 
     def _missing(self, known: Mapping[str, Any]) -> list[str]:
         return sorted(column for column in self.columns if column not in known)
@@ -276,19 +306,22 @@ def _template(file: str, key: str, entry: object) -> Template:
         texts=names("texts"),
         optional=names("optional"),
         metrics=names("metrics"),
+        **{setting: str(own.get(setting) or "") for setting in ("reads", "system", "history", "tools")},
     )
     compiled(made.jinja)
     return made
 
 
+KEPT = (
+    *("references", "rejected", "id", "meta", "messages", "aliases", "optional", "texts", "strip", "metrics"),
+    *("reads", "system", "history", "tools"),
+)
+
+
 def as_tree(template: Template) -> dict[str, Any]:
     """An entry of a file of templates, which reads as this template."""
     plain = Template(template.name)
-    own = {
-        name: value
-        for name in ("references", "rejected", "id", "meta", "messages", "aliases", "optional", "texts", "strip", "metrics")
-        if (value := getattr(template, name)) != getattr(plain, name)
-    }
+    own = {name: value for name in KEPT if (value := getattr(template, name)) != getattr(plain, name)}
     lists = {
         name: [list(v) if isinstance(v, tuple) else v for v in value] for name, value in own.items() if type(value) is tuple
     }
@@ -323,20 +356,6 @@ def find_template(name: str) -> Template:
             did_you_mean(wanted, by_name) + "; or write the wording itself: `{{question}} ||| {{answer}}`",
         )
     return by_name[wanted]
-
-
-def guess(columns: Iterable[str]) -> Template:
-    """The built-in wording for rows with these columns; a `UserError` lists them where none fits."""
-    names = list(columns)
-    for template in load_templates("generic"):
-        if template.fits(names):
-            return template
-    found = ", ".join(f"`{name}`" for name in names) or "none"
-    known = "; ".join(f"{t.name}: {', '.join(sorted(t.columns))}" for t in load_templates("generic"))
-    raise UserError(
-        f"no wording fits rows with the columns {found}",
-        f"say how a row is put: `--template '{{{{question}}}} {BAR} {{{{answer}}}}'`. Known columns are ({known})",
-    )
 
 
 def _folder() -> Traversable:

@@ -45,6 +45,16 @@ def whole_words(words: Iterable[str], before: str = "") -> re.Pattern[str]:
     return re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, longest_first))})(?![\w-]){before}", re.IGNORECASE)
 
 
+def word_of(words: str, text: str) -> re.Match[str] | None:
+    """Where a text first has a word, or a phrase, of a list."""
+    return _any_of(words).search(text)
+
+
+@lru_cache(maxsize=8)
+def _any_of(words: str) -> re.Pattern[str]:
+    return whole_words(listed(words))
+
+
 def shipped() -> list[str]:
     """Names of the lists that ship."""
     return sorted(entry.name.removesuffix(".txt") for entry in files("tunesmith.data").joinpath("words").iterdir())

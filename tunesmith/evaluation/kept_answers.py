@@ -124,8 +124,9 @@ def keys_of(examples: Sequence[Example], ask: Ask, stop: Sequence[str] = ()) -> 
 
 
 def _key(start: str, example: Example) -> str:
-    turns = [(message.role, message.content) for message in example.messages]
-    asked = start, turns, example.target, example.rejected, example.choices, example.texts
+    turns = [(message.role, message.content, *([message.extra] if message.extra else [])) for message in example.messages]
+    calling = [(example.extra, example.tools)] if example.extra or example.tools else []
+    asked = start, turns, example.target, example.rejected, example.choices, example.texts, *calling
     return hashlib.blake2b(repr(asked).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 

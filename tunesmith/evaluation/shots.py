@@ -83,10 +83,10 @@ def by_turns(examples: Sequence[Example], count: int, dice: random.Random) -> li
 
 
 def with_shots(example: Example, shots: Sequence[Example], renderer: Renderer, layout: Shots = PLAIN) -> Example:
-    """The example behind header and shots: as earlier turns where there is a chat template, as plain text elsewhere."""
+    """The example behind header and shots: as `Shots.put` says, without a chat template as text."""
     if not example.messages or not (shots or layout.header):
         return example
-    if renderer.chat is None and shots:
+    if (renderer.chat is None or layout.put == "text") and shots:
         texts = [said + join(said, shot.target) + shot.target for shot in shots for said in [plain(shot.messages)]]
         content = layout.between.join([*texts, plain(example.messages)])
         return replace(example, messages=(Message("user", layout.header + content),))
@@ -94,10 +94,10 @@ def with_shots(example: Example, shots: Sequence[Example], renderer: Renderer, l
     turns = [
         turn
         for shot in shots
-        for turn in (*(m for m in shot.messages if m.role != "system"), Message("assistant", shot.target))
+        for turn in (*(m for m in shot.messages if m.role != "system"), Message("assistant", shot.target, shot.extra))
     ]
     first, *others = (*turns, *(message for message in example.messages if message.role != "system"))
-    return replace(example, messages=(*system, Message(first.role, layout.header + first.content), *others))
+    return replace(example, messages=(*system, replace(first, content=layout.header + first.content), *others))
 
 
 def fitting(

@@ -4,21 +4,15 @@ Counts of each group's words, divided by the length of its list and brought to a
 0.5 * sum |p_g - 1/G|, between 0 and (G - 1)/G. Where no word of any group occurs there is nothing to say: nan.
 """
 
-import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
 
 from tunesmith.data.example import Example
-from tunesmith.data.words import listed, table
+from tunesmith.data.groups import apart, counts_of, lengths, small, tokens
 from tunesmith.metrics.metric import Metric, Stats
 from tunesmith.run import Answer
-
-WORD = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
 
 
 @dataclass(frozen=True)
@@ -73,44 +67,3 @@ class Association(Metric):
         apart_W = apart(stats_NK.sum(axis=0).reshape(-1, len(lengths_G)), lengths_G)
         known_W = apart_W[~np.isnan(apart_W)]
         return float(known_W.mean()) if len(known_W) else float("nan")
-
-
-def apart(counts_WG: Stats, lengths_G: Stats) -> Stats:
-    """[W] how far the shares of the groups are from equal ones (total variation); nan where no group was counted."""
-    rates_WG = counts_WG / lengths_G
-    sums_W = rates_WG.sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        shares_WG = rates_WG / sums_W[:, None]
-    apart_W: Stats = 0.5 * np.abs(shares_WG - 1 / len(lengths_G)).sum(axis=1)
-    return apart_W
-
-
-def tokens(text: str) -> Counter[str]:
-    """Words in small letters; one with a hyphen is one word, and what stands before an apostrophe is one.
-
-    >>> sorted(tokens("She's hard-working; she said."))
-    ['hard-working', 's', 'said', 'she']
-    """
-    return Counter(WORD.findall(text.lower()))
-
-
-def counts_of(text: str, groups: str) -> list[int]:
-    """How often words of each group occur in a text."""
-    said = tokens(text)
-    return [sum(said[word] for word in words) for words in small_groups(groups).values()]
-
-
-@lru_cache(maxsize=32)
-def small_groups(groups: str) -> Mapping[str, Sequence[str]]:
-    return {group: tuple(dict.fromkeys(word.lower() for word in words)) for group, words in table(groups).items()}
-
-
-@lru_cache(maxsize=32)
-def small(words: str) -> Mapping[str, int]:
-    """Word in small letters -> its place."""
-    return {word: place for place, word in enumerate(dict.fromkeys(word.lower() for word in listed(words)))}
-
-
-@lru_cache(maxsize=32)
-def lengths(groups: str) -> Stats:
-    return np.array([len(words) for words in small_groups(groups).values()], dtype=np.float64)

@@ -4,12 +4,10 @@ A word in a quotation counts as one that is meant, and rudeness without rude wor
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
-from re import Pattern
 from typing import ClassVar
 
 from tunesmith.data.example import Example
-from tunesmith.data.words import listed, whole_words
+from tunesmith.data.words import word_of
 from tunesmith.metrics.metric import Metric
 from tunesmith.run import Answer
 
@@ -34,12 +32,7 @@ class ToxicWords(Metric):
 
 def rude(text: str, words: str = "toxic") -> bool:
     """Whether a text has a word, or a phrase, of a list."""
-    return _pattern(words).search(text) is not None
-
-
-@lru_cache(maxsize=8)
-def _pattern(words: str) -> Pattern[str]:
-    return whole_words(listed(words))
+    return word_of(words, text) is not None
 
 
 toxic_words = ToxicWords()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import ClassVar
 
-from tunesmith.data.example import Example, Message
+from tunesmith.data.example import Example
 from tunesmith.data.words import Table, table, whole_words
 from tunesmith.errors import UserError
 
@@ -55,7 +55,9 @@ def perturbed(example: Example, change: Perturbation, seed: int = 0, fixed: tupl
         return text if text.strip() in kept else change(text, key)
 
     messages = tuple(
-        message if message.role == "system" else Message(message.role, _around(message.content, fixed, again))
+        message
+        if message.role == "system" or '"tool_calls"' in message.extra
+        else replace(message, content=_around(message.content, fixed, again))
         for message in example.messages
     )
     made = replace(example, messages=messages, texts=tuple(map(again, example.texts)))

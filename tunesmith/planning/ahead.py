@@ -9,9 +9,10 @@ from typing import Any
 from tunesmith.data.mixture import ByLength
 from tunesmith.data.rates import Portion
 from tunesmith.data.rows import Chosen, Joined
-from tunesmith.experiment import Work, learnable
+from tunesmith.experiment import Work
 from tunesmith.methods.method import Method
 from tunesmith.objectives.objective import Placed
+from tunesmith.preparation import learnable, learnable_sets
 from tunesmith.recipe import Recipe, mixed
 from tunesmith.tokens.batch import Batch
 from tunesmith.tokens.lengths import Lengths, lengths
@@ -115,7 +116,7 @@ def _sources(
     if (recipe.plan.too_long or recipe.objective.too_long) == "refuse":
         recipe = dataclasses.replace(recipe, plan=dataclasses.replace(recipe.plan, too_long="drop"))
     reader: Any = SimpleNamespace(renderer=renderer, window=window, virtual_tokens=virtual)
-    sources = [learnable(task, "train", recipe, reader) for task in work.learnt]
+    sources = learnable_sets(work.learnt, recipe, reader)
     replayed = [learnable(task, "train", recipe, reader) for task in work.replayed]
     return sources, replayed, Joined(learnable(task, "validation", recipe, reader) for task in work.learnt)
 

@@ -34,6 +34,7 @@ from tunesmith.planning.step import Case, Counted, Held, counted, held
 from tunesmith.recipe import Recipe
 from tunesmith.settings import Tree
 from tunesmith.sweep import recipes
+from tunesmith.tasks.own import told
 
 # Of a CPU's heap, beside what is counted: blocks of a step do not fit where those of another, of other lengths, were freed (a
 # share of what a step allocates and frees), and oneDNN keeps what it compiled for products of the last few lengths (bytes a
@@ -88,6 +89,7 @@ class Planned:
     choices: the recipe's own method first, then `full`, `lora` and `qlora`.
     seconds: of training and validating.
     portions: what each task is of the run.
+    shapes:  what rows were recognised as, a line a task.
     probed:  what a probe measured; `before`: (bytes, seconds) that were told before it.
     """
 
@@ -108,6 +110,7 @@ class Planned:
     served: Mapping[str, str] = dataclasses.field(default_factory=dict)
     fits: tuple[Fit, ...] = ()
     notes: tuple[str, ...] = ()
+    shapes: tuple[str, ...] = ()
     probed: Probed | None = None
     before: tuple[int, float] = (0, 0.0)
 
@@ -220,6 +223,7 @@ def of_recipe(recipe: Recipe, probing: bool = False) -> Planned:
         served=served(recipe.method, family, sizes[own]),
         fits=fits(fits_case(config, family, recipe.objective, recipe.plan.recompute), low),
         notes=(*notes(recipe, coming), *(cautions(coming.portions) if len(coming.portions) > 1 else ())),
+        shapes=tuple(told(work.all).values()),
         probed=probed,
         before=before,
     )

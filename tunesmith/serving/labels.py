@@ -8,10 +8,12 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, JSONResponse
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, Field
 
+from tunesmith.serving.guidelines import as_html
+from tunesmith.serving.people import Id, Name, RefusedError
 from tunesmith.serving.server import page
-from tunesmith.serving.votes import VoteError, Votes, person
+from tunesmith.serving.votes import Votes
 
 REASONS = {
     "cannot": "I cannot judge this",
@@ -23,20 +25,10 @@ REASONS = {
 LONGEST_NOTE = 10_000
 
 
-def _named(name: str) -> str:
-    try:
-        return person(name)
-    except VoteError as error:
-        raise ValueError(str(error)) from None
-
-
-Id = Annotated[str, Field(pattern=r"^[\w-]{1,64}$")]
-
-
 class Asked(BaseModel):
     """Who asks, from which tab of a browser."""
 
-    annotator: Annotated[str, AfterValidator(_named)]
+    annotator: Name
     tab: Id
 
 
@@ -67,7 +59,9 @@ def router(votes: Votes, guidelines: str = "", is_drawing: Callable[[], bool] = 
 
     @made.get("/label")
     def show() -> HTMLResponse:
-        return page("label", title="Which answer is better?", guidelines=guidelines, reasons=REASONS, longest=LONGEST_NOTE)
+        return page(
+            "label", title="Which answer is better?", guidelines=as_html(guidelines), reasons=REASONS, longest=LONGEST_NOTE
+        )
 
     def state(asked: Asked, status: int = 200, **more: Any) -> JSONResponse:
         shown = votes.next(asked.annotator, asked.tab)
@@ -91,7 +85,7 @@ def router(votes: Votes, guidelines: str = "", is_drawing: Callable[[], bool] = 
         said = cast.choice, cast.note.strip(), cast.reason, cast.seconds
         try:
             votes.vote(cast.id, cast.annotator, cast.pair, *said)
-        except VoteError as conflict:
+        except RefusedError as conflict:
             return state(cast, 409, said=str(conflict))
         return state(cast)
 

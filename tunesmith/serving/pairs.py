@@ -89,12 +89,18 @@ def pair_of(row: Mapping[str, Any], gold: bool = False) -> Pair:
         raise UserError("there is no prompt", f"it stands in a column {', '.join(f'`{name}`' for name in PROMPTS)}")
     before = [] if asked is None else [asked]
     one, other = (join_turns([*before, answer]) for answer in answers)
-    prompt, first, second = parted(one, other) if one != other else (*split_last(one), split_last(one)[1])
+    prompt, first, second = parted(one, other) if one != other else _twice(one)
     models = _models(row)
     verdict = _gold(row, names) if gold else None
     id_ = row.get("id", row.get("idx"))
     found = str(id_) if id_ not in (None, "") else content_id(prompt, first, second, *models)
     return Pair(f"gold {found}" if gold else found, prompt, (first, second), models, verdict)
+
+
+def _twice(whole: tuple[Message, ...]) -> tuple[tuple[Message, ...], str, str]:
+    """A conversation that is both: its prompt, and its last answer twice."""
+    prompt, said = split_last(whole)
+    return prompt, said.content, said.content
 
 
 def prompt_of(row: Mapping[str, Any]) -> tuple[Message, ...] | None:

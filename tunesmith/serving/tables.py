@@ -1,11 +1,6 @@
 """The tables of a file of votes, and the question who may be given what."""
 
-import sqlite3
-from collections.abc import Iterator
-
 from tunesmith.serving.pairs import BLANKS
-
-VERSION = 1  # of the tables
 
 TABLES = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -27,6 +22,7 @@ CREATE VIEW standing AS SELECT * FROM events AS event WHERE kind <> 'undo'
 CREATE TABLE claims (annotator TEXT, tab TEXT, pair TEXT NOT NULL, until REAL NOT NULL, PRIMARY KEY (annotator, tab));
 CREATE INDEX claims_on ON claims (pair);
 """
+STEPS = (TABLES.replace("{blanks}", " || ".join(f"char({ord(blank)})" for blank in BLANKS)),)
 COLUMNS = "id, key, rank, prompt, first, second, first_model, second_model, gold"
 
 # Pairs that this person may be given: fewer than `overlap` others have judged them (with `counting`: or have them before them).
@@ -40,13 +36,3 @@ FROM pairs LEFT JOIN (
 WHERE shown = 1 AND (control = 1 OR votes + :counting * coalesce(held.people, 0) < :overlap)
     AND NOT EXISTS (SELECT 1 FROM standing WHERE standing.pair = pairs.id AND annotator = :annotator)
 """
-
-
-def statements() -> Iterator[str]:
-    """What makes the tables, a statement at a time, so that they are made together or not at all."""
-    statement = ""
-    for line in TABLES.replace("{blanks}", " || ".join(f"char({ord(blank)})" for blank in BLANKS)).splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""

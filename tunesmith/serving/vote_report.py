@@ -89,8 +89,8 @@ class Report:
         tree["cohen"] = [{"annotators": list(names), **asdict(found)} for names, found in self.cohen.items()]
         for person, made in zip(tree["people"], self.people, strict=True):
             person["flags"] = made.flags
-        cleaned: dict[str, Any] = _cleaned(tree)
-        return cleaned
+        found: dict[str, Any] = cleaned(tree)
+        return found
 
 
 def report(votes: Votes) -> Report:
@@ -173,9 +173,10 @@ def _contest(model: str, other: str, outcomes: Sequence[Sequence[str]]) -> Conte
     return Contest(model, other, counts["wins"], counts["losses"], counts["tie"], counts["bad"], rate)
 
 
-def _cleaned(value: Any) -> Any:
+def cleaned(value: Any) -> Any:
+    """Plain values for JSON: not-a-number is null."""
     if isinstance(value, Mapping):
-        return {str(key): _cleaned(item) for key, item in value.items()}
+        return {str(key): cleaned(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_cleaned(item) for item in value]
+        return [cleaned(item) for item in value]
     return None if isinstance(value, float) and not isfinite(value) else value

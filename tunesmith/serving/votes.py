@@ -7,27 +7,21 @@ takes back; what stands is every vote or skip that no undo names. Two connection
 import json
 import sqlite3
 import time
-import unicodedata
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
-from threading import RLock
 from typing import Any, Literal
 
 from tunesmith.data.example import Message
 from tunesmith.errors import UserError
+from tunesmith.serving.database import Database, now, whole
 from tunesmith.serving.pairs import Pair, Verdict
-from tunesmith.serving.tables import COLUMNS, OPEN, VERSION, statements
+from tunesmith.serving.people import RefusedError
+from tunesmith.serving.tables import COLUMNS, OPEN, STEPS
 
 LEASE = 180.0  # seconds for which a pair is held for the person who has it before them
 Side = Literal["first", "second"]
-
-
-class VoteError(Exception):
-    """A vote that cannot be recorded, in words for the person who gave it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,43 +66,18 @@ class Progress:
     votes: int
 
 
-class Votes:
+class Votes(Database):
     """The file of pairs and votes.
 
     overlap: so many people judge every pair.
     """
 
+    what, steps = "file of votes", STEPS
+
     def __init__(self, path: str | Path, *, seed: int | None = None, overlap: int = 1, new: bool = True) -> None:
-        self.path, self.overlap, self.lock = Path(path), overlap, RLock()
-        if not new and not self.path.is_file():
-            raise UserError(f"there is no file of votes `{self.path}`", "name it with `--db`")
-        if not self.path.parent.is_dir():
-            raise UserError(f"there is no folder `{self.path.parent}`", "make it, or name another file with `--db`")
-        try:
-            self.connection = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
-            self.connection.row_factory = sqlite3.Row
-            self.connection.execute("PRAGMA journal_mode = WAL")
-            self.connection.execute("PRAGMA synchronous = FULL")
-            self.connection.execute("PRAGMA foreign_keys = ON")
-            self._begin()
-        except sqlite3.Error as error:
-            raise UserError(f"`{self.path}` cannot be read as a file of votes: {error}", "name another with `--db`") from None
+        super().__init__(path, new=new)
+        self.overlap = overlap
         self.seed = self._seed(seed)
-
-    def close(self) -> None:
-        self.connection.close()
-
-    @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """All that is done within is written together, and is on the disk at the end; after an error nothing is."""
-        with self.lock:
-            self.connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self.connection
-            except BaseException:
-                self.connection.execute("ROLLBACK")
-                raise
-            self.connection.execute("COMMIT")
 
     def add(self, pairs: Iterable[Pair]) -> int:
         """Put pairs in; those that are there stay as they are. How many are new."""
@@ -117,8 +86,8 @@ class Votes:
             for pair in pairs:
                 prompt = json.dumps([[turn.role, turn.content] for turn in pair.prompt], ensure_ascii=False)
                 key, rank = self._hash(pair.id)[:16], int(self._hash("rank", pair.id)[:12], 16)
-                texts = (None if text is None else _whole(text) for text in pair.answers)
-                row = (pair.id, key, rank, _whole(prompt), *texts, *pair.models, pair.gold)
+                texts = (None if text is None else whole(text) for text in pair.answers)
+                row = (pair.id, key, rank, whole(prompt), *texts, *pair.models, pair.gold)
                 there = connection.execute(f"SELECT {COLUMNS} FROM pairs WHERE id = ?", [pair.id]).fetchone()
                 if there is not None and not _is_same(tuple(there), row):
                     raise UserError(
@@ -132,7 +101,7 @@ class Votes:
     def fill(self, pair: str, side: Side, text: str) -> None:
         """Write down an answer that was drawn; one that is there stays."""
         with self.writing() as connection:
-            connection.execute(f"UPDATE pairs SET {side} = ? WHERE id = ? AND {side} IS NULL", [_whole(text), pair])
+            connection.execute(f"UPDATE pairs SET {side} = ? WHERE id = ? AND {side} IS NULL", [whole(text), pair])
 
     def pairs(self) -> list[Pair]:
         """All pairs, in the order in which they came."""
@@ -163,7 +132,7 @@ class Votes:
         """Record what was chosen on the page: `left`, `right`, `tie`, `bad` or `skip`. As `record`."""
         found = self._rows("SELECT id FROM pairs WHERE key = ? AND shown", [key])
         if not found:
-            raise VoteError("This pair is not among those to be judged.")
+            raise RefusedError("This pair is not among those to be judged.")
         pair = str(found[0]["id"])
         side = self.side(pair, annotator)
         verdicts: dict[str, Verdict | None] = {"left": side, "right": _other(side), "tie": "tie", "bad": "bad", "skip": None}
@@ -182,13 +151,13 @@ class Votes:
         """Record a verdict on a pair, or a skip (None), once for each id; whether it is new.
 
         Raises:
-            VoteError: this person has judged the pair before.
+            RefusedError: this person has judged the pair before.
         """
         with self.writing() as connection:
             if connection.execute("SELECT 1 FROM events WHERE id = ?", [id_]).fetchone():
                 return False
             if connection.execute("SELECT 1 FROM standing WHERE pair = ? AND annotator = ?", [pair, annotator]).fetchone():
-                raise VoteError("You have judged this pair before, perhaps in another tab. Undo takes a vote back.")
+                raise RefusedError("You have judged this pair before, perhaps in another tab. Undo takes a vote back.")
             kind = "skip" if verdict is None else "vote"
             self._append(id_, kind, pair, annotator, verdict, self.side(pair, annotator), reason, note, seconds)
             connection.execute("UPDATE pairs SET votes = votes + ? WHERE id = ?", [kind == "vote", pair])
@@ -223,16 +192,6 @@ class Votes:
                 self._number("SELECT coalesce(sum(votes), 0) FROM pairs"),
             )
 
-    def _begin(self) -> None:
-        with self.writing() as connection:
-            found = connection.execute("PRAGMA user_version").fetchone()[0]
-            if not found and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                for statement in statements():
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {VERSION}")
-            elif found != VERSION:
-                raise UserError(f"`{self.path}` is no file of votes, or one of another version", "name another with `--db`")
-
     def _seed(self, seed: int | None) -> int:
         """The seed of the file: of sides and order. It is settled when the file is made."""
         with self.writing() as connection:
@@ -255,15 +214,17 @@ class Votes:
 
     def _open(self, annotator: str) -> str | None:
         """A pair that is open: those with votes first, so that pairs are finished; control items fall in between at random."""
-        now = {"annotator": annotator, "now": time.time(), "overlap": self.overlap, "counting": 1}
-        counts = {row["control"]: row[1] for row in self._rows(f"SELECT control, count(*) FROM ({OPEN}) GROUP BY control", now)}
+        asked = {"annotator": annotator, "now": time.time(), "overlap": self.overlap, "counting": 1}
+        counts = {
+            row["control"]: row[1] for row in self._rows(f"SELECT control, count(*) FROM ({OPEN}) GROUP BY control", asked)
+        }
         if not counts:
             return None
         done = self._number("SELECT count(*) FROM standing WHERE annotator = ?", [annotator])
         draw = int(self._hash("gold", annotator, str(done))[:12], 16) / 16**12
         control = draw < counts.get(1, 0) / sum(counts.values())
         best = f"SELECT id FROM ({OPEN}) WHERE control = :control ORDER BY mine, votes DESC, rank LIMIT 1"
-        return str(self._rows(best, now | {"control": control})[0]["id"])
+        return str(self._rows(best, asked | {"control": control})[0]["id"])
 
     def _claim(self, annotator: str, tab: str, pair: str) -> None:
         self.connection.execute("DELETE FROM claims WHERE until < ?", [time.time()])
@@ -282,33 +243,12 @@ class Votes:
 
     def _append(self, id_: str, kind: str, pair: str, annotator: str, *rest: Any) -> None:
         verdict, side, reason, note, seconds, undoes = (*rest, None)[:6]
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        row = (id_, kind, pair, annotator, verdict, side, reason, note, seconds, now, undoes)
+        row = (id_, kind, pair, annotator, verdict, side, reason, note, seconds, now(), undoes)
         names = "id, kind, pair, annotator, verdict, side, reason, note, seconds, ts, undoes"
         self.connection.execute(f"INSERT INTO events ({names}) VALUES (?,?,?,?,?,?,?,?,?,?,?)", row)
 
-    def _rows(self, query: str, given: Any = ()) -> list[sqlite3.Row]:
-        with self.lock:
-            return self.connection.execute(query, given).fetchall()
-
-    def _number(self, query: str, given: Any = ()) -> int:
-        return int(self._rows(query, given)[0][0])
-
     def _hash(self, *parts: str) -> str:
         return blake2b(json.dumps([self.seed, *parts]).encode(), digest_size=16).hexdigest()
-
-
-def person(name: str) -> str:
-    """A name as it is written down: one spelling of each letter, single blanks; a `VoteError` where it is no name."""
-    found = " ".join(unicodedata.normalize("NFC", name).split())
-    if not 0 < len(found) <= 64 or any(unicodedata.category(letter)[0] == "C" for letter in found):
-        raise VoteError("A name has 1 to 64 letters.")
-    return found
-
-
-def _whole(text: str) -> str:
-    """The text with half letters, which files of JSON have where an answer was cut, replaced: no file could hold them."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _other(side: Side) -> Side:

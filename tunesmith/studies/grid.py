@@ -11,6 +11,7 @@ from tunesmith import settings
 from tunesmith.errors import UserError, did_you_mean
 from tunesmith.recipe import Recipe
 from tunesmith.settings import Tree
+from tunesmith.studies.sizes import ALL, EXAMPLES, SAME, Same, Sizes, axis_of_sizes, refuse_other_sets
 from tunesmith.sweep import ComparisonRecipe, overlay
 
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
@@ -41,11 +42,15 @@ class Space:
     tree:   the recipe, without what is varied.
     axes:   dotted setting -> its values; `seed` is none of them.
     seeds:  each arm is run with every one.
+    same:   what every arm makes as many of where the number of examples is varied: `steps` or `epochs`.
+    sizes:  what these arms share.
     """
 
     tree: Tree
     axes: Mapping[str, Axis]
     seeds: tuple[int, ...]
+    same: Same = "steps"
+    sizes: Sizes | None = None
 
     @property
     def ranges(self) -> list[str]:
@@ -64,14 +69,19 @@ class Arm:
     recipes: Mapping[int, Recipe]
 
 
-def space(recipe: str | Any, given: Sequence[str]) -> Space:
+def space(recipe: str | Any, given: Sequence[str], examples: Sequence[int | str] = ()) -> Space:
     """The space of a recipe with a `sweep`, and of `name=value` words: those with several values, or a range, are varied.
+
+    examples: sizes of a curve, instead of values of `limit.examples`.
 
     Raises:
         UserError: nothing is varied, a setting twice in different ways, or a value that is no value.
     """
     tree = settings.load(recipe, ())
-    axes = {name: axis_of(name, value) for name, value in settings.build(ComparisonRecipe, tree).sweep.items()}
+    swept = dict(settings.build(ComparisonRecipe, tree).sweep)
+    if (same := swept.pop("same", "steps")) not in SAME:
+        raise UserError(f"`sweep.same` is `{same}`", did_you_mean(str(same), SAME))
+    axes = {name: axis_of(name, value) for name, value in swept.items()}
     plain = []
     for word in given:
         name, sign, text = word.partition("=")
@@ -82,13 +92,20 @@ def space(recipe: str | Any, given: Sequence[str]) -> Space:
         else:
             axes[name.strip()] = axis
     tree = settings.override({key: value for key, value in tree.items() if key != "sweep"}, plain)
+    if examples:
+        axes[EXAMPLES] = tuple(examples)
+    if EXAMPLES in axes:
+        if isinstance(axes[EXAMPLES], Range):
+            raise UserError("the number of examples is swept over a range", "name the numbers: `--examples 50,100,250,all`")
+        axes = {**axes, EXAMPLES: axis_of_sizes(axes[EXAMPLES])}  # type: ignore[arg-type]
+        refuse_other_sets(tree, list(axes))
     seeds = axes.pop("seed", (tree.get("seed", 0),))
     if isinstance(seeds, Range):
         raise UserError("`seed` is swept over a range", "name the seeds: `seed=0,1,2`")
     if not axes and not tree.get("systems") and len(seeds) < 2:
         raise UserError("nothing is swept", "give a setting several values: `method.rank=2,4,8` or `seed=0,1,2`")
     refuse_other_questions(tree, axes)
-    return Space(tree, axes, seeds)
+    return Space(tree, axes, seeds, same)
 
 
 def refuse_other_questions(tree: Tree, axes: Mapping[str, Axis]) -> None:
@@ -133,12 +150,38 @@ def axis_of(name: str, value: Any) -> Axis:
 
 
 def grid(made: Space) -> list[Values]:
-    """Every choice of values, the first axis slowest; for each system those that are its own."""
-    return [
-        {**system, **dict(zip(own, values, strict=True))}
-        for system, own in by_system(made)
-        for values in product(*(axis for axis in own.values() if not isinstance(axis, Range)))
-    ]
+    """Every choice of values, the first axis slowest; for each system those that are its own.
+
+    What learns from no example is one arm, whatever else is varied in how others learn.
+    """
+    found: list[Values] = []
+    for system, own in by_system(made):
+        sized = EXAMPLES in own
+        learns = not sized or not is_untuned(made, system)
+        if learns:
+            axes = {**own, EXAMPLES: own[EXAMPLES][1:]} if sized else own  # type: ignore[index]
+            some = [{**system, **dict(zip(axes, values, strict=True))} for values in product(*_lists(axes))]
+            found += [one for one in some if not (sized and one.get("method") == "none")]
+        if sized:
+            asked = {**{name: axis for name, axis in own.items() if _asks(name)}, EXAMPLES: (0,)}
+            other = system and any(map(_asks, made.tree["systems"][system["system"]] or {}))
+            named = system if other else {}
+            found += [{**named, **dict(zip(asked, values, strict=True))} for values in product(*_lists(asked))]
+    return sorted({repr(one): one for one in found}.values(), key=lambda one: one.get(EXAMPLES) != 0)
+
+
+def _lists(axes: Mapping[str, Axis]) -> list[tuple[Any, ...]]:
+    return [axis for axis in axes.values() if not isinstance(axis, Range)]
+
+
+def _asks(name: str) -> bool:
+    """Whether a setting changes what a network says that learnt nothing."""
+    return name.partition(".")[0] in ("model", "ask")
+
+
+def is_untuned(made: Space, system: Values) -> bool:
+    tree = overlay(made.tree, made.tree["systems"][system["system"]] or {}) if system else made.tree
+    return tree.get("method") == "none" and "method" not in made.axes
 
 
 def by_system(made: Space) -> list[tuple[Values, dict[str, Axis]]]:
@@ -179,14 +222,20 @@ def arm(made: Space, values: Values) -> Arm:
         if setting != "system":
             tree = laid(tree, setting.removeprefix(before), value)
     recipes = {}
-    for seed in made.seeds:
-        label = name if len(made.seeds) == 1 and name else "-".join(filter(None, [name, f"seed-{seed}"]))
-        recipes[seed] = settings.build(Recipe, {**tree, "name": slug(label), "seed": seed})
+    for seed in made.seeds[:1] if values.get(EXAMPLES) == 0 else made.seeds:  # which says the same under every seed
+        label = "-".join(filter(None, [name, f"seed-{seed}"]))
+        recipe = settings.build(Recipe, {**tree, "name": slug(label), "seed": seed})
+        recipes[seed] = made.sizes.recipe(recipe) if made.sizes and values.get(EXAMPLES) else recipe
+    if made.sizes and EXAMPLES in values:
+        values = {**values, EXAMPLES: made.sizes.number(values[EXAMPLES])}
     return Arm(name or "all seeds", values, recipes)
 
 
 def laid(tree: Tree, name: str, value: Any) -> Tree:
     """A recipe with one setting changed; the name of a method leaves the settings of a method of the same kind."""
+    if name == EXAMPLES:
+        tree = {**tree, "method": "none"} if value == 0 else tree
+        return settings.override(tree, [f"{name}={json.dumps(None if value in (0, ALL) else value)}"])
     if name in ("method", "objective") and isinstance(value, str) and value != "none":
         return {**tree, name: overlay(tree.get(name, {}), {"kind": value})}
     return settings.override(tree, [f"{name}={json.dumps(value)}"])
@@ -194,6 +243,8 @@ def laid(tree: Tree, name: str, value: Any) -> Tree:
 
 def named(values: Mapping[str, Any]) -> str:
     """What an arm is called: `rank 4`, `lora, rank 4`, `learning_rate 0.001, prompt`."""
+    if values.get(EXAMPLES) == 0:
+        values = {name: value for name, value in values.items() if name != EXAMPLES} or {"system": "base"}
     short = short_names([name for name in values if name != "system"])
     return ", ".join(
         shown(value) if name in ("system", "method", "objective") else f"{short[name]} {shown(value)}"

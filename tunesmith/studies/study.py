@@ -13,13 +13,15 @@ from tunesmith.errors import UserError
 from tunesmith.experiment import prepared
 from tunesmith.methods.method import Method
 from tunesmith.recipe import Recipe
-from tunesmith.resume import refuse_other, refuse_other_rows
+from tunesmith.resume import refuse_other, refuse_other_rows, started
 from tunesmith.run import Run
 from tunesmith.settings import Tree
 from tunesmith.studies.grid import Arm, Space, arm, grid, space
 from tunesmith.studies.halving import rungs, survivors
 from tunesmith.studies.processes import Job, Pool
 from tunesmith.studies.search import Engine, engine
+from tunesmith.studies.sizes import EXAMPLES, Same, sizes_of
+from tunesmith.studies.sizes import told as sizes_told
 
 SWEEPS = Path("sweeps")
 ENGINES = ("grid", "random", "optuna")
@@ -43,6 +45,8 @@ def study(
     halving: int = 0,
     engine: str | None = None,
     trials: int = 16,
+    examples: Sequence[int | str] = (),
+    same: Same | None = None,
     say: Say = lambda text: None,
 ) -> Studied:
     """Run a recipe with several values of its settings, and write one page. Command: `tunesmith sweep`.
@@ -56,14 +60,17 @@ def study(
         halving: keep 1 / halving of the arms at each rung; 0: all are run to the end.
         engine: `grid`, `random` or `optuna`; None: `grid`, or `random` where a range is searched.
         trials: arms that a search tries.
+        examples: numbers of examples to learn from, and `all`: a curve of quality, from the network as it comes on.
+        same: what every arm of a curve makes as many of, `steps` or `epochs`; None: what `sweep.same` says, else steps.
         say: told how it goes.
 
     Raises:
         UserError: for whatever is wrong in the recipe or the data, and where no run ended.
     """
-    made = space(recipe, given)
+    made = space(recipe, given, examples)
     kind = chosen_engine(engine, made, halving)
     folder = Path(into or SWEEPS / str(made.tree.get("name", "sweep")))
+    made = with_sizes(made, same or made.same, folder, say)
     work = Work(made, folder, Pool(parallel, folder / "logs"), say)
     if kind == "optuna":
         work.search(engine_of(kind, made, folder), trials)
@@ -79,6 +86,19 @@ def written(found: Study, folder: Path) -> Path:
     return write_study(found, folder)
 
 
+def with_sizes(made: Space, same: Same, folder: Path, say: Say) -> Space:
+    """The space with what its arms share where the number of examples is varied; what `all` stands for anyway is left out."""
+    sizes = made.axes.get(EXAMPLES)
+    if not isinstance(sizes, tuple):
+        return made
+    found = sizes_of(made.tree, sizes, same, folder)
+    kept = tuple(size for size in sizes if size == "all" or "all" not in sizes or size < found.there)
+    for size in sizes:
+        if size not in kept:
+            say(f"{size:,} examples: left out, for there are {found.there:,}, which `all` stands for")
+    return dataclasses.replace(made, axes={**made.axes, EXAMPLES: kept}, sizes=found)
+
+
 def chosen_engine(kind: str | None, made: Space, halving: int) -> str:
     kind = kind or ("random" if made.ranges else "grid")
     if kind not in ENGINES:
@@ -87,6 +107,8 @@ def chosen_engine(kind: str | None, made: Space, halving: int) -> str:
         raise UserError(f"`{made.ranges[0]}` is a range, and a grid needs values", "name the values, or `--engine random`")
     if kind != "grid" and not made.axes:
         raise UserError(f"the engine `{kind}` has nothing to search", "give a range: `plan.learning_rate=1e-5..1e-3:log`")
+    if EXAMPLES in made.axes and (kind != "grid" or halving):
+        raise UserError("a curve over numbers of examples needs every arm of it", "leave `--halving` and `--engine` out")
     if kind == "optuna" and halving:
         raise UserError(
             "`--halving` drops arms from a set that is known from the start; Optuna proposes one after another",
@@ -130,8 +152,19 @@ class Work:
     def of(self, recipe: Recipe) -> Run:
         return Run(self.folder / "runs" / recipe.name)
 
+    def called(self, one: Arm) -> Arm:
+        """The arm with the names under which its runs stand: those of a single seed were once named without it."""
+        recipes = {}
+        for seed, recipe in one.recipes.items():
+            old = recipe.name.removesuffix(f"-seed-{seed}")
+            before = Run(self.folder / "runs" / old)
+            stands = old != recipe.name and started(before) and before.recipe().get("seed") == seed
+            recipes[seed] = dataclasses.replace(recipe, name=old) if stands and not started(self.of(recipe)) else recipe
+        return dataclasses.replace(one, recipes=recipes)
+
     def check(self, arms: Sequence[Arm]) -> None:
         """Take up arms; every mistake is found before one runs."""
+        arms = [self.called(one) for one in arms]
         self.arms += arms
         names = [recipe.name for one in self.arms for recipe in one.recipes.values()]
         for name in names:
@@ -199,7 +232,7 @@ class Work:
         def jobs() -> Iterator[Job]:
             for _ in range(trials):
                 values = source.ask()
-                one = arm(self.made, values)
+                one = self.called(arm(self.made, values))
                 if any(one.name == before.name for before in self.arms):
                     done(one, values)
                     continue
@@ -284,4 +317,6 @@ def told(kind: str, work: Work, halving: int) -> str:
             "went on from where it stood, under the schedule of the whole run; the others were left there and not asked. "
             "Losses of arms that stopped at different shares are not to be held against each other."
         )
+    if work.made.sizes:
+        how += " " + sizes_told(work.made.sizes)
     return how

@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 
 from tunesmith import registry
+from tunesmith.data import standard_input
 from tunesmith.data.example import Example
 from tunesmith.data.formats import SUFFIXES, Row
 from tunesmith.data.jinja import halves
+from tunesmith.data.natural_instructions import WORDINGS, tasks_in
 from tunesmith.data.rows import Joined, Made
+from tunesmith.data.shapes import Shape, recognise
 from tunesmith.data.sources import FileSource, source_of
-from tunesmith.data.template import Template, guess
+from tunesmith.data.template import Template, load_templates
 from tunesmith.errors import UserError, did_you_mean
 from tunesmith.tasks.members import asked, family_called
 from tunesmith.tasks.task import Task
@@ -51,7 +54,12 @@ SETTINGS = (
 
 @dataclass(frozen=True)
 class OwnTask(Task):
-    """A task whose rows were never looked at by its author: rows that a wording leaves empty are skipped, ids are unique."""
+    """A task whose rows were never looked at by its author: rows that a wording leaves empty are skipped, ids are unique.
+
+    shape: what the rows were recognised as; None where a person said how they are put.
+    """
+
+    shape: Shape | None = None
 
     def example(self, split: str, template: int | None, number: int, row: Row) -> Example:
         """As `Task.example`; an error names the row."""
@@ -124,13 +132,29 @@ def task_from(setting: str | Mapping[str, Any]) -> Task:
 
 
 def tasks_from(setting: str | Mapping[str, Any]) -> list[Task]:
-    """As `task_from`, but the name of a family, such as `mmlu`, means its members that have rows here."""
+    """As `task_from`, but the name of a family, such as `mmlu`, means its members that have rows here.
+
+    A folder with files of Super-NaturalInstructions is a family too.
+    """
     data = setting if isinstance(setting, str) else setting.get("data")
+    if isinstance(data, str) and (files := members(data)):
+        return [task_from(file if setting == data else {**dict(setting), "data": file}) for file in files]  # type: ignore[arg-type]
     family = family_called(data) if isinstance(data, str) else None
     if family is None:
         return registry.find_values(data, TASKS, Task) if setting == data and is_registered(data) else [task_from(setting)]
     rest = {} if isinstance(setting, str) else {name: value for name, value in setting.items() if name != "data"}
     return [changed(task, rest) for task in asked(family)]
+
+
+def members(data: str) -> list[str]:
+    """The files of tasks in a folder of Super-NaturalInstructions; none of anything else."""
+    folder = Path(data).expanduser()
+    return [str(file) for file in tasks_in(folder)] if data and folder.is_dir() else []
+
+
+def spread(tasks: Mapping[str, Any]) -> dict[str, Any]:
+    """The tasks of a mixture, each file of a folder of tasks on its own, with the folder's setting."""
+    return {name: setting for data, setting in tasks.items() for name in (members(data) or [data])}
 
 
 def find_task(name: str) -> Task:
@@ -146,7 +170,7 @@ def find_task(name: str) -> Task:
     try:
         return own_task(name)
     except UserError as error:
-        if Path(name).expanduser().exists() or Path(name).suffix or "/" in name:
+        if name == standard_input.NAME or Path(name).expanduser().exists() or Path(name).suffix or "/" in name:
             raise
         known = registry.names(TASKS)
         raise UserError(f"there is no task `{name}`, and no file or folder of that name", did_you_mean(name, known)) from error
@@ -208,7 +232,8 @@ def own_task(
     rows = Joined(source.found().values())
     if not len(rows):
         raise UserError(f"`{data}` has no rows", "its files are empty, or hold nothing but blank lines")
-    wordings = templates_of(template) if template else (guess(rows[0]),)
+    shape_found = None if template else recognised(rows, data)
+    wordings = (shape_found.template,) if shape_found else templates_of(template or ())
     wordings = tuple(replace(with_choices(one, rows, choices), texts=texts_of(texts) or one.texts) for one in wordings)
     if wordings[0].rejected in wordings[0].named(rows[0]):
         refuse_odd(source, wordings[0])
@@ -222,6 +247,8 @@ def own_task(
     seen = [example for example in seen if not is_empty(example)]
     shape = shape_of(seen)
     called = name or name_of(data)
+    if shape_found is not None and shape_found.template in load_templates(WORDINGS):
+        cluster, metrics = cluster or next(iter(rows[0]["categories"]), None), metrics or ("rougeL", "exact_match")
     return OwnTask(
         name=called,
         source=source,
@@ -230,7 +257,35 @@ def own_task(
         cluster=cluster or called,
         ask=ask or {"pair": "choose", "choice": "choose", "text": "weigh"}.get(shape, "speak"),
         tokens=tokens or tokens_for(seen),
+        shape=shape_found,
     )
+
+
+def recognised(rows: Sequence[Row], data: str) -> Shape:
+    """The shape of rows whose wording nobody named; an error names the data."""
+    try:
+        return recognise(rows)
+    except UserError as error:
+        raise UserError(f"`{data}`: {error.problem}", error.hint) from None
+
+
+def told(tasks: Sequence[Task]) -> dict[str, str]:
+    """Task -> a line on what its rows were recognised as and how they are put, where nobody said it."""
+    found = [task for task in tasks if isinstance(task, OwnTask) and task.shape is not None]
+    return {task.name: task.shape.told(called(task)) for task in found if task.shape is not None}
+
+
+def called(task: Task) -> str:
+    """A task's name; of rows on standard input, what they were read as too."""
+    source = task.source
+    if not isinstance(source, FileSource) or source.path != standard_input.NAME or source.splits_at:
+        return task.name
+    return f"{task.name} ({standard_input.CALLED}, read as {standard_input.layout_of(standard_input.kept(source.layout))})"
+
+
+def shapes(tasks: Sequence[Task]) -> dict[str, Any]:
+    """As `told`, as plain values for `world.json`."""
+    return {task.name: task.shape.tree() for task in tasks if isinstance(task, OwnTask) and task.shape is not None}
 
 
 def refuse_odd(source: FileSource, wording: Template) -> None:
@@ -280,7 +335,7 @@ def with_choices(template: Template, rows: Sequence[Row], choices: str | None) -
     """The template with the choices given, or, for a column of labels, with the labels that stand in the rows."""
     if choices is not None:
         return replace(template, choices=choices)
-    if template.name != "classify" or template.choices:
+    if template.name not in ("classify", "two_texts") or template.choices:
         return template
     labels = sorted({str(template.named(row)["label"]).strip() for row in rows})
     if not 1 < len(labels) <= MOST_LABELS or any("|||" in one or "{" in one or not one for one in labels):
@@ -300,6 +355,8 @@ def keyed(source: FileSource, template: Template, row: Row) -> FileSource:
 
 def name_of(data: str) -> str:
     """`dialogsum` for `some/where/dialogsum.csv.gz`; the name of a data set of the hub as it is."""
+    if data == standard_input.NAME:
+        return "stdin"
     path = Path(data).expanduser()
     if path.exists():
         name = path.resolve().name.removesuffix(".gz")

@@ -35,6 +35,8 @@ class Shots:
              for each question.
     header:  text before the examples, written once; it stands before a question without examples too.
     between: what stands between two examples, and before the question. In a chat they are turns, and the template parts them.
+    put:     `turns`: as earlier turns of user and assistant where the network has a chat template, as text elsewhere; `text`:
+             as text everywhere, in one message with the question.
     """
 
     count: int = 0
@@ -42,6 +44,7 @@ class Shots:
     pick: Literal["drawn", "turns", "first", "anew"] = "drawn"
     header: str = ""
     between: str = "\n\n"
+    put: Literal["turns", "text"] = "turns"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from math import ceil, inf
 from typing import Literal
 
-from tunesmith.data.example import Example, Message
+from tunesmith.data.example import Example
 from tunesmith.data.rows import Chosen, Joined
 from tunesmith.errors import UserError
 from tunesmith.tokens.sequence import IGNORED, Tokens
@@ -217,11 +217,11 @@ def _cut(example: Example, fits: Callable[[Example], bool]) -> list[Example]:
 
 def _cut_message(example: Example, number: int, fits: Callable[[Example], bool]) -> Example | None:
     """Head and tail of a message are kept in equal parts: they hold the instruction and the question."""
-    message = example.messages[number]
+    message = example.messages[number]  # no call of a tool: those are an assistant's
 
     def keeping(letters: int) -> Example:
         head, tail = message.content[: (letters + 1) // 2], message.content[len(message.content) - letters // 2 :]
-        shorter = Message(message.role, head.rstrip() + GAP + tail.lstrip())
+        shorter = replace(message, content=head.rstrip() + GAP + tail.lstrip())
         return replace(example, messages=(*example.messages[:number], shorter, *example.messages[number + 1 :]))
 
     letters = _most(len(message.content) - 1, lambda letters: fits(keeping(letters)))

@@ -16,7 +16,7 @@ from typing import Literal
 from tunesmith.data.example import Example
 from tunesmith.errors import UserError
 from tunesmith.tokens import sequence
-from tunesmith.tokens.chat import ChatTemplate, join, plain
+from tunesmith.tokens.chat import ChatTemplate, join, plain, told
 from tunesmith.tokens.chunks import Chunks
 from tunesmith.tokens.sequence import IGNORED, Tokens
 from tunesmith.tokens.specials import Config, Family, Pair, Specials, pair_of
@@ -120,7 +120,7 @@ class Renderer(Specials):
         """
         if self.family == "masked" or not example.target or (self.chat is not None and example.messages):
             return inf
-        texts = [*(message.content for message in example.messages), example.target]
+        texts = [*(message.content for message in told(example)), example.target]
         ends = (self.head, self.tail, self.answer_head, self.answer_tail)
         # Between texts stand two ends of lines at most. `follow` spells behind an anchor of a few letters; an end, a beginning.
         return sum(self._chunks.most(text) + 2 for text in texts) + sum(map(len, ends)) + max(map(len, ANCHORS)) + 2
@@ -196,10 +196,10 @@ class Renderer(Specials):
                 "set `model.chat` to a template, or `objective.turns: last`",
             )
         if self.family == "seq2seq":
-            return [*self.head, *self._chunks.spell(plain(example.messages)), *self.tail], []
+            return [*self.head, *self._chunks.spell(plain(told(example))), *self.tail], []
         if self.chat is not None and example.messages:
             return self._chatted(self.chat, example, earlier, everything)
-        text = plain(example.messages).rstrip()
+        text = plain(told(example)).rstrip()
         ids = [*self.head, *self._chunks.spell(text)] if text else list(self.head)
         if not ids:  # a causal network needs something to start from
             ids = [self.end if self.tokenizer.bos_token_id is None else self.tokenizer.bos_token_id]
@@ -207,8 +207,9 @@ class Renderer(Specials):
 
     def _chatted(self, chat: ChatTemplate, example: Example, earlier: bool, everything: bool) -> tuple[list[int], list[bool]]:
         """The conversation up to where the assistant speaks; each earlier turn is spelled as it was when it was said."""
-        text = chat.text(example.messages, ask=True)
-        turns = chat.turns(example.messages) if earlier else []
+        messages, tools = chat.messages(example), chat.tools(example)
+        text = chat.text(messages, True, tools)
+        turns = chat.turns(messages, tools) if earlier else []
         if turns is None and everything:
             raise UserError(
                 f"example `{example.id}`: the chat template writes earlier turns otherwise than when they were said",
@@ -237,11 +238,13 @@ class Renderer(Specials):
     def _said(self, example: Example, row: Sequence[int], said: str) -> tuple[Spelt, int]:
         """The answer's ids behind the row, and where in the spelled text the answer begins."""
         if self.chat is not None and example.messages:
-            shown = self.chat.text(example.messages, ask=True)
-            completion, begin = self.chat.completion(example.messages, shown, said)
+            messages, tools = self.chat.messages(example), self.chat.tools(example)
+            shown = self.chat.text(messages, True, tools)
+            extra = example.extra if said == example.target else ""
+            completion, begin = self.chat.completion(messages, shown, said, extra, tools)
             bare = row if self._begins(shown) else row[len(self.head) :]
             return self._follow(example, shown, bare, completion), begin
-        prompt = plain(example.messages)
+        prompt = plain(told(example))
         shown = prompt.rstrip()
         between = prompt[len(shown) :] + join(prompt, said)
         bare = row[len(self.head) :] if shown else []

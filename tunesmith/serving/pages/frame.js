@@ -18,8 +18,9 @@ addEventListener("DOMContentLoaded", () => $("theme").addEventListener("click", 
 function fresh() { // a name that nobody else makes; randomUUID is there only where the page is called safe
   return [...crypto.getRandomValues(new Uint8Array(16))].map(byte => byte.toString(16).padStart(2, "0")).join("");
 }
+const asJson = body => ({method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)});
 async function ask(path, body) { // {status, tree}; throws where the server does not answer
-  const answer = await fetch(path, {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)});
+  const answer = await fetch(path, {...asJson(body), signal: AbortSignal.timeout(20000)});
   if (answer.status >= 500) throw new Error(`the server answers ${answer.status}`);
   const text = await answer.text();
   return {status: answer.status, tree: text.startsWith("{") ? JSON.parse(text) : {said: text}};
@@ -30,3 +31,16 @@ function made(name, text, className) { // an element with text in it, which is n
   if (className) element.className = className;
   return element;
 }
+function toggle(button, attribute) { // whether it is on now
+  const on = button.getAttribute(attribute) !== "true";
+  button.setAttribute(attribute, String(on));
+  return on;
+}
+const guide = () => { if ($("guide")) $("guide").hidden = !toggle($("guide-open"), "aria-expanded"); };
+const help = () => $("help").showModal();
+const isTyping = () => /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement.tagName);
+addEventListener("DOMContentLoaded", () => {
+  if ($("guide")) $("guide-open").addEventListener("click", guide);
+  if ($("guide") && matchMedia("(max-width: 760px)").matches) guide();
+  if ($("help-open")) $("help-open").addEventListener("click", help);
+});

@@ -134,13 +134,7 @@
     $("note-open").setAttribute("aria-expanded", String(open));
   }
   function writeNote() { note(true); $("note").focus(); }
-  function toggle(button, attribute) {
-    const on = button.getAttribute(attribute) !== "true";
-    button.setAttribute(attribute, String(on));
-    return on;
-  }
   const apart = () => { toggle($("apart"), "aria-pressed"); answers(); };
-  const guide = () => { if ($("guide")) $("guide").hidden = !toggle($("guide-open"), "aria-expanded"); };
   const skip = () => pair && !$("skipping").open && $("skipping").showModal();
   function enter(given) {
     name = given.trim();
@@ -171,8 +165,6 @@
   $("over-undo").addEventListener("click", undo);
   $("note-open").addEventListener("click", () => $("note-box").hidden ? writeNote() : note(false));
   $("apart").addEventListener("click", apart);
-  if ($("guide")) $("guide-open").addEventListener("click", guide);
-  $("help-open").addEventListener("click", () => $("help").showModal());
   $("who").addEventListener("click", whoIsThere);
   $("enter").addEventListener("submit", event => { event.preventDefault(); enter($("enter-name").value); });
   addEventListener("keydown", event => {
@@ -183,45 +175,18 @@
       return;
     }
     if ($("help").open) return;
-    if (/^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement.tagName)) {
+    if (isTyping()) {
       if (event.key === "Escape") { event.preventDefault(); document.activeElement.blur(); $("title").focus({preventScroll: true}); }
       return;
     }
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    const does = {s: skip, u: undo, n: writeNote, d: apart, g: guide, "?": () => $("help").showModal()}[key];
+    const does = {s: skip, u: undo, n: writeNote, d: apart, g: guide, "?": help}[key];
     if (keys[key] && pair) { event.preventDefault(); vote(keys[key]); }
     else if (does && name && (pair || key === "u")) { event.preventDefault(); does(); }
   });
   setInterval(() => { // the pair stays this person's while it is looked at
     if (pair && !busy && !document.hidden) ask("/api/label/next", {annotator: name, tab}).catch(() => {});
   }, 60000);
-
-  // --- guidelines: headings, lists, paragraphs, **bold**, *slanted* and `code` of Markdown ----------------------------------
-  function inline(element, text) {
-    text.split(/(\*\*[^*]+\*\*|\*[^*\s][^*]*\*|`[^`]+`)/).forEach(part => element.append(
-      /^\*\*.+\*\*$/.test(part) ? made("b", part.slice(2, -2)) : /^\*.+\*$/.test(part) ? made("i", part.slice(1, -1))
-        : /^`.+`$/.test(part) ? made("code", part.slice(1, -1)) : part));
-    return element;
-  }
-  function markdown(text) {
-    const blocks = [];
-    let list = null, paragraph = [];
-    const end = () => { if (paragraph.length) blocks.push(inline(made("p"), paragraph.join(" "))); paragraph = []; };
-    for (const line of text.split(/\r?\n/)) {
-      const head = /^(#+)\s+(.*)/.exec(line), item = /^\s*(?:[-*+]|(\d+)[.)])\s+(.*)/.exec(line);
-      if (head) { end(); list = null; blocks.push(inline(made(head[1].length > 1 ? "h3" : "h2"), head[2])); }
-      else if (item) {
-        end();
-        const kind = item[1] ? "OL" : "UL";
-        if (!list || list.tagName !== kind) blocks.push(list = made(kind));
-        list.append(inline(made("li"), item[2]));
-      } else if (!line.trim()) { end(); list = null; } else if (list) list.lastChild.append(" ", line.trim()); else paragraph.push(line.trim());
-    }
-    end();
-    return blocks;
-  }
-  if ($("guide")) $("guide").replaceChildren(...markdown($("guide-text").textContent));
-  if ($("guide") && matchMedia("(max-width: 760px)").matches) guide();
 
   // --- who comes: by link (?as=Ann), or as last time ------------------------------------------------------------------
   const linked = new URLSearchParams(location.search).get("as"), known = linked || kept(lasting, "tunesmith-name");

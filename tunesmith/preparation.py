@@ -1,0 +1,43 @@
+"""What is learnt from, made ready: the examples of each task, those that are drawn, what of that fits the window."""
+
+from collections.abc import Sequence
+
+from tunesmith.data.example import Example
+from tunesmith.data.subset import subset
+from tunesmith.models.model import Model
+from tunesmith.objectives.headed import Headed
+from tunesmith.objectives.objective import Objective
+from tunesmith.recipe import Recipe
+from tunesmith.tasks.task import Task
+
+
+def learnable_sets(tasks: Sequence[Task], recipe: Recipe, model: Model) -> list[Sequence[Example]]:
+    """The training examples of the tasks that are learnt from, a set a task; `limit.examples` of them all, if set."""
+    found = [examples_of(task, "train", recipe) for task in tasks]
+    if recipe.limit.examples is not None:
+        found = subset(found, recipe.limit.examples, recipe.seed)
+    return [within(examples, task, recipe, model) for examples, task in zip(found, tasks, strict=True)]
+
+
+def learnable(task: Task, split: str, recipe: Recipe, model: Model) -> Sequence[Example]:
+    """The examples of a split that fit the network's window, under the plan's policy; none where there is no such split."""
+    return within(examples_of(task, split, recipe), task, recipe, model)
+
+
+def examples_of(task: Task, split: str, recipe: Recipe) -> Sequence[Example]:
+    """The examples of a split; none where there is no such split."""
+    if split not in task.source.splits():
+        return []
+    return task.sequence(split, wording(split, recipe.objective), getattr(recipe.limit, split))
+
+
+def within(examples: Sequence[Example], task: Task, recipe: Recipe, model: Model) -> Sequence[Example]:
+    """Those of a task's examples that fit the network's window, under the plan's policy for the others."""
+    window = min(filter(None, (recipe.plan.window, model.window)), default=None)
+    policy = recipe.plan.too_long or recipe.objective.too_long
+    return recipe.objective.within(examples, model.renderer, window, policy, model.virtual_tokens, f"task `{task.name}`")
+
+
+def wording(split: str, objective: Objective) -> int | None:
+    """Which template puts the rows of a split: in learning all in turn, but the first alone where a head reads its labels."""
+    return None if split == "train" and not isinstance(objective, Headed) else 0
