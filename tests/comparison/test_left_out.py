@@ -83,7 +83,7 @@ def test_the_page_says_no_more_than_the_tests(made, tmp_path):
     assert "<script src" not in text and "http://" not in text.replace("http://www.w3.org", "")
     assert (tmp_path / "page" / "plots" / "clusters.png").is_file()
     markdown = (tmp_path / "page" / "report.md").read_text()
-    assert "| first |" in markdown and "Mind." in markdown
+    assert "| first |" in markdown and "**Seeds.**" in markdown
     assert terminal_table(made)
 
 

@@ -22,7 +22,7 @@ from tunesmith.run import write_text
 if TYPE_CHECKING:
     from rich.console import Group
 
-WIDE, ROW = 480.0, 34.0  # points of a plot, and of one cluster in it
+WIDE, ROW = 440.0, 32.0  # points of a plot, and of one cluster in it
 SHOWN = 20  # pairs of near rows on the page; report.json has all
 EXCERPT = 160  # letters of a row
 
@@ -156,7 +156,11 @@ def _figures(made: LeftOut, scores: Mapping[str, Interval], gains: Mapping[str, 
 def _gain(gain: Gain) -> Cell:
     sure = gain.corrected < ALPHA
     tone = ("good" if gain.value.value > 0 else "bad") if sure else ""
-    return Cell(words.signed(gain.value.value), f"{ends(gain.value)}, p {words.chance(gain.corrected)}", tone)
+    return Cell(
+        words.signed(gain.value.value),
+        f"{ends(gain.value)}, p\u00a0{words.chance(gain.corrected)}".replace("< ", "<\u00a0"),
+        tone,
+    )
 
 
 def task_heads(made: LeftOut) -> list[tuple[str, str]]:
@@ -185,7 +189,6 @@ def task_cells(made: LeftOut, one: TaskLeft) -> list[Cell]:
 def warnings(made: LeftOut) -> Iterator[str]:
     for name, reason in made.missing.items():
         yield f"The run {name} failed and is left out: {reason}"
-    yield "Each cluster was left out in one run with one seed: the intervals do not tell what another seed would have given."
     many = [one for one in made.near if one.rows >= 0.05 * one.asked]
     if many:
         pairs = "; ".join(f"{100 * one.rows / one.asked:.0f} % of {one.judged} in {one.learnt}" for one in many[:4])
@@ -219,6 +222,10 @@ def notes(made: LeftOut) -> Iterator[tuple[str, str]]:
         "Systems",
         "Zero-shot and few-shot are the untuned model. Tuned on all has learnt from training rows of the very tasks that "
         "judge: what is between it and tuned on the others is what no other cluster could teach.",
+    )
+    yield (
+        "Seeds",
+        f"Each cluster was left out in one run, with seed {made.seed}: the intervals do not tell what another would have given.",
     )
     if any(one.chance is not None for one in made.tasks):
         yield "Chance", "One over the number of choices: what choosing blindly would score."
