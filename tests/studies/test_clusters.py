@@ -113,7 +113,7 @@ def units(tasks, text, tmp_path):
 
 
 def test_a_task_of_two_clusters_is_left_out_with_both_and_judged_without_either(ran, tmp_path):
-    text = "data_sets: {sums: reading, more: [reading, sense], words: sense, town_stars: other}"
+    text = "data_sets: {sums: reading, more: [reading, sense], words: sense}"
     found = units(dict.fromkeys(["sums.jsonl", "more.jsonl", "words.jsonl", "town/stars"], 1), text, tmp_path)
     assert found["reading"].judged == ("sums.jsonl",)
     assert found["reading"].learnt == ("words.jsonl", "town/stars")

@@ -225,7 +225,7 @@ def notes(made: LeftOut) -> Iterator[tuple[str, str]]:
     )
     yield (
         "Seeds",
-        f"Each cluster was left out in one run, with seed {made.seed}: the intervals do not tell what another would have given.",
+        f"Each cluster was left out in one run, with seed {made.seed}: intervals do not tell what another would have given.",
     )
     if any(one.chance is not None for one in made.tasks):
         yield "Chance", "One over the number of choices: what choosing blindly would score."

@@ -168,13 +168,14 @@ def backward(
     if penalty.requires_grad:
         (penalty / world.size).backward()  # type: ignore[no-untyped-call]
         loss_sum += penalty.detach() * count / world.size
-    mean, by_task = world.total(float(loss_sum), model.device) / count, {}
+    mean = world.total(float(loss_sum), model.device) / count
+    by_task: dict[str, tuple[float, float]] = {}
+    held: dict[str, float] = {}
     if len(tasks) > 1 and (sums := tally.sums(len(tasks))) is not None:
         by_task = by_name(world.totals(sums.ravel().tolist(), model.device), tasks)
-        held = float(penalty.detach()) if penalty.requires_grad else 0.0
-        mean = sum(total for total, _ in by_task.values()) / count + held
-        totals |= {"penalty": penalty.detach() * count / world.size} if held else {}
-    shown = {name: world.total(float(value), model.device) / count for name, value in totals.items()}
+        held = {"penalty": float(penalty.detach())} if penalty.requires_grad else {}
+        mean = sum(total for total, _ in by_task.values()) / count + sum(held.values())
+    shown = {name: world.total(float(value), model.device) / count for name, value in totals.items()} | held
     shown |= guarding.pull(adapter, world.size)
     tokens = int(world.total(sum(batch.tokens for batch in batches), model.device))
     return Result(mean, count, tokens, shown, by_task)
