@@ -15,6 +15,8 @@ from tests.conftest import ROOT
 from tests.laws.test_floors import FLOORS
 from tests.recipe_table import DOCUMENT, inside, tables, written
 from tunesmith import cli, registry, settings, stages, sweep
+from tunesmith.checking import FINDINGS
+from tunesmith.data.quality.findings.finding import Finding
 from tunesmith.metrics.metric import Metric
 from tunesmith.recipe import Recipe
 from tunesmith.studies import clusters, grid
@@ -32,6 +34,8 @@ OTHERS = {
     "my_lab.gain",
     "text.md",
     "report.md",
+    "shape.yaml",
+    "guide.md",
 }  # a reader's own files, and what a run writes
 
 RECIPE_FILES = [path.relative_to(ROOT) for path in [*ROOT.glob("recipes/**/*.yaml"), *ROOT.glob("tunesmith/assets/*.yaml")]]
@@ -129,6 +133,9 @@ def is_setting(dotted, verb):
     known = known_settings()
     if verb == "compare" and dotted.startswith("systems."):
         dotted = dotted.split(".", 2)[2]
+    if verb == "data":
+        finding, _, setting = dotted.partition(".")
+        return setting in inspect.signature(registry.find(finding, FINDINGS, Finding)).parameters
     return dotted in known or dotted.startswith("tasks.") or (dotted == "calibrated" and verb in ("answer", "predict"))
 
 

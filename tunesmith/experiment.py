@@ -51,6 +51,7 @@ from tunesmith.resume import begin, keep_resolved
 from tunesmith.run import Run
 from tunesmith.tasks.own import task_from, tasks_from, told
 from tunesmith.tasks.task import Task
+from tunesmith.training.feed import Look
 from tunesmith.training.guard import Guard
 from tunesmith.training.learning import Learning, Scores
 from tunesmith.training.portions import distinct, portioned, tell
@@ -110,14 +111,15 @@ def learn(record: Run, recipe: Recipe, method: Method, work: "Work", model: Mode
     keep_resolved(record, dataclasses.replace(recipe, plan=plan))
     recipe = dataclasses.replace(recipe, objective=work.objective)
     adapter = train_further(model, recipe.name, method) if model.active else model.attach(recipe.name, method)
-    sources = learnable_sets(work.learnt, recipe, model)
+    looks: list[Look] = []
+    sources = learnable_sets(work.learnt, recipe, model, looks)
     validation = of_tasks([learnable(task, "validation", recipe, model) for task in work.learnt])
     mixture = mixed(recipe, sources, [learnable(task, "train", recipe, model) for task in work.replayed])
     stream = ByLength(mixture, plan.examples) if plan.order == "by_length" else mixture
     places = plan.examples * plan.total_steps(len(mixture))
     found = portioned(mixture, learning.tasks, places, recipe.objective, model.renderer)
     tell(record, reporter, recipe.mixture, len(mixture), found)
-    if not learning.learn(model, adapter, recipe.objective, stream, validation):
+    if not learning.learn(model, adapter, recipe.objective, stream, validation, looks):
         return False
     model.forget_values()
     if model.head is not None:

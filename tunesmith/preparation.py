@@ -3,20 +3,28 @@
 from collections.abc import Sequence
 
 from tunesmith.data.example import Example
+from tunesmith.data.passes import MANY, known
 from tunesmith.data.subset import subset
 from tunesmith.models.model import Model
 from tunesmith.objectives.headed import Headed
 from tunesmith.objectives.objective import Objective
 from tunesmith.recipe import Recipe
 from tunesmith.tasks.task import Task
+from tunesmith.tokens.lengths import pass_key
+from tunesmith.training.feed import Look, can_fork, spells_ahead
 
 
-def learnable_sets(tasks: Sequence[Task], recipe: Recipe, model: Model) -> list[Sequence[Example]]:
-    """The training examples of the tasks that are learnt from, a set a task; `limit.examples` of them all, if set."""
+def learnable_sets(
+    tasks: Sequence[Task], recipe: Recipe, model: Model, looks: list[Look] | None = None
+) -> list[Sequence[Example]]:
+    """The training examples of the tasks that are learnt from, a set a task; `limit.examples` of them all, if set.
+
+    looks: takes up the passes over many rows that may be put off until training goes on; None: none may.
+    """
     found = [examples_of(task, "train", recipe) for task in tasks]
     if recipe.limit.examples is not None:
         found = subset(found, recipe.limit.examples, recipe.seed)
-    return [within(examples, task, recipe, model) for examples, task in zip(found, tasks, strict=True)]
+    return [within(examples, task, recipe, model, looks) for examples, task in zip(found, tasks, strict=True)]
 
 
 def learnable(task: Task, split: str, recipe: Recipe, model: Model) -> Sequence[Example]:
@@ -31,11 +39,28 @@ def examples_of(task: Task, split: str, recipe: Recipe) -> Sequence[Example]:
     return task.sequence(split, wording(split, recipe.objective), getattr(recipe.limit, split))
 
 
-def within(examples: Sequence[Example], task: Task, recipe: Recipe, model: Model) -> Sequence[Example]:
-    """Those of a task's examples that fit the network's window, under the plan's policy for the others."""
+def within(
+    examples: Sequence[Example], task: Task, recipe: Recipe, model: Model, looks: list[Look] | None = None
+) -> Sequence[Example]:
+    """Those of a task's examples that fit the network's window, under the plan's policy for the others.
+
+    Where one that does not fit is refused, all of them are learnt from, or none: then training may begin before the pass has
+    ended, and `looks` takes it up.
+    """
     window = min(filter(None, (recipe.plan.window, model.window)), default=None)
     policy = recipe.plan.too_long or recipe.objective.too_long
-    return recipe.objective.within(examples, model.renderer, window, policy, model.virtual_tokens, f"task `{task.name}`")
+    objective = recipe.objective
+
+    def look() -> Sequence[Example]:
+        return objective.within(examples, model.renderer, window, policy, model.virtual_tokens, f"task `{task.name}`")
+
+    if looks is None or policy != "refuse" or window is None or len(examples) < MANY:
+        return look()
+    key = pass_key(examples, objective.spelling_key(model.renderer), window, model.virtual_tokens)
+    if not can_fork() or not spells_ahead(objective) or known(key):
+        return look()
+    looks.append(look)
+    return examples
 
 
 def wording(split: str, objective: Objective) -> int | None:

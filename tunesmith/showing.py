@@ -1,6 +1,6 @@
 """What would be learnt, before anything runs: examples with learnt tokens marked, lengths, and what the window would cut.
 
-Only the tokenizer and the config of the model are read, never its weights. How it looks in a terminal: `shown_text.py`.
+Only the tokenizer and the config of the model are read, never its weights. How it looks in a terminal: `shown.py`.
 """
 
 import dataclasses
@@ -180,12 +180,12 @@ def asked(task: Task, recipe: Recipe, renderer: Renderer, examples: int) -> tupl
 
 def read_as(recipe: Recipe, renderer: Renderer) -> str:
     """What reads the tokens, and which of them have a meaning of their own, in words."""
-    one = lambda id_: f"`{renderer.pieces([id_])[0]}`"  # noqa: E731
+    end, pad, *head = (f"`{piece}`" for piece in renderer.pieces([renderer.end, renderer.pad, *renderer.head]))
     put = "its chat template" if renderer.chat else "no chat template"
-    head = f"a text begins with {''.join(map(one, renderer.head))}, " if renderer.head and not renderer.chat else ""
+    begins = f"a text begins with {''.join(head)}, " if head and not renderer.chat else ""
     return (
-        f"{recipe.model.path} ({renderer.family}), {put}; {head}an answer ends with {one(renderer.end)}, "
-        f"shorter rows are filled with {one(renderer.pad)}, which is never learnt"
+        f"{recipe.model.path} ({renderer.family}), {put}; {begins}an answer ends with {end}, "
+        f"shorter rows are filled with {pad}, which is never learnt"
     )
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Group
 
 WRITTEN = "writing.sqlite"
+SHOWN = 20  # pairs of rows much alike that are printed
 
 
 def write(
@@ -90,9 +91,9 @@ def export_writing(into: str | Path, *, db: str | Path = WRITTEN, state: str = "
     return len(found)
 
 
-def report_writing(db: str | Path = WRITTEN, overlap: int = 1) -> Report:
+def report_writing(db: str | Path = WRITTEN) -> Report:
     """What the rows tell: of writers, reviewers, lengths, and rows that are much alike."""
-    writing = Writing(db, overlap=overlap, new=False)
+    writing = Writing(db, new=False)
     try:
         return report(writing)
     finally:
@@ -109,23 +110,25 @@ def rendered(made: Report) -> "Group":
     counts = Text(f"{sum(made.rows.values())} rows" + (f": {told}" if told else ""))
     if made.seeds:
         counts.append(f"; {made.done} of {made.seeds} seeds done")
-    people = Table("writer", *made.rows, "seconds a row", "accepted, 95 % interval")
+    states = [state for state, count in made.rows.items() if count]
+    people = Table("writer", *states, "seconds a row", "accepted, 95 % interval")
     for one in made.writers:
         share = one.accepted
         rate = f"{share.value:.3f}  ({share.low:.3f} to {share.high:.3f}), of {one.verdicts}" if one.verdicts else ""
         seconds = f"{one.seconds:.0f}" if one.seconds == one.seconds else ""
-        people.add_row(Text(one.name), *(str(one.states[state]) for state in made.rows), seconds, rate)
+        people.add_row(Text(one.name), *(str(one.states[state]) for state in states), seconds, rate)
     reviewers = Table("reviewer", "accepted", "sent back", "mended")
     for judge in made.reviewers:
         reviewers.add_row(Text(judge.name), *(str(judge.verdicts[kind]) for kind in ("accepted", "sent back", "mended")))
     lengths = Table("words in", "shortest", "median", "longest", "empty")
     for length in made.lengths:
         lengths.add_row(length.column, str(length.shortest), f"{length.median:g}", str(length.longest), str(length.empty))
-    twins = Table(f"alike ({made.alike:g} or more)", "column", "text", "stood before")
-    for twin in made.twins[:20]:
-        twins.add_row(f"{twin.score:.2f}", twin.column, Text(twin.text[:60]), Text(twin.other_text[:60]))
+    twins = Table(f"alike ({made.alike:g} or more)", "column", "seed", "text", "stood before")
+    for twin in made.twins[:SHOWN]:
+        texts = (Text(" ".join(text.split())[:60]) for text in (twin.text, twin.other_text))
+        twins.add_row(f"{twin.score:.2f}", twin.column, "the same" if twin.same_seed else "", *texts)
     tables = [table for table in (people, reviewers, lengths, twins) if table.row_count]
-    more = [Text(f"{len(made.twins) - 20} more pairs in `--json`")] if len(made.twins) > 20 else []
+    more = [Text(f"{len(made.twins) - SHOWN} more pairs in `--json`")] if len(made.twins) > SHOWN else []
     return Group(counts, *tables, *more)
 
 

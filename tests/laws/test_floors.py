@@ -32,7 +32,7 @@ FLOORS = [
         "labelling",
         "checking",
         "showing",
-        "shown_text",
+        "shown",
         "spreading",
         "submitting",
         "writing",

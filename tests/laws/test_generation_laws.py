@@ -9,12 +9,14 @@ from tests.models.rows import laid
 from tests.models.speakers import attached, prompts, speaker
 from tunesmith.generation.engine import generate
 from tunesmith.generation.sampling import Sampling
+from tunesmith.models import routing
 from tunesmith.models.model import Model
 from tunesmith.tokens.sequence import IGNORED, Tokens, seq2seq
 
 SPEAKING = [name for name, (family, _, _) in NETWORKS.items() if family != "masked"]
 KINDS = ["llama", "gpt2", "qwen3", "mistral", "t5", "bart"]
 METHODS = BESIDE
+ONE_BY_ONE = {"PromptTuning", "PrefixTuning", "PTuning"}  # they change virtual tokens alone
 GREEDY = Sampling(tokens=14)
 DRAWN = Sampling(tokens=14, temperature=1.3, top_p=0.9, top_k=20, seed=5)
 
@@ -82,6 +84,24 @@ def test_adapters_mixed_in_a_batch_equal_each_alone(name):
         [alone] = generate(model, [prompt], GREEDY, adapters=[adapter])
         assert said.ids == alone.ids
         assert list(said.ids) == uncached(model, prompt, GREEDY.tokens, adapter)[0]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", ["llama", "gpt2", "t5"])
+def test_adapters_of_one_kind_asked_at_once_equal_each_alone(name, method, monkeypatch):
+    model, asked = speaker(name), prompts()
+    for number in range(3):
+        attached(model, f"a{number}", METHODS[method], seed=number)
+    names = [("a0", "a1", "a2", "")[n % 4] for n in range(len(asked))]
+    stacked = []
+    table = routing.table
+    monkeypatch.setattr(routing, "table", lambda rows, *given: stacked.append(rows) or table(rows, *given))
+    mixed = generate(model, asked, GREEDY, rows=5, adapters=names)
+    assert bool(stacked) == (method not in ONE_BY_ONE)
+    for prompt, adapter, said in zip(asked, names, mixed, strict=True):
+        [alone] = generate(model, [prompt], GREEDY, adapters=[adapter])
+        assert said.ids == alone.ids
+        assert said.logprob == pytest.approx(alone.logprob, abs=1e-3)
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -45,7 +45,7 @@ class Server:
     """`tunesmith label` in a process of its own."""
 
     def __init__(self, folder, *words):
-        command = [sys.executable, "-m", "tunesmith", "label", *map(str, words), "--port", "0", "--no-open"]
+        command = [sys.executable, "-m", "tunesmith", "label", "--port", "0", "--no-open", *map(str, words)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
         self.process = subprocess.Popen(
             command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -57,7 +57,7 @@ class Server:
     def ask(self, path, **body):
         """(status, tree)."""
         headers = {"Content-Type": "application/json"}
-        where = self.address.partition("/label")[0] + path
+        where = "/".join(self.address.split("/")[:3]) + path
         request = urllib.request.Request(where, json.dumps(body).encode(), headers)
         try:
             with urllib.request.urlopen(request, timeout=20) as answer:

@@ -38,7 +38,7 @@ def test_a_row_stands_with_its_last_text_and_is_not_held_against_itself():
     pool = Pool()
     pool.put("a", "one two three four five")
     assert pool.nearest("one two three four six", 0.7).row == "a"
-    assert pool.nearest("one two three four six", 0.7, but="a") is None
+    assert pool.nearest("one two three four six", 0.7, but={"a"}) is None
     pool.put("a", "something else altogether is here")
     assert pool.nearest("one two three four six", 0.7) is None
     pool.take("a")

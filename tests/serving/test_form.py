@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.conftest import ROOT
 from tunesmith.errors import UserError
 from tunesmith.serving.form import LONGEST, Field, Form, form_of
 from tunesmith.serving.form_file import SHAPES, read_shape, shape_of
@@ -162,6 +163,13 @@ def test_a_file_says_its_fields_and_guidelines(tmp_path):
     assert (shape.form["is_it"].label, shape.form["how_much"].label) == ("Is it", "How much?")
     (tmp_path / "shape.yaml").write_text("guidelines: |\n  # Do\n  - it\nfields:\n  - name: a\n")
     assert read_shape(str(tmp_path / "shape.yaml")).guidelines == "# Do\n- it"
+
+
+def test_the_form_of_the_guide_can_be_read(tmp_path):
+    text = (ROOT / "docs/writing.md").read_text(encoding="utf-8").partition("## A form\n\n```text\n")[2].partition("```")[0]
+    (tmp_path / "shape.yaml").write_text(text)
+    (tmp_path / "guide.md").write_text("# Guide\n")
+    assert read_shape(str(tmp_path / "shape.yaml")).form.names == ["question", "answer", "tone", "answers"]
 
 
 def test_names_and_files_together(tmp_path):

@@ -4,6 +4,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -230,7 +231,9 @@ def test_two_verdicts_at_once_and_one_counts(tmp_path):
 
 
 def test_seeds_go_round_with_overlap(tmp_path, monkeypatch):
-    writing = opened(tmp_path / "writing.sqlite", overlap=2)
+    opened(tmp_path / "writing.sqlite", overlap=2).close()
+    writing = opened(tmp_path / "writing.sqlite")
+    assert writing.overlap == 2, "it is kept in the file"
     seeds = [(f"s{n}", {"instruction": f"Tell me of bird {n}."}) for n in range(3)]
     assert writing.add_seeds(seeds) == 3 and writing.add_seeds(seeds) == 0
     with pytest.raises(UserError, match="the seed `s0` is another"):
@@ -244,6 +247,13 @@ def test_seeds_go_round_with_overlap(tmp_path, monkeypatch):
     row = writing.submit(fresh(), "ann", draft(got[0], {"instruction": "Mine!", "output": "It sings."}, tab="ann"))
     assert row.fields["instruction"] == "Tell me of bird 0.", "what is given is not changed"
     assert [writing.next("ann", "ann").seed, writing.next("dee", "d").seed] == ["s1", "s2"]
+    standing = Standing(writing)
+    assert standing.nearest(got[1], {"output": "It sings and it sings."}) == {}
+    like = writing.submit(fresh(), "cy", draft(got[2], {"output": "It sings all day long."}, tab="cy"))
+    again = {"output": "It sings all day long, too."}
+    assert standing.nearest(got[1], again)["output"].row == like.id
+    assert standing.nearest(replace(got[1], seed="s1"), again) == {}, "what others wrote on a seed is not told its writers"
+    assert standing.nearest(replace(got[1], seed="s1"), again, writing=False)["output"].row == like.id
     writing.discard(fresh(), "ben", got[1].id)
     assert writing.next("eve", "e").seed == "s0", "somebody else may have what was laid aside"
     assert writing.next("ben", "ben").seed == "s2"

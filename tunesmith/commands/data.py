@@ -44,8 +44,8 @@ def check_arguments(subverbs: SubCommands) -> None:
         "given",
         nargs="+",
         metavar="DATA | name=value",
-        help="task, file, folder, hub data set, or a recipe (.yaml), whose training rows are checked; and settings of findings, "
-        "as near_duplicates.threshold=0.9",
+        help="task, file, folder, hub data set, or a recipe (.yaml), whose training rows are checked; and settings of "
+        "findings, as near_duplicates.threshold=0.9",
     )
     verb.add_argument(
         "--against", nargs="+", default=[], metavar="TASK | FILE", help="evaluation sets whose rows must not be learnt from"

@@ -90,7 +90,7 @@ def show(arguments: argparse.Namespace) -> None:
     from rich.console import Console
 
     from tunesmith import showing
-    from tunesmith.shown_text import rendered
+    from tunesmith.shown import rendered
 
     paths, overrides = split_given(arguments.given)
     runs = [path for path in paths if Path(path).is_dir()]

@@ -70,7 +70,7 @@ def write(given: argparse.Namespace) -> None:
         print(f"{count} rows", file=sys.stderr)
         print(given.export)
     if given.report:
-        made = writing.report_writing(db, given.overlap)
+        made = writing.report_writing(db)
         if given.json:
             print(json.dumps(made.tree(), indent=2, ensure_ascii=False))
         else:

@@ -13,8 +13,11 @@ from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
 from typing import Any
 
+import numpy as np
+
 from tunesmith.data import natural_instructions
 from tunesmith.data.arrow_files import arrow, parquet
+from tunesmith.data.passes import MANY, Arrays, file_hash, passed
 from tunesmith.data.rows import Lazy
 from tunesmith.data.tables import table
 from tunesmith.data.text_files import UTF16, lines, pieces, sized
@@ -24,6 +27,7 @@ Row = dict[str, Any]
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".feather", ".txt", ".md")
 TEXTS = (".txt", ".md")
 SMALL = 1 << 20  # bytes of a file whose rows are kept in memory
+LINE = 500  # bytes of a line, by which it is told whether there are many
 
 __all__ = ["SMALL", "SUFFIXES", "TEXTS", "JsonLines", "Kept", "Row", "held", "lines", "pieces", "read", "suffix_of"]
 
@@ -37,21 +41,27 @@ def suffix_of(path: Path) -> str:
 class JsonLines(Lazy[Row]):
     """Rows of a file of JSON lines, read from the disk whenever they are asked for; only where a line begins is kept.
 
-    The whole file is read once, so that a fault in it is told at the start. UTF-8, not packed.
+    The whole file is read once, so that a fault in it is told at the start; a large one once for all runs. UTF-8, not packed.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.bounds = array("q")  # begin and end of each row, in bytes
         self._file = path.open("rb")
-        for (begin, end), _ in _json_lines(path):
-            self.bounds.extend((begin, end))
+        likely = path.stat().st_size // LINE
+        key = ("JSON lines", file_hash(path)) if likely >= MANY else ()
+        self.bounds = passed(key, likely, self._bounds)["bounds"]  # begin and end of each row, in bytes
+
+    def _bounds(self) -> Arrays:
+        found = array("q")
+        for (begin, end), _ in _json_lines(self.path):
+            found.extend((begin, end))
+        return {"bounds": np.frombuffer(found, np.int64) if found else np.empty(0, np.int64)}
 
     def __len__(self) -> int:
         return len(self.bounds) // 2
 
     def item(self, place: int) -> Row:
-        begin, end = self.bounds[2 * place : 2 * place + 2]
+        begin, end = self.bounds[2 * place : 2 * place + 2].tolist()
         try:
             row: Row = json.loads(os.pread(self._file.fileno(), end - begin, begin).decode("utf-8-sig").rstrip())
         except ValueError:

@@ -43,7 +43,21 @@ def counts_of(text: str, groups: str) -> list[int]:
 
 def counted(said: Mapping[str, int], groups: str) -> list[int]:
     """How often words of each group are among words with their counts."""
-    return [sum(said.get(word, 0) for word in words) for words in small_groups(groups).values()]
+    counts, places = [0] * len(small_groups(groups)), _places(groups)
+    for word in said.keys() & places.keys():
+        for place in places[word]:
+            counts[place] += said[word]
+    return counts
+
+
+@lru_cache(maxsize=32)
+def _places(groups: str) -> Mapping[str, Sequence[int]]:
+    """Word in small letters -> the groups whose word it is."""
+    found: dict[str, list[int]] = {}
+    for place, words in enumerate(small_groups(groups).values()):
+        for word in words:
+            found.setdefault(word, []).append(place)
+    return found
 
 
 @lru_cache(maxsize=32)

@@ -39,10 +39,11 @@ class Lazy(Sequence[T]):
 
 
 class Chosen(Lazy[T]):
-    """Some items of a sequence, by their numbers (8 bytes each, or a range)."""
+    """Some items of a sequence, by their numbers (8 bytes each, or a range). `origin` as `Made` has it."""
 
-    def __init__(self, items: Sequence[T], numbers: Iterable[int]) -> None:
+    def __init__(self, items: Sequence[T], numbers: Iterable[int], origin: tuple[object, ...] = ()) -> None:
         self.items = items
+        self.origin = origin
         self.numbers = numbers if isinstance(numbers, (array, range)) else array("q", numbers)
 
     def __len__(self) -> int:
@@ -76,11 +77,15 @@ class Joined(Lazy[T]):
 
 
 class Made(Lazy[T]):
-    """What a function makes of each (place, item) of a sequence."""
+    """What a function makes of each (place, item) of a sequence.
 
-    def __init__(self, make: Callable[[int, Any], T], items: Sequence[Any]) -> None:
+    origin: a key of all that decides what is made, by which a pass over it may be kept; empty: it is not known.
+    """
+
+    def __init__(self, make: Callable[[int, Any], T], items: Sequence[Any], origin: tuple[object, ...] = ()) -> None:
         self.make = make
         self.items = items
+        self.origin = origin
 
     def __len__(self) -> int:
         return len(self.items)

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.data.formats import Row, lines, suffix_of
+from tunesmith.data.shapes import guess
 from tunesmith.data.sources import source_of
-from tunesmith.data.template import Template, find_template, guess
+from tunesmith.data.template import Template, find_template
 from tunesmith.errors import UserError
 
 HINT = (

@@ -4,7 +4,7 @@ import hashlib
 import re
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from itertools import groupby, takewhile
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 from tunesmith.data import standard_input
 from tunesmith.data.folders import files_in, named, our_splits, place_of, split_of
 from tunesmith.data.formats import SUFFIXES, Row, held, read, suffix_of
+from tunesmith.data.passes import MANY, file_hash
 from tunesmith.data.rows import Chosen, Joined, Made
 from tunesmith.data.splits import FRACTIONS, SPLITS, cap, divide
 from tunesmith.errors import UserError, did_you_mean
@@ -88,9 +89,15 @@ class FileSource:
         """A hash of the files' bytes."""
         whole = hashlib.blake2b(digest_size=16)
         for file in sorted(file for files in self._files().values() for file in files):
-            with file.open("rb") as stream:
-                whole.update(hashlib.file_digest(stream, "blake2b").digest())
+            whole.update(bytes.fromhex(file_hash(file)))
         return whole.hexdigest()
+
+    def origin(self) -> tuple[object, ...]:
+        """A key of the rows, whatever their files are called: their bytes, and how they are read. Empty where there is none."""
+        if type(self) is not FileSource or self.takes is not None:
+            return ()
+        files = {split: [(suffix_of(file), file_hash(file)) for file in files] for split, files in self._files().items()}
+        return (repr(replace(self, path="", splits_at=None)), repr(files))
 
     @cached_property
     def _rows(self) -> dict[str, Sequence[Row]]:
@@ -102,7 +109,8 @@ class FileSource:
             }
         if not any(map(len, found.values())):
             raise UserError(f"`{self.path}` has no rows")
-        divided = divide(found, self._asked, self.fractions, self.seed)
+        origin = self.origin() if sum(map(len, found.values())) >= MANY else ()
+        divided = divide(found, self._asked, self.fractions, self.seed, origin)
         if self.target:
             held_out = (name for name in ("validation", "test") if name in divided)
             divided |= {name: group_references(divided[name], self.key, self.target) for name in held_out}

@@ -10,6 +10,9 @@ from hashlib import blake2b
 from itertools import islice
 from typing import TypeVar
 
+import numpy as np
+
+from tunesmith.data.passes import MANY, Arrays, passed
 from tunesmith.data.rows import Chosen, Joined
 
 Row = TypeVar("Row")
@@ -27,13 +30,17 @@ def share(key: str, seed: int = 0) -> float:
 
 
 def cut(
-    rows: Sequence[Row], key: Callable[[Row], str], fractions: Mapping[str, float] = FRACTIONS, seed: int = 0
+    rows: Sequence[Row],
+    key: Callable[[Row], str],
+    fractions: Mapping[str, float] = FRACTIONS,
+    seed: int = 0,
+    origin: tuple[object, ...] = (),
 ) -> dict[str, Sequence[Row]]:
-    """Rows of each split, in their order.
+    """Rows of each split, in their order. `origin` is a key of the rows and of `key`, under which a long pass is kept.
 
     With few rows the shares are those of the rank of the hash, so that no split is empty by bad luck.
     """
-    shares = array("d", (share(key(row), seed) for row in rows))
+    shares = all_shares(rows, key, seed, origin)
     if len(ranks := _first_ranks(shares)) < FEW:
         place = {value: (number + 0.5) / len(ranks) for number, value in enumerate(ranks)}
         shares = array("d", (place[value] for value in shares))
@@ -42,6 +49,17 @@ def cut(
     for number, value in enumerate(shares):
         found[_split_at(value * total, fractions)].append(number)
     return {name: Chosen(rows, numbers) for name, numbers in found.items()}
+
+
+def all_shares(rows: Sequence[Row], key: Callable[[Row], str], seed: int, origin: tuple[object, ...]) -> Sequence[float]:
+    """The share of every row."""
+    if len(rows) < MANY or not origin:
+        return array("d", (share(key(row), seed) for row in rows))
+
+    def made() -> Arrays:
+        return {"shares": np.fromiter((share(key(row), seed) for row in rows), np.float64, len(rows))}
+
+    return array("d", passed((*origin, "shares", seed), len(rows), made)["shares"].tobytes())
 
 
 def _first_ranks(shares: Sequence[float]) -> list[float]:
@@ -60,9 +78,13 @@ def _split_at(value: float, fractions: Mapping[str, float]) -> str:
 
 
 def divide(
-    found: Mapping[str, Sequence[Row]], key: Callable[[Row], str], fractions: Mapping[str, float] = FRACTIONS, seed: int = 0
+    found: Mapping[str, Sequence[Row]],
+    key: Callable[[Row], str],
+    fractions: Mapping[str, float] = FRACTIONS,
+    seed: int = 0,
+    origin: tuple[object, ...] = (),
 ) -> dict[str, Sequence[Row]]:
-    """The splits of a source, from those that it has; rows under the name "" belong to none yet.
+    """The splits of a source, from those that it has; rows under the name "" belong to none yet. `origin` as `cut` has it.
 
     What training needs and the source lacks is cut from its training rows; a split that it has stays as it is. A source with
     nothing but validation rows is a test.
@@ -72,7 +94,7 @@ def divide(
     if not len(loose):
         return {"test": given["validation"]} if set(given) == {"validation"} else given
     missing = {name: fractions[name] for name in ("validation", "test") if name not in given and fractions.get(name)}
-    parts = cut(loose, key, {"train": 1 - sum(missing.values()), **missing}, seed) if missing else {"train": loose}
+    parts = cut(loose, key, {"train": 1 - sum(missing.values()), **missing}, seed, origin) if missing else {"train": loose}
     whole = {**given, **parts}
     return {name: whole[name] for name in SPLITS if whole.get(name)}
 

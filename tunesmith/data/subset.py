@@ -8,10 +8,12 @@ set one, so a smaller number is always a part of a larger one.
 from array import array
 from collections.abc import Sequence
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 
 from tunesmith.data.example import Example
+from tunesmith.data.passes import passed
 from tunesmith.data.rows import Chosen
 from tunesmith.errors import UserError
 
@@ -41,15 +43,23 @@ def subset(sets: Sequence[Sequence[Example]], count: int, seed: int = 0) -> list
             "set it to null for all of them",
         )
     return [
-        examples if share == len(examples) else Chosen(examples, array("q", smallest(examples, share, seed)))
+        examples if share == len(examples) else drawn(examples, share, seed)
         for examples, share in zip(sets, shares(sizes, count), strict=True)
     ]
 
 
-def smallest(examples: Sequence[Example], count: int, seed: int) -> list[int]:
+def drawn(examples: Sequence[Example], count: int, seed: int) -> Sequence[Example]:
+    """Some of the examples, by their hashes; of many the pass is kept."""
+    origin = getattr(examples, "origin", ())
+    key = origin and (*origin, "subset", count, seed)
+    numbers = passed(key, len(examples), lambda: {"numbers": smallest(examples, count, seed)})["numbers"]
+    return Chosen(examples, array("q", numbers.tobytes()), key)
+
+
+def smallest(examples: Sequence[Example], count: int, seed: int) -> np.ndarray[Any, np.dtype[np.int64]]:
     """The numbers of the examples with the smallest hashes, in order; of equal examples the first come first."""
     hashes = np.fromiter((hash_of(example, seed) for example in examples), np.uint64, len(examples))
-    return sorted(int(number) for number in np.argsort(hashes, kind="stable")[:count])
+    return np.sort(np.argsort(hashes, kind="stable")[:count]).astype(np.int64)
 
 
 def hash_of(example: Example, seed: int) -> int:

@@ -91,8 +91,10 @@ def history(value: object) -> tuple[Message, ...]:
 
 def read_tools(value: object) -> str:
     """The tools of a row as JSON, "" where it has none: a list, or JSON text of one; bare functions are put as tools."""
-    found = parsed(value) if isinstance(value, str) and value.strip() else value
-    if not found:
+    if value is None or value == "":
+        return ""
+    found = parsed(value) if isinstance(value, str) else value
+    if found is not None and not found:
         return ""
     listed = [found] if isinstance(found, Mapping) else found
     if not isinstance(listed, (list, tuple)) or not all(isinstance(one, Mapping) for one in listed):

@@ -22,13 +22,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from tunesmith.data.example import Example
+from tunesmith.data.passes import cache_home
 from tunesmith.evaluation.ask import Ask
 from tunesmith.models.identity import adapter_hash, network_hash
 from tunesmith.models.model import Model
 from tunesmith.run import Answer
 from tunesmith.tokens.chat import plain
 
-SWITCH = "TUNESMITH_CACHE"
 LIMIT = 1_000_000_000  # bytes of all files together; the longest unused go first
 FIELDS = ("said", "scores", "how", "prompt_tokens", "tokens", "seconds", "logprob", "labels")
 WITHOUT_EFFECT = ("rows", "shots", "too_long", "how")  # of `Ask`: speed; what the turns tell; the way, which is told beside
@@ -38,11 +38,8 @@ ASKING = ("evaluation", "generation", "methods", "models", "tokens")  # rooms wh
 
 def cache_folder() -> Path | None:
     """Where answers are kept for other runs; None where that is switched off."""
-    told = os.environ.get(SWITCH)
-    if told is not None and told.strip().lower() in ("", "0", "off", "no", "none"):
-        return None
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tunesmith"
-    return (Path(told).expanduser() if told else home) / "answers"
+    home = cache_home()
+    return home and home / "answers"
 
 
 class KeptAnswers:

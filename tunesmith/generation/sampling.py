@@ -61,15 +61,21 @@ class Sampling:
     def greedy(self) -> bool:
         return self.temperature == 0 or self.top_k == 1
 
+    @property
+    def shape(self) -> tuple[float, float, int]:
+        """What rows that are drawn in one go have in common."""
+        return (0.0, 1.0, 0) if self.greedy else (self.temperature, self.top_p, self.top_k)
+
 
 def dice(sampling: Sampling, prompt: Sequence[int], copy: int) -> random.Random:
     """What gives a number in [0, 1) for each token of the answer to the `copy`-th prompt with these ids."""
     return random.Random(f"{sampling.seed} {copy} {' '.join(map(str, prompt))}")
 
 
-def penalise(logits_BV: Tensor, seen_BV: Tensor, penalty: float) -> Tensor:
+def penalise(logits_BV: Tensor, seen_BV: Tensor, penalty_B1: Tensor) -> Tensor:
     """Logits with those of seen tokens made smaller."""
-    return torch.where(seen_BV, torch.where(logits_BV > 0, logits_BV / penalty, logits_BV * penalty), logits_BV)
+    lower_BV = torch.where(logits_BV > 0, logits_BV / penalty_B1, logits_BV * penalty_B1)
+    return torch.where(seen_BV, lower_BV, logits_BV)
 
 
 def pick(logits_BV: Tensor, sampling: Sampling, draws_B: Tensor | None) -> Tensor:

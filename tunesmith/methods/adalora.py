@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from tunesmith.errors import UserError
-from tunesmith.methods.lora import ATTENTION_AND_MLP, LowRank, refuse_unknown, targets
+from tunesmith.methods.lora import ATTENTION_AND_MLP, LowRank, LowRanks, refuse_unknown, targets
 from tunesmith.methods.method import Delta, Method, Site
 
 TRIPLET = ("a_RI", "e_R1", "b_OR")
@@ -41,6 +41,10 @@ class Triplets(LowRank):
 
     def after(self, x: Tensor, y: Tensor, virtual: Tensor) -> Tensor:
         return self.onto(x, y, self.a_RI * self.e_R1, self.b_OR)
+
+    @staticmethod
+    def stacked(deltas: "Sequence[Triplets]") -> LowRanks:  # type: ignore[override]
+        return LowRanks.of([(delta.a_RI * delta.e_R1, delta.b_OR * delta.scale) for delta in deltas])
 
     def fold(self, weight_OI: Tensor) -> Tensor:
         return weight_OI + self.scale * (self.b_OR @ (self.a_RI * self.e_R1))

@@ -3,7 +3,7 @@
 Dimension key: D hidden size, M size of the bottleneck.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -35,6 +35,33 @@ class Squeezed(Delta):
         inner = self.curve(F.linear(y, self.down_MD.to(kind), self.down_M.to(kind)))
         said = F.linear(inner, self.up_DM.to(kind), self.up_D.to(kind))
         return y + (said if self.scale == 1.0 else said * self.scale)
+
+    @staticmethod
+    def stacked(deltas: "Sequence[Squeezed]") -> "Squeezes | None":
+        """None where they differ in size or curve."""
+        first = deltas[0]
+        alike = all(one.down_MD.shape == first.down_MD.shape and one.curve is first.curve for one in deltas)
+        return Squeezes(deltas) if alike else None
+
+
+class Squeezes:
+    """Stacked bottlenecks of one size."""
+
+    @torch.no_grad()
+    def __init__(self, deltas: "Sequence[Squeezed]") -> None:
+        self.down_SDM = torch.stack([delta.down_MD.t() for delta in deltas])
+        self.down_S1M = torch.stack([delta.down_M[None] for delta in deltas])
+        self.up_SMD = torch.stack([delta.up_DM.t() * delta.scale for delta in deltas])
+        self.up_S1D = torch.stack([delta.up_D[None] * delta.scale for delta in deltas])
+        self.curve = deltas[0].curve
+
+    def before(self, x_SMI: Tensor) -> Tensor:
+        return x_SMI
+
+    def after(self, x_SMI: Tensor, y_SMO: Tensor) -> Tensor:
+        kind = y_SMO.dtype
+        inner = self.curve(torch.baddbmm(self.down_S1M.to(kind), y_SMO, self.down_SDM.to(kind)))
+        return y_SMO + torch.baddbmm(self.up_S1D.to(kind), inner, self.up_SMD.to(kind))
 
 
 @dataclass(frozen=True)

@@ -53,10 +53,32 @@ class Directed(LowRank):
         said: Tensor = changed * ratio_O
         return said if bias is None else said + bias
 
+    @staticmethod
+    def stacked(deltas: "Sequence[Directed]") -> "Directions":  # type: ignore[override]
+        return Directions(deltas)
+
     def fold(self, weight_OI: Tensor) -> Tensor:
         changed_OI = super().fold(weight_OI)
         folded_OI: Tensor = changed_OI * (self.length_O / changed_OI.norm(dim=1).clamp(min=1e-12))[:, None]
         return folded_OI
+
+
+class Directions:
+    """Stacked changes of rows' directions and lengths."""
+
+    @torch.no_grad()
+    def __init__(self, deltas: "Sequence[Directed]") -> None:
+        self.low = LowRank.stacked(deltas)
+        self.ratio_S1O = torch.stack([(delta.length_O / delta.norm().clamp(min=1e-12))[None] for delta in deltas])
+        self.bias_O = deltas[0]._site[0].bias if deltas[0].bias else None
+
+    def before(self, x_SMI: Tensor) -> Tensor:
+        return x_SMI
+
+    def after(self, x_SMI: Tensor, y_SMO: Tensor) -> Tensor:
+        ratio, bias_O = self.ratio_S1O.to(y_SMO.dtype), self.bias_O
+        said: Tensor = self.low.after(x_SMI, y_SMO if bias_O is None else y_SMO - bias_O) * ratio
+        return said if bias_O is None else said + bias_O
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tunesmith.methods.lora import refuse_unknown, targets
-from tunesmith.methods.method import Delta, Method, Site
+from tunesmith.methods.method import Delta, Method, Site, Stretches
 
 
 class Stretched(Delta):
@@ -25,6 +25,10 @@ class Stretched(Delta):
 
     def after(self, x: Tensor, y: Tensor, virtual: Tensor) -> Tensor:
         return y * self.length_O1[:, 0].to(y.dtype)
+
+    @staticmethod
+    def stacked(deltas: "Sequence[Stretched]") -> Stretches:
+        return Stretches(said=torch.stack([delta.length_O1.detach().t() for delta in deltas]))
 
     def fold(self, weight_OI: Tensor) -> Tensor:
         return weight_OI * self.length_O1
@@ -44,6 +48,10 @@ class StretchedInput(Delta):
 
     def before(self, x: Tensor) -> Tensor:
         return x * self.length_1I[0].to(x.dtype)
+
+    @staticmethod
+    def stacked(deltas: "Sequence[StretchedInput]") -> Stretches:
+        return Stretches(read=torch.stack([delta.length_1I.detach() for delta in deltas]))
 
     def fold(self, weight_OI: Tensor) -> Tensor:
         return weight_OI * self.length_1I

@@ -46,8 +46,40 @@ class LowRank(Delta):
         y.view(-1, y.shape[-1]).addmm_(middle.flatten(0, -2), b_OR.t())  # a rank of 0 has no view of its own
         return y
 
+    @staticmethod
+    def stacked(deltas: "Sequence[LowRank]") -> "LowRanks":
+        return LowRanks.of([(delta.a_RI, delta.b_OR * delta.scale) for delta in deltas])
+
     def fold(self, weight_OI: Tensor) -> Tensor:
         return weight_OI + self.scale * (self.b_OR @ self.a_RI)
+
+
+@dataclass(frozen=True, slots=True)
+class LowRanks:
+    """Stacked low-rank changes, of the largest rank among them: A [S, I, R], scaled B [S, R, O], zeros beyond each's own."""
+
+    a_SIR: Tensor
+    b_SRO: Tensor
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, pairs: Sequence[tuple[Tensor, Tensor]]) -> "LowRanks":
+        """Of A [R, I] and scaled B [O, R] of each."""
+        a, b = pairs[0]
+        rank = max(len(a_RI) for a_RI, _ in pairs)
+        made = cls(a.new_zeros(len(pairs), a.shape[1], rank), b.new_zeros(len(pairs), rank, b.shape[0]))
+        for number, (a_RI, b_OR) in enumerate(pairs):
+            made.a_SIR[number, :, : len(a_RI)] = a_RI.t()
+            made.b_SRO[number, : len(a_RI)] = b_OR.t()
+        return made
+
+    def before(self, x_SMI: Tensor) -> Tensor:
+        return x_SMI
+
+    def after(self, x_SMI: Tensor, y_SMO: Tensor) -> Tensor:
+        kind = y_SMO.dtype
+        middle_SMR = torch.bmm(x_SMI.to(kind), self.a_SIR.to(kind))
+        return torch.baddbmm(y_SMO, middle_SMR, self.b_SRO.to(kind))
 
 
 class LowRankRows(Delta):

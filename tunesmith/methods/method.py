@@ -6,7 +6,7 @@ Dimension key: b rows that go through the adapter, T tokens a row, I inputs, O o
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -73,15 +73,29 @@ class Weight:
         return self.name.rpartition(".")[2].endswith("bias") and "relative_attention_bias" not in self.name
 
 
+class Stack(Protocol):
+    """What S deltas of one kind do at one site, each to M tokens of its own; with the values they had when stacked."""
+
+    def before(self, x_SMI: Tensor) -> Tensor:
+        """As `Delta.before`, the tokens of the first delta first."""
+        ...
+
+    def after(self, x_SMI: Tensor, y_SMO: Tensor) -> Tensor:
+        """As `Delta.after`."""
+        ...
+
+
 class Delta(nn.Module):
     """A small trainable change at one site. x is what the site reads, y what it says.
 
     Parameters are float32 whatever the network's precision is. Buffers are what training remembers: a checkpoint keeps them, an
     adapter's file does not.
     `peft_names` gives each saved tensor's name in PEFT's files, behind `base_model.model.PATH.` unless it begins with `/`.
+    `virtual_only`: does it change what is said of virtual tokens alone?
     """
 
     peft_names: ClassVar[Mapping[str, str]] = {}
+    virtual_only: ClassVar[bool] = False
     owner: int = 0  # which part of a combination it belongs to
 
     def before(self, x: Tensor) -> Tensor:
@@ -91,6 +105,11 @@ class Delta(nn.Module):
     def after(self, x: Tensor, y: Tensor, virtual: Tensor) -> Tensor:
         """[b, T, O]: what the site says instead of y. virtual: [b, T] index of a virtual token, or -1."""
         return y
+
+    @staticmethod
+    def stacked(deltas: Sequence[Any]) -> Stack | None:
+        """Deltas of this very class at one site, to be asked at once; None: they are asked one after the other."""
+        return None
 
     def saved(self) -> dict[str, Tensor]:
         """What an adapter's file keeps, by name."""
@@ -195,3 +214,17 @@ def file_name(path: str, delta: Delta, name: str) -> str:
     if theirs is None:
         return f"{path}:{name}"
     return theirs[1:] if theirs.startswith("/") else f"base_model.model.{path}.{theirs}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stretches:
+    """Stacked deltas that multiply what is read, or said, by numbers of their own: [S, 1, I] and [S, 1, O], or None."""
+
+    read: Tensor | None = None
+    said: Tensor | None = None
+
+    def before(self, x_SMI: Tensor) -> Tensor:
+        return x_SMI if self.read is None else x_SMI * self.read.to(x_SMI.dtype)
+
+    def after(self, x_SMI: Tensor, y_SMO: Tensor) -> Tensor:
+        return y_SMO if self.said is None else y_SMO * self.said.to(y_SMO.dtype)

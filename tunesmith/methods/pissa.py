@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tunesmith.errors import UserError
-from tunesmith.methods.lora import LoRA, LowRank
+from tunesmith.methods.lora import LoRA, LowRank, LowRanks
 from tunesmith.methods.method import Delta, Site
 
 
@@ -39,6 +39,11 @@ class Principal(LowRank):
 
     def after(self, x: Tensor, y: Tensor, virtual: Tensor) -> Tensor:
         return self.onto(x, y, *self._both())
+
+    @staticmethod
+    def stacked(deltas: "Sequence[Principal]") -> LowRanks:  # type: ignore[override]
+        both = [(*delta._both(), delta.scale) for delta in deltas]
+        return LowRanks.of([(a_RI, b_OR * scale) for a_RI, b_OR, scale in both])
 
     def saved(self) -> dict[str, Tensor]:
         return dict(zip(("a_RI", "b_OR"), self._both(), strict=True))

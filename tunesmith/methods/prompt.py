@@ -22,6 +22,7 @@ class Overwrite(Delta):
     """At virtual tokens, what the site says is learned and not computed."""
 
     peft_names: ClassVar[Mapping[str, str]] = {"vectors_PD": "/prompt_embeddings"}
+    virtual_only: ClassVar[bool] = True
 
     def __init__(self, vectors_PD: Tensor) -> None:
         super().__init__()

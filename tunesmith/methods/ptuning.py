@@ -18,6 +18,7 @@ class Made(Delta):
     """At virtual tokens, what the site says is made from learned vectors. The file holds what is made: a plain soft prompt."""
 
     peft_names: ClassVar[Mapping[str, str]] = {"vectors_PD": "/prompt_embeddings"}
+    virtual_only: ClassVar[bool] = True
 
     def __init__(self, first_PD: Tensor, maker: str, size: int) -> None:
         super().__init__()

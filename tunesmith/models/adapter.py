@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from tunesmith.errors import UserError
-from tunesmith.methods.method import Delta, Method, Site
+from tunesmith.methods.method import Delta, Method, Site, Stack
 from tunesmith.models.head import Head
+from tunesmith.models.mixed import Table, back, lined
 from tunesmith.models.routing import Place, Routing, Stay, current, reading_source, side
 from tunesmith.models.sites import reads_source, sites, weights
 
@@ -105,10 +106,10 @@ def hook(name: str, adapter: Adapter, network: nn.Module) -> list[Stay]:
         kind = type(delta)
         if kind.before is not Delta.before:
             before = Place.at(module._forward_pre_hooks, module.register_forward_pre_hook)
-            handles.append(before.take(name, _reader(name, delta)))
+            handles.append(before.take(name, _Reader(name, delta), delta))
         if kind.after is not Delta.after:
             after = Place.at(module._forward_hooks, module.register_forward_hook)
-            handles.append(after.take(name, _speaker(name, delta, source)))
+            handles.append(after.take(name, _Speaker(name, delta, source), delta))
     return handles
 
 
@@ -127,43 +128,71 @@ def tell_sides(network: nn.Module) -> None:
     encoder.forward = forward
 
 
-def _reader(name: str, delta: Delta) -> Callable[..., Any]:
-    def before(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
+class _Reader:
+    """A delta's part in what a module reads."""
+
+    def __init__(self, name: str, delta: Delta) -> None:
+        self.name, self.delta = name, delta
+
+    def __call__(self, module: nn.Module, *given: Any) -> tuple[Any, ...] | None:
         routing = current()
-        if routing is None or not routing.carries(name):
+        if routing is None or not routing.carries(self.name):
             return None
-        x, *rest = args
-        rows = routing.rows(name, x.device)
+        x, *rest = given[0]
+        rows = routing.rows(self.name, x.device)
         folded = _by_row(x, routing, rows)
-        changed = delta.before(folded if rows is None else folded[rows])
+        changed = self.delta.before(folded if rows is None else folded[rows])
         return _put(folded, rows, changed).reshape(x.shape), *rest
 
-    return before
-
-
-def _speaker(name: str, delta: Delta, source: bool | None) -> Callable[..., Any]:
-    def after(module: nn.Module, args: tuple[Any, ...], said: Any) -> Any:
+    def together(self, stack: Stack, laid: Table, module: nn.Module, *given: Any) -> tuple[Any, ...]:
+        x, *rest = given[0]
         routing = current()
-        if routing is None or not routing.carries(name):
+        assert routing is not None
+        folded = _folded(x, routing)
+        return back(stack.before(lined(folded, laid)), folded, laid).reshape(x.shape), *rest
+
+
+class _Speaker:
+    """A delta's part in what a module says; `source`: whether it reads the encoder's tokens, None: as the call does."""
+
+    def __init__(self, name: str, delta: Delta, source: bool | None) -> None:
+        self.name, self.delta, self.source = name, delta, source
+
+    def __call__(self, module: nn.Module, *given: Any) -> Any:
+        routing = current()
+        if routing is None or not routing.carries(self.name):
             return None
+        (x, *_), said = given
         y = said[0] if isinstance(said, tuple) else said
-        rows = routing.rows(name, y.device)
-        x_by_row, y_by_row = _by_row(args[0], routing, rows), _by_row(y, routing, rows)
-        virtual = _virtual(routing, (side() == "source") if source is None else source, y_by_row)
+        rows = routing.rows(self.name, y.device)
+        x_by_row, y_by_row = _by_row(x, routing, rows), _by_row(y, routing, rows)
+        virtual = _virtual(routing, (side() == "source") if self.source is None else self.source, y_by_row)
         if rows is None:
-            changed = delta.after(x_by_row, y_by_row, virtual)
+            changed = self.delta.after(x_by_row, y_by_row, virtual)
         else:
-            changed = delta.after(x_by_row[rows], y_by_row[rows], virtual[rows])
+            changed = self.delta.after(x_by_row[rows], y_by_row[rows], virtual[rows])
         whole = _put(y_by_row, rows, changed).reshape(y.shape)
         return (whole, *said[1:]) if isinstance(said, tuple) else whole
 
-    return after
+    def together(self, stack: Stack, laid: Table, module: nn.Module, *given: Any) -> Any:
+        (x, *_), said = given
+        y, routing = said[0] if isinstance(said, tuple) else said, current()
+        assert routing is not None
+        x_by_row, y_by_row = _folded(x, routing), _folded(y, routing)
+        whole = back(stack.after(lined(x_by_row, laid), lined(y_by_row, laid)), y_by_row, laid).reshape(y.shape)
+        return (whole, *said[1:]) if isinstance(said, tuple) else whole
+
+
+def _folded(x: Tensor, routing: Routing) -> Tensor:
+    """[B, T, ...], as `_by_row`."""
+    return x.view(routing.count, -1, x.shape[-1])
 
 
 def _by_row(x: Tensor, routing: Routing, rows: Tensor | None) -> Tensor:
-    """[B, T, ...] of what some networks (OPT) fold to [B * T, ...] on the way."""
+    """[B, T, ...] of what some networks (OPT) fold to [B * T, ...] on the way, and of tokens laid end to end, a row each."""
     if rows is None or len(x) == routing.count:
         return x
+    x = x[0] if len(x) == 1 else x
     return x.view(routing.count, -1, *x.shape[1:])
 
 

@@ -35,8 +35,11 @@ ROTARY = {"default", "linear", "llama3"}  # keys that do not depend on the longe
 class Direct(Protocol):
     """A network read and stepped directly."""
 
-    def read(self, batch: Batch, adapter: str) -> tuple[Tensor, RowCache | PairCache]:
-        """[n, D] what the head gets for the last token of each row, and the rows' keys and values, right-aligned."""
+    def read(self, batch: Batch, adapters: Sequence[str]) -> tuple[Tensor, RowCache | PairCache]:
+        """[n, D] what the head gets for the last token of each row, and the rows' keys and values, right-aligned.
+
+        adapters: of each row.
+        """
         ...
 
     def step(
@@ -101,6 +104,13 @@ def _onto(x: Tensor, linear: Any, inputs: Tensor) -> Tensor:
     return product(inputs, linear.weight, linear.bias).add_(x) if _bare(linear) else x + linear(inputs)
 
 
+def by_token(adapters: Sequence[str], lengths: Sequence[int]) -> str | list[str]:
+    """The adapter of each of K tokens laid end to end: one name where all share it."""
+    if len(set(adapters)) == 1:
+        return adapters[0]
+    return [name for name, length in zip(adapters, lengths, strict=True) for _ in range(length)]
+
+
 class Llama:
     """Llama, Mistral and Qwen 2: norm, rotary attention, norm, gated MLP."""
 
@@ -120,12 +130,12 @@ class Llama:
             return "rotary keys that depend on the longest row"
         return "" if config._attn_implementation in ("sdpa", "eager") else "attention that is not plain"
 
-    def read(self, batch: Batch, adapter: str) -> tuple[Tensor, RowCache]:
+    def read(self, batch: Batch, adapters: Sequence[str]) -> tuple[Tensor, RowCache]:
         lengths = batch.lengths.tolist()
         virtual_1K = batch.virtual[batch.mask][None]
         last_n = batch.lengths.cumsum(0) - 1
         cache = RowCache()
-        with calling(Routing(adapter, virtual_1K)):
+        with calling(Routing(by_token(adapters, lengths), virtual_1K)):
             x = self.body.embed_tokens(batch.input_ids[batch.mask][None])
             turns = signed(*self.body.rotary_emb(x, batch.positions[batch.mask][None]))
             for number, layer in enumerate(self.layers[:-1]):
@@ -135,7 +145,7 @@ class Llama:
                 x = self.rest(layer, x, heads[0] if len(heads) == 1 else torch.cat(heads, 1))
             layer = self.layers[-1]
             *_, keys, values = self._project(layer, x, turns, lengths, cache, len(self.layers) - 1, asked=False)
-        with calling(Routing(adapter, virtual_1K[:, last_n])):
+        with calling(Routing(adapters, virtual_1K[:, last_n])):
             x, turns = x[:, last_n], (turns[0][:, last_n], turns[1][:, last_n])
             asking = rotate(by_heads(mapped(layer.self_attn.q_proj, layer.input_layernorm(x)), self.size), turns)
             said = [
@@ -226,18 +236,18 @@ class T5:
         """What in a config takes the direct way away; "" where nothing does."""
         return "" if config._attn_implementation in ("sdpa", "eager") else "attention that is not plain"
 
-    def read(self, batch: Batch, adapter: str) -> tuple[Tensor, PairCache]:
+    def read(self, batch: Batch, adapters: Sequence[str]) -> tuple[Tensor, PairCache]:
         assert batch.source_ids is not None and batch.source_virtual is not None and batch.source_lengths is not None
         lengths = batch.source_lengths.tolist()
         cache = PairCache()
-        with calling(Routing(adapter, None, batch.source_virtual[batch.source_mask][None])):
+        with calling(Routing(by_token(adapters, lengths), None, batch.source_virtual[batch.source_mask][None])):
             with reading_source():
                 states_1KD = self._encode(batch.source_ids[batch.source_mask][None], lengths)
             for number, block in enumerate(self.decoder.block):
                 cross = block.layer[1].EncDecAttention
                 sides = [torch.split(by_heads(mapped(part, states_1KD), self.size), lengths, 2) for part in (cross.k, cross.v)]
                 cache.cross_attention_cache.update(*(aligned(side, left=True) for side in sides), number)
-        return self.step(batch.input_ids[:, 0], [0] * len(lengths), cache, Routing(adapter), lengths), cache
+        return self.step(batch.input_ids[:, 0], [0] * len(lengths), cache, Routing(adapters), lengths), cache
 
     def step(
         self,

@@ -10,14 +10,17 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import accumulate
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from torch.utils.hooks import RemovableHandle
+
+from tunesmith.methods.method import Delta, Stack
+from tunesmith.models.mixed import Stacks, Table, table
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,8 @@ class Routing:
         names = {adapters} if isinstance(adapters, str) else set(adapters)
         self.everywhere = names.pop() if len(names) == 1 else None
         self.count = 0 if isinstance(adapters, str) else len(adapters)
+        self.spoken = False  # whether no token is virtual, so that deltas which change only those need not be asked
+        self._tables: dict[tuple[str, ...], Table | None] = {}
         self.flats = flats
         self.kept: Any = None  # what the frozen part is to say (`models/kept.py: Given`); None: it is computed as all else
         self.virtual = {"target": virtual, "source": source_virtual}
@@ -94,6 +99,14 @@ class Routing:
         """Does any row go through this adapter?"""
         return name == self.everywhere or name in self._places
 
+    def table(self, names: tuple[str, ...]) -> Table | None:
+        """The rows of these adapters side by side; None where that does not pay, or the layout knows no rows."""
+        if names not in self._tables:
+            rows = [self._places.get(name, []) for name in names]
+            device = next((value.device for value in self.virtual.values() if value is not None), torch.device("cpu"))
+            self._tables[names] = table(rows, self.count, device)
+        return self._tables[names]
+
     def rows(self, name: str, device: torch.device) -> Tensor | None:
         """[b] rows that go through this adapter, which some do; None: all of them."""
         if name == self.everywhere:
@@ -103,11 +116,24 @@ class Routing:
         return self._rows[name, device]
 
 
+class Change(Protocol):
+    """What an adapter does at a module, as a hook of it."""
+
+    def __call__(self, module: nn.Module, *given: Any) -> Any:
+        """What is read or said instead; None where no row goes through the adapter."""
+        ...
+
+    def together(self, stack: Stack, laid: Table, module: nn.Module, *given: Any) -> Any:
+        """The same for all adapters of a stack."""
+        ...
+
+
 class Place:
     """One hook of a module for all adapters that stand there: those of a call are looked up by name, however many there are."""
 
     def __init__(self, register: Callable[[Callable[..., Any]], RemovableHandle]) -> None:
-        self.changes: dict[str, Callable[..., Any]] = {}
+        self.changes: dict[str, Change] = {}
+        self.stacks = Stacks()
         self._handle = register(self)
 
     @classmethod
@@ -118,17 +144,31 @@ class Place:
     def __call__(self, module: nn.Module, *given: Any) -> Any:
         """What the module reads or says instead, changed by one adapter after the other; None where no row goes through any."""
         routing, changed = current(), None
-        for name in () if routing is None else routing.names:
-            if name in self.changes:
-                changed = self.changes[name](module, *(given if changed is None else (*given[:-1], changed)))
+        names = [] if routing is None else [name for name in routing.names if name in self.changes]
+        if routing is not None and routing.spoken:
+            names = [name for name in names if not self.stacks.deltas[name].virtual_only]
+        for change in self._asked(names, routing) if len(names) > 1 else [self.changes[name] for name in names]:
+            changed = change(module, *(given if changed is None else (*given[:-1], changed)))
         return changed
 
-    def take(self, name: str, change: Callable[..., Any]) -> "Stay":
+    def _asked(self, names: Sequence[str], routing: "Routing | None") -> "Iterator[Callable[..., Any]]":
+        """One change for all adapters of a kind, where that pays."""
+        assert routing is not None
+        for kind, own in self.stacks.kinds(names).items():
+            stacked = self.stacks.together(kind, own) if len(own) > 1 and not torch.is_grad_enabled() else None
+            laid = None if stacked is None else routing.table(stacked[0])
+            if stacked is None or laid is None:
+                yield from (self.changes[name] for name in own)
+            else:
+                yield partial(self.changes[own[0]].together, stacked[1], laid)
+
+    def take(self, name: str, change: Change, delta: Delta) -> "Stay":
         self.changes[name] = change
+        self.stacks.deltas[name] = delta
         return Stay(self, name)
 
     def leave(self, name: str) -> None:
-        del self.changes[name]
+        del self.changes[name], self.stacks.deltas[name]
         if not self.changes:
             self._handle.remove()
 

@@ -5,6 +5,7 @@ size, V vocabulary.
 """
 
 import inspect
+from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
@@ -32,11 +33,12 @@ class Speech:
     """One network's rows between two tokens. Call it without gradients and in eval mode.
 
     room:  most rows that will be under way at once; the cache grows where there are more.
+    kept:  tokens that rows begin with alike, of which keys and values are kept for rows to come; the latest always is.
     joins: whether rows may enter while others are under way. Networks that count the decoder's positions for the whole
            batch (BART) take in rows only when none is under way.
     """
 
-    def __init__(self, model: Model, room: int = 1) -> None:
+    def __init__(self, model: Model, room: int = 1, kept: int = 0) -> None:
         if model.family == "masked":
             raise UserError(
                 "a masked model fills gaps; it cannot speak",
@@ -55,7 +57,8 @@ class Speech:
         self.numbered = "position_ids" in inspect.signature(model.network.forward).parameters
         self.direct = direct(model.network)
         self.rows = 0
-        self._latest: Path | None = None
+        self.kept = kept
+        self._paths: OrderedDict[tuple[str, Ids], Path] = OrderedDict()  # the latest last
         self._kept: tuple[str, Ids, RowCache] | None = None  # what the latest rows begin with, where each has a copy of it
         self._clear()
 
@@ -94,10 +97,14 @@ class Speech:
 
     def trunks_of(self, prompts: Sequence[Sequence[int]], adapters: Sequence[str]) -> list[int]:
         """Tokens that each prompt shares with others, best read once for all of them; virtual ones are not counted."""
-        own = isinstance(self.direct, Llama) and SUMMED is not None
-        if not (own or reads_behind(self.model)) or len(set(adapters)) != 1:
+        if not (self.shares or reads_behind(self.model)) or len(set(adapters)) != 1:
             return [0] * len(prompts)
-        return trunks([tuple(prompt) for prompt in prompts], 2 if own else ROWS)
+        return trunks([tuple(prompt) for prompt in prompts], 2 if self.shares else ROWS)
+
+    @property
+    def shares(self) -> bool:
+        """Do rows look at what they begin with alike where it lies, without a copy each?"""
+        return isinstance(self.direct, Llama) and SUMMED is not None
 
     @property
     def width(self) -> int:
@@ -113,7 +120,7 @@ class Speech:
         assert self.joins or not self.rows, "rows of this network enter together"
         if any(trunks):
             return self._enter_behind(prompts, adapters[0], trunks)
-        if self.direct and len(set(adapters)) == 1 and not self._in_decoder(adapters[0]):
+        if self.direct and not any(self._in_decoder(name) for name in set(adapters)):
             return self._enter_directly(prompts, adapters)
         firsts, copies = _once(prompts, adapters)
         batch = self._lay([prompts[row] for row in firsts], [adapters[row] for row in firsts])
@@ -185,8 +192,9 @@ class Speech:
         said, done = [], 0
         firsts, copies = _once(prompts, adapters)
         for part in _parts([prompts[row] for row in firsts], TOGETHER):
-            batch = self._lay(part, adapters[: len(part)])
-            states_nD, fresh = self.direct.read(batch, adapters[0])
+            own_adapters = [adapters[row] for row in firsts[done : done + len(part)]]
+            batch = self._lay(part, own_adapters)
+            states_nD, fresh = self.direct.read(batch, own_adapters)
             own = [copy - done for copy in copies if done <= copy < done + len(part)]
             self._take_in(fresh, batch, own, aligned=True)
             said.append(self.model.vocabulary.logits(states_nD)[own])
@@ -238,13 +246,17 @@ class Speech:
 
     def _trunk(self, ids: Ids, more: int, adapter: str) -> Path:
         """What rows begin with: as it was read for others, or read now; with place for as many tokens behind it."""
-        path = next((path for path in (self._latest, *self.trunks) if path and path.begun == (adapter, ids)), None)
+        known = (path for path in (self._paths.get((adapter, ids)), *self.trunks) if path and path.begun == (adapter, ids))
+        path = next(known, None)
         if path is None:
             assert isinstance(self.direct, Llama)
             path = Path(self.direct, len(ids) + more, adapter)
             path.begin(ids)
         path.reach(len(ids) + more)
-        self._latest = path
+        self._paths[path.begun] = path
+        self._paths.move_to_end(path.begun)
+        while len(self._paths) > 1 and sum(path.root for path in self._paths.values()) > self.kept:
+            self._paths.popitem(last=False)
         return path
 
     def _lay(self, prompts: Sequence[Sequence[int]], adapters: Sequence[str]) -> Batch:
@@ -303,6 +315,7 @@ class Speech:
         self.even = min(self.lengths) == self.width
         self.lengths_B = torch.tensor(self.lengths, device=device)
         self.routing = Routing(_one(self.adapters), torch.full((self.rows, 1), -1, device=device))
+        self.routing.spoken = True
         if self.paired:
             sources_B1 = torch.tensor(self.sources, device=device)[:, None]
             widest = max(self.sources)

@@ -42,11 +42,15 @@ class Loss:
 
 @dataclass(frozen=True)
 class Placed:
-    """An example and its place in the stream of examples: `(seed, place)` seeds whatever is random about it."""
+    """An example and its place in the stream of examples: `(seed, place)` seeds whatever is random about it.
+
+    groups: what `render` gives for it, where that was done before.
+    """
 
     example: Example
     place: int = 0
     seed: int = 0
+    groups: tuple[Tokens, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,13 @@ class Objective(ABC):
         def render(example: Example) -> Sequence[Tokens]:
             return self.render(Placed(example), renderer)
 
-        return fit(examples, render, window, policy, virtual, name, lambda example: self.most(example, renderer))
+        spelled = self.spelling_key(renderer)
+        return fit(examples, render, window, policy, virtual, name, lambda example: self.most(example, renderer), spelled)
+
+    def spelling_key(self, renderer: Renderer) -> str:
+        """A key of all that `render` hangs on beside the example; empty for objectives from outside, whose code may change."""
+        module = type(self).__module__
+        return f"{module} {self!r} {renderer.key}" if module.startswith("tunesmith.") else ""
 
     def begin(self, model: Model, examples: Iterable[Example], room: Room, folder: Path | None) -> str:
         """Before the first step, and before a run that goes on takes up its weights: look at the model as it starts.
@@ -138,7 +148,7 @@ class Objective(ABC):
 
         An objective that must look first (at a reference, at an answer of the model) does so here.
         """
-        groups = [self.render(placed, model.renderer) for placed in examples]
+        groups = [self.render(one, model.renderer) if one.groups is None else one.groups for one in examples]
         groups = marked(groups, [placed.example for placed in examples])
         yield (batch.to(model.device) for batch in model.pack(groups, room))
 

@@ -6,7 +6,7 @@ that of comparing with all.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from tunesmith.metrics.alignment import common_length, places
@@ -52,8 +52,8 @@ class Pool:
         self.texts.pop(row, None)
         self.words.pop(row, None)
 
-    def nearest(self, text: str, least: float, but: str = "") -> Near | None:
-        """The text most alike, `least` or more; none of the row `but`."""
+    def nearest(self, text: str, least: float, but: Collection[str] = ()) -> Near | None:
+        """The text most alike, `least` or more; none of the rows `but`."""
         words = words_of(text)
         if len(words) < FEWEST:
             return None
@@ -67,13 +67,13 @@ class Pool:
                 best = Near(score, row, self.texts[row])
         return best
 
-    def _bounds(self, counts: Counter[str], size: int, least: float, but: str) -> Iterator[tuple[float, str]]:
+    def _bounds(self, counts: Counter[str], size: int, least: float, but: Collection[str]) -> Iterator[tuple[float, str]]:
         """(bound, row), the highest first, of rows that may reach `least`."""
         common: Counter[str] = Counter()
         for word, count in counts.items():
             for row in self.having.get(word, ()):
                 common[row] += min(count, self.counts[row][word])
-        bounds = ((2 * shared / (size + len(self.words[row])), row) for row, shared in common.items() if row != but)
+        bounds = ((2 * shared / (size + len(self.words[row])), row) for row, shared in common.items() if row not in but)
         yield from sorted((one for one in bounds if one[0] >= least), reverse=True)
 
 

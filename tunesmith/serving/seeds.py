@@ -26,6 +26,8 @@ def read_seeds(file: str | Path, form: Form, columns: Sequence[str] = ()) -> See
 
     columns: those that are given to the writer; empty: all that are fields of the form.
     """
+    if not Path(file).is_file():
+        raise UserError(f"there is no file `{file}`", "`--seeds` names a file of rows")
     for name in columns:
         if name not in form.names:
             raise UserError(f"`--given` names `{name}`", did_you_mean(name, form.names))

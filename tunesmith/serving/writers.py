@@ -186,7 +186,7 @@ def _sent(row: Row, writing: Writing) -> dict[str, Any]:
 def _reviewed(row: Row, writing: Writing, standing: Standing) -> dict[str, Any]:
     """A row as a reviewer gets it, with what was said of it before and what it is much like."""
     past = [event for event in writing.events(row.id) if event.kind != "draft"]
-    near = standing.nearest(row, dict(row.fields))
+    near = standing.nearest(row, dict(row.fields), writing=False)
     return _sent(row, writing) | {
         "history": [{"kind": event.kind, "comment": event.comment, "ts": event.ts} for event in past],
         "alike": {name: {"score": one.score, "text": one.text} for name, one in near.items()},

@@ -7,7 +7,7 @@ may take it back from the queue; reviewers are in `reviewing.py`. Each call that
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from hashlib import blake2b
 from pathlib import Path
@@ -101,17 +101,16 @@ class Writing(Database):
     """The file of written rows.
 
     form, guidelines: what is asked for now; None: what the file says.
-    overlap:          so many people write on every seed.
+    overlap:          so many people write on every seed; None: what was said last, or 1.
     """
 
     what, application, steps = "file of written rows", APPLICATION, STEPS
 
     def __init__(
-        self, path: str | Path, form: Form | None = None, guidelines: str = "", *, overlap: int = 1, new: bool = True
+        self, path: str | Path, form: Form | None = None, guidelines: str = "", *, overlap: int | None = None, new: bool = True
     ) -> None:
         super().__init__(path, new=new)
         self.connection.create_function("fold", 1, str.casefold, deterministic=True)
-        self.overlap = overlap
         if form is not None:
             self._settle(form, guidelines)
         found = self._rows("SELECT hash, form, guidelines FROM guides ORDER BY number DESC LIMIT 1")
@@ -119,6 +118,10 @@ class Writing(Database):
             raise UserError(f"`{self.path}` says no form", "name one: `tunesmith label --write triplet`")
         self.guide, self.form = str(found[0]["hash"]), form_of(json.loads(found[0]["form"]))
         self.guidelines = str(found[0]["guidelines"])
+        if overlap is not None:
+            with self.writing() as connection:
+                connection.execute("INSERT OR REPLACE INTO settings VALUES ('overlap', ?)", [str(overlap)])
+        self.overlap = self._number("SELECT coalesce(max(CAST(value AS INTEGER)), 1) FROM settings WHERE name = 'overlap'")
 
     def add_seeds(self, seeds: Iterable[tuple[str, Mapping[str, Any]]]) -> int:
         """Put (id, given fields) in, in their order; those that are there stay. How many are new."""
@@ -247,14 +250,6 @@ class Writing(Database):
     def guides(self) -> dict[str, str]:
         """Hash -> guidelines, of all that were in force."""
         return {one["hash"]: one["guidelines"] for one in self._rows("SELECT hash, guidelines FROM guides ORDER BY number")}
-
-    def pseudonyms(self) -> Callable[[str], str]:
-        """Names -> words that tell people apart and do not tell who they are; the same whenever the file is asked."""
-        with self.writing() as connection:
-            values = [secrets.token_hex(16)]
-            connection.execute("INSERT INTO settings VALUES ('pseudonyms', ?) ON CONFLICT DO NOTHING", values)
-        key = bytes.fromhex(self._rows("SELECT value FROM settings WHERE name = 'pseudonyms'")[0][0])
-        return lambda name: "p-" + blake2b(name.encode(), digest_size=5, key=key).hexdigest() if name else ""
 
     # --- within a transaction -------------------------------------------------------------------------------------------
 

@@ -1,6 +1,8 @@
 """Written rows as rows to learn from: the form's columns, an `id`, and where they come from under `meta`."""
 
-from collections.abc import Sequence
+import secrets
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
 from typing import Any
 
 from tunesmith.serving.writing import Row, State, Writing
@@ -22,7 +24,7 @@ def rows(writing: Writing, states: Sequence[State] = ("accepted",), pseudonyms: 
 
     pseudonyms: people are called `p-` and ten figures, the same whenever this file of rows is exported.
     """
-    called = writing.pseudonyms() if pseudonyms else str
+    called = pseudonyms_of(writing) if pseudonyms else str
     mended = {event.row for event in writing.events() if event.kind == "mended"}
     return [
         {"id": row.id, **writing.form.row(row.fields), "meta": _origin(row, called, row.id in mended)}
@@ -30,7 +32,19 @@ def rows(writing: Writing, states: Sequence[State] = ("accepted",), pseudonyms: 
     ]
 
 
-def _origin(row: Row, called: Any, mended: bool) -> dict[str, Any]:
+def pseudonyms_of(writing: Writing) -> Callable[[str], str]:
+    """Names -> words that tell people apart and do not tell who they are; the same whenever the file is asked.
+
+    They are hashes under a key that the file keeps: without it no list of names tells who is who.
+    """
+    with writing.writing() as connection:
+        key = [secrets.token_hex(16)]
+        connection.execute("INSERT INTO settings VALUES ('pseudonyms', ?) ON CONFLICT DO NOTHING", key)
+        kept = bytes.fromhex(connection.execute("SELECT value FROM settings WHERE name = 'pseudonyms'").fetchone()[0])
+    return lambda name: "p-" + blake2b(name.encode(), digest_size=5, key=kept).hexdigest() if name else ""
+
+
+def _origin(row: Row, called: Callable[[str], str], mended: bool) -> dict[str, Any]:
     return {
         "state": row.state,
         "writer": called(row.writer),

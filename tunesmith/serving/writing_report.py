@@ -48,12 +48,13 @@ class Length:
 
 @dataclass(frozen=True, slots=True)
 class Twin:
-    """A row much like one that was begun before it. score: ROUGE-L's F."""
+    """A row much like one that was begun before it. score: ROUGE-L's F; same_seed: both were given the same."""
 
     row: str
     other: str
     column: str
     score: float
+    same_seed: bool
     text: str
     other_text: str
 
@@ -131,11 +132,12 @@ def _lengths(writing: Writing, rows: Sequence[Row]) -> list[Length]:
 def _twins(writing: Writing, rows: Sequence[Row]) -> list[Twin]:
     """For each row and column the text most like it among those begun before, where one is as much alike as the form says."""
     pools: dict[str, Pool] = {}
-    found = []
+    found, seeds = [], {row.id: row.seed for row in rows}
     for row in rows:
         fixed = writing.fixed(row.seed) if row.seed else []
-        for column, other in near(pools, writing.form, row.fields, row.id, fixed).items():
+        for column, other in near(pools, writing.form, row.fields, (), fixed).items():
             text = writing.form[column].plain(row.fields[column])
-            found.append(Twin(row.id, other.row, column, other.score, text, other.text))
+            same = row.seed is not None and row.seed == seeds[other.row]
+            found.append(Twin(row.id, other.row, column, other.score, same, text, other.text))
         put(pools, writing.form, row, fixed)
     return sorted(found, key=lambda twin: -twin.score)

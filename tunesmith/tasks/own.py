@@ -16,6 +16,7 @@ from tunesmith.data.example import Example
 from tunesmith.data.formats import SUFFIXES, Row
 from tunesmith.data.jinja import halves
 from tunesmith.data.natural_instructions import WORDINGS, tasks_in
+from tunesmith.data.passes import MANY, Arrays, passed
 from tunesmith.data.rows import Joined, Made
 from tunesmith.data.shapes import Shape, recognise
 from tunesmith.data.sources import FileSource, source_of
@@ -79,9 +80,27 @@ class OwnTask(Task):
             yield unique
 
     def sequence(self, split: str, template: int | None = 0, limit: int | None = None) -> Sequence[Example]:
-        """As `examples`; an example is made when it is asked for, and 16 bytes of it are kept."""
+        """As `examples`; an example is made when it is asked for, and 8 bytes of it are kept."""
         assert isinstance(self.source, FileSource)
         rows = self.source.held(split)
+        origin = self.source.origin() if len(rows) >= MANY else ()
+        key = origin and (*origin, split, repr(self.templates), template, limit)
+
+        def numbered() -> Arrays:
+            return {"numbers": self._numbers(split, template, limit, rows)}
+
+        numbers: Any = passed(key, len(rows), numbered, f"task `{self.name}`, {split}")["numbers"]
+
+        def made(_: int, number: int) -> Example:
+            if number >= 0:
+                return self.example(split, template, int(number), rows[int(number)])
+            number = -1 - int(number)
+            return replace(self.example(split, template, number, rows[number]), id=f"{split}-{number}")
+
+        return Made(made, numbers, key)
+
+    def _numbers(self, split: str, template: int | None, limit: int | None, rows: Sequence[Row]) -> Any:
+        """The numbers of the rows that make an example; -1 - number where the example is called by its number."""
         numbers, ids = array("q"), array("Q")
         for number, row in enumerate(rows):
             if len(numbers) == limit:
@@ -94,12 +113,7 @@ class OwnTask(Task):
         if len(np.unique(np.frombuffer(ids, np.uint64))) < len(ids):
             pairs = zip(numbers, self.examples(split, template), strict=False)
             renamed = {number for number, example in pairs if example.id == f"{split}-{number}"}
-
-        def made(_: int, number: int) -> Example:
-            example = self.example(split, template, number, rows[number])
-            return replace(example, id=f"{split}-{number}") if number in renamed else example
-
-        return Made(made, numbers)
+        return np.fromiter((-1 - number if number in renamed else number for number in numbers), np.int64, len(numbers))
 
 
 def task_from(setting: str | Mapping[str, Any]) -> Task:

@@ -11,7 +11,10 @@ from dataclasses import dataclass, replace
 from math import ceil, inf
 from typing import Literal
 
+import numpy as np
+
 from tunesmith.data.example import Example
+from tunesmith.data.passes import Arrays, passed
 from tunesmith.data.rows import Chosen, Joined
 from tunesmith.errors import UserError
 from tunesmith.tokens.sequence import IGNORED, Tokens
@@ -131,6 +134,7 @@ def fit(
     virtual: int = 0,
     name: str = "these",
     most: Callable[[Example], float] = lambda example: inf,
+    spelled: str = "",
 ) -> Sequence[Example]:
     """The examples that fit the window, under a policy for the others.
 
@@ -144,6 +148,7 @@ def fit(
         virtual: virtual tokens at the head of each sequence.
         name: whose examples they are, for messages.
         most: as many tokens as a row of an example can have, without virtual ones; it is rendered only where they are too many.
+        spelled: a key of all that `render` hangs on; with it the pass over many examples is made once for all runs.
 
     Raises:
         UserError: under `refuse`, for an example that is too long; under `split`, for one that is no plain text.
@@ -155,27 +160,48 @@ def fit(
     def fits(example: Example) -> bool:
         return all(tokens.row(virtual) <= limit for tokens in render(example))
 
+    def refuse(example: Example) -> UserError:
+        return _refused(example, max(tokens.row(virtual) for tokens in render(example)), limit, name)
+
+    def look() -> Arrays:
+        found = array("q")
+        for number, example in enumerate(examples):
+            if most(example) + virtual > limit and not fits(example):
+                if policy == "refuse":
+                    raise refuse(example)
+                found.append(number)
+        return {"long": np.array(found, np.int64)}
+
+    key = pass_key(examples, spelled, limit, virtual)
+    long = passed(key, len(examples), look, f"{name}, held against the window")["long"].tolist()
+    if not long:
+        return examples
+    if policy == "refuse":
+        raise refuse(examples[long[0]])
     numbers = array("q")  # of those that stay, among all examples and then those that were made of them
     made: list[Example] = []
-    touched = dropped = 0
-    for number, example in enumerate(examples):
-        if most(example) + virtual <= limit or fits(example):
-            numbers.append(number)
-            continue
-        if policy == "refuse":
-            longest = max(tokens.row(virtual) for tokens in render(example))
-            raise _refused(example, longest, limit, name)
+    touched = dropped = end = 0
+    for number in long:
+        numbers.extend(range(end, number))
+        end, example = number + 1, examples[number]
         mended = {"drop": _none, "cut_prompt": _cut, "split": _split}[policy](example, fits)
         numbers.extend(range(len(examples) + len(made), len(examples) + len(made) + len(mended)))
         made += mended
         touched += bool(mended)
         dropped += not mended
+    numbers.extend(range(end, len(examples)))
     if dropped:
         talk.warning("%s: %d of %d examples are longer than %d tokens and left out", name, dropped, len(examples), window)
     if touched:
         how = "split into several" if policy == "split" else "shown with the middle of their prompt cut out"
         talk.warning("%s: %d of %d examples are longer than %d tokens and %s", name, touched, len(examples), window, how)
-    return Chosen(Joined([examples, made]), numbers) if touched or dropped else examples
+    return Chosen(Joined([examples, made]), numbers)
+
+
+def pass_key(examples: Sequence[Example], spelled: str, window: int, virtual: int) -> tuple[object, ...]:
+    """The key of the pass that holds examples against a window; empty where it cannot be told."""
+    origin = getattr(examples, "origin", ()) if spelled else ()
+    return origin and (*origin, "too long", spelled, window, virtual)
 
 
 def split(text: str, fits: Callable[[str], bool]) -> list[str]:

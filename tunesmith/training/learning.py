@@ -27,6 +27,7 @@ from tunesmith.models.memory import Memory, give_back
 from tunesmith.models.model import Model
 from tunesmith.objectives.objective import Objective
 from tunesmith.run import Run, Score
+from tunesmith.training.feed import Look, feeding
 from tunesmith.training.guard import Guard
 from tunesmith.training.loop import Step, arithmetic, train, validate
 from tunesmith.training.plan import Plan
@@ -67,9 +68,17 @@ class Learning:
         return self.plan
 
     def learn(
-        self, model: Model, adapter: Adapter, objective: Objective, stream: Stream, validation: Sequence[Example]
+        self,
+        model: Model,
+        adapter: Adapter,
+        objective: Objective,
+        stream: Stream,
+        validation: Sequence[Example],
+        looks: Sequence[Look] = (),
     ) -> bool:
         """Train to the end or to the last patient validation, and leave the best weights in the model.
+
+        looks: passes over the rows that were put off until training goes on; what they refuse stops it.
 
         False where `plan.stop_after` stopped it before: a checkpoint is saved, and the best weights are not taken yet.
         Ctrl-C and SIGTERM are obeyed after the step, when a checkpoint is saved.
@@ -93,12 +102,25 @@ class Learning:
         self._resume(state)
         with patient() as interrupted:
             keep = plan.keep if objective.repeats else dataclasses.replace(plan.keep, frozen="never")
-            with model.keeping(keep, self.record.folder) as word:
+            feed = feeding(stream, objective, model, plan, state.place, self.seed, looks=looks)
+            with model.keeping(keep, self.record.folder) as word, feed as take:
                 if word:
                     self.reporter.say(word)
+                if looks:
+                    self.reporter.say("training begins while its rows are held against the window in another process")
                 stopped = self._steps(
                     train(
-                        model, adapter, objective, stream, plan, state, steps, self.seed, guarding=guarding, tasks=self.tasks
+                        model,
+                        adapter,
+                        objective,
+                        stream,
+                        plan,
+                        state,
+                        steps,
+                        self.seed,
+                        guarding=guarding,
+                        take=take,
+                        tasks=self.tasks,
                     ),
                     steps,
                     state,

@@ -70,6 +70,7 @@ def train(
     seed: int = 0,
     world: World = World(),
     guarding: Guarding = Guarding(),
+    take: Callable[[int], Sequence[Placed]] | None = None,
     tasks: Sequence[str] = (),
 ) -> Iterator[Step]:
     """Make steps from `state.step` on until `steps` are made, and yield a record of each.
@@ -82,6 +83,7 @@ def train(
         steps: length of the whole run, which the schedule needs.
         seed: of masks and other randomness of the objective.
         guarding: penalties against forgetting, begun before the first step.
+        take: gives this process's examples of the step that begins at a place, where they were made ready before (`feed.py`).
         tasks: names of a mixture's tasks, by the numbers that its examples have.
 
     Raises:
@@ -92,7 +94,8 @@ def train(
     while state.step < steps:
         began = time.perf_counter()
         places = range(state.place, state.place + plan.examples)
-        placed = world.share([Placed(stream(place), place, seed) for place in places])
+        made = take(places.start) if take else None
+        placed = world.share([Placed(stream(place), place, seed) for place in places]) if made is None else made
         for batches in _within(objective.updates(placed, model, plan.room), model, plan):
             model.train()
             result = backward(model, adapter, objective, batches, plan, world, guarding, tasks)

@@ -44,6 +44,8 @@ class Plan:
                     null: `split` where the objective is `pretrain`, else `refuse`.
     window:         longest example in tokens; null: the network's own.
     keep:           what is kept of what the frozen part of the network says.
+    ahead:          processes that spell what coming steps read while the network learns; null: one where an epoch has 20,000
+                    examples or more (Linux only). It changes no number.
     """
 
     steps: Annotated[int, Field(gt=0)] | None = None
@@ -74,6 +76,7 @@ class Plan:
     window: Annotated[int, Field(gt=1)] | None = None
     room: Room = Room()
     keep: Keep = Keep()
+    ahead: Annotated[int, Field(ge=0)] | None = None
 
     def total_steps(self, examples: int) -> int:
         """Steps of the whole run, given the examples of one epoch."""

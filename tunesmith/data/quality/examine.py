@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.data.quality.findings.finding import Evaluation, Finding, Hit, Severity, Table
-from tunesmith.data.quality.personal import masked
+from tunesmith.data.quality.personal import masked, personal
 from tunesmith.data.quality.places import Place
 from tunesmith.data.quality.record import Record
 from tunesmith.data.rows import Lazy
@@ -146,12 +146,11 @@ class Checked:
         return "  ".join(parts)
 
     def _masked(self, text: str, begin: int, end: int) -> str:
-        """Letters of a text, masked before they are cut, so that half an address is not shown."""
-        if not self.mask:
-            return " ".join(text[begin:end].split())
-        before, within = masked(text[max(0, begin - LONGEST) : begin]), masked(text[max(0, begin - LONGEST) : end + LONGEST])
-        length = end - begin
-        return " ".join(within[len(before) :][:length].split())
+        """Letters of a text; personal data that they touch is replaced as a whole."""
+        found = [one for one in personal(text) if one[1] < end and one[2] > begin] if self.mask else []
+        begin = min([begin, *(start for _, start, _ in found)])
+        end = max([end, *(until for _, _, until in found)])
+        return " ".join(masked(text[begin:end]).split() if self.mask else text[begin:end].split())
 
     def tree(self, examples: int | None = None) -> dict[str, Any]:
         """All of it as JSON holds it; `examples`: most rows of each finding that are shown, None: all that were found."""

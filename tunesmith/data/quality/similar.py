@@ -3,7 +3,7 @@
 A text is the set of its runs of five letters (after `plain`); two are near when |A & B| / |A | B|, their Jaccard index, reaches
 a threshold. Candidates come from MinHash (Broder 1997) in bands (Leskovec, Rajaraman and Ullman, "Mining of Massive Datasets",
 chapter 3), and every candidate is verified by its exact Jaccard index: nothing that is told is wrong, a little may be missed.
-The sketches are rensa's (in Rust, some 60 times as fast as datasketch; measured in docs/data-quality.md).
+The sketches are rensa's (in Rust, some 30 times as fast as datasketch's; measured in docs/data-quality.md).
 """
 
 from collections.abc import Iterable, Iterator, Sequence

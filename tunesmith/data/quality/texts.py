@@ -12,6 +12,10 @@ Hashes = NDArray[np.uint64]
 # Scripts that put no spaces between words: there every letter is a word (Thai, Lao, Burmese, Khmer, kana, Han).
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 WORD = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+")
+SPECIAL = re.compile(
+    r"<\|[A-Za-z][\w-]{0,40}\|>|</?s>|<(?:pad|unk|mask|bos|eos|sep|cls)>|\[(?:PAD|UNK|CLS|SEP|MASK)\]|\[/?INST\]|<</?SYS>>"
+    r"|<(?:start|end)_of_turn>|<extra_id_\d+>"
+)
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
@@ -34,6 +38,15 @@ def words_of(text: str) -> list[str]:
     return WORD.findall(unicodedata.normalize("NFKC", text).casefold())
 
 
+def without_special_tokens(text: str) -> str:
+    """A text without what tokenizers would take for one of their special tokens.
+
+    >>> without_special_tokens("yes<|endoftext|></s>")
+    'yes'
+    """
+    return SPECIAL.sub("", text)
+
+
 def digest(*texts: str) -> int:
     """64 bits that stand for some texts; two different ones among a million agree once in 40 million times."""
     whole = "\0".join(texts).encode(errors="surrogatepass")
@@ -47,8 +60,9 @@ def runs(values: Hashes, size: int) -> Hashes:
         return np.empty(0, np.uint64)
     found = np.zeros(count, np.uint64)
     for start in range(size):
-        found = mixed(found * _STEP + values[start : start + count])
-    return found
+        found *= _STEP
+        found += values[start : start + count]
+    return mixed(found)
 
 
 def mixed(values: Hashes) -> Hashes:

@@ -248,7 +248,7 @@
     $("comment-fault").textContent = "";
     $("past").hidden = other.history.length < 2;
     $("past-list").replaceChildren(...other.history.map(one =>
-      made("li", `${new Date(one.ts).toLocaleString()}: ${one.kind}${one.comment ? `: ${one.comment}` : ""}`)));
+      made("li", `${new Date(one.ts).toLocaleString()}: ${one.kind}${one.comment ? `: ${one.comment}` : ""}`, "text")));
     scrollTo({top: 0});
     $("review-title").focus({preventScroll: true});
     say($("review-title").textContent);

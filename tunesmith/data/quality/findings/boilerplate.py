@@ -14,6 +14,9 @@ from tunesmith.data.quality.record import Record
 from tunesmith.data.quality.similar import Groups
 from tunesmith.data.words import whole_lines
 
+FEW = 20  # rows that tell whether all have one answer
+ONE = 0.95  # of the rows
+
 
 @dataclass
 class Boilerplate(Finding):
@@ -37,6 +40,7 @@ class Boilerplate(Finding):
     words: int = 4
 
     def begin(self, records: Sequence[Record], evaluations: Sequence[Evaluation]) -> None:
+        self.one = 0
         self.said = array("Q")
         self.long = array("b")
 
@@ -55,6 +59,13 @@ class Boilerplate(Finding):
             if len(members) >= least and self.long[members[0]]:
                 for number in members:
                     yield Hit(number, f"its answer stands in {len(members):,} rows")
+            if len(members) >= max(FEW, ONE * len(self.said)):
+                self.one = len(members)
+
+    def told(self) -> Sequence[str]:
+        if not self.one:
+            return ()
+        return (f"{self.one:,} of {len(self.said):,} rows have one and the same answer: there is little to learn from them.",)
 
 
 @lru_cache(maxsize=8)

@@ -22,8 +22,8 @@ KEPT = 32  # runs of a passage that are remembered of a row
 PART = 0.25  # of an evaluation text that a shortened copy must hold
 FEW = 4  # runs of a question that can tell a shortened copy
 RULES = (
-    "A question counts as leaked by its words, a share of its runs of words, or as a near duplicate; an answer from eight "
-    "words on, or beside its question. GPT-3 and PaLM: the shares of rows that their papers' rules would call contaminated."
+    "A question counts as leaked by its words, a share of its runs of words, or as a near duplicate; an answer from 13 words "
+    "on, or beside its question. GPT-3 and PaLM: the shares of rows that their papers' rules would call contaminated."
 )
 Place = tuple[int, int]  # (number of an evaluation set, number of a row in it)
 
@@ -53,7 +53,7 @@ class Contamination(Finding):
     looks_for: ClassVar[str] = (
         "rows that hold a question or an answer of an evaluation set: the same words, 70 % of its runs of 8 words (PaLM), most "
         "of the row itself, or a near duplicate; and, told apart and not dropped, rows that share a run of 13 words with it "
-        "(GPT-3). A text whose sentences are put in another order or in other words is not found"
+        "(GPT-3). What is said in other words, or with its words in another order, is not found"
     )
     severity: ClassVar[Severity] = "error"
     dropped: ClassVar[bool] = True
@@ -98,7 +98,7 @@ class Contamination(Finding):
                     self.equal.setdefault(digest(*words), []).append(place)
                     self.theirs.add(record.plain_input)
                     self.asked_at.append(place)
-                if len(words) >= self.short:
+                if len(words) >= (self.short if part == "input" else self.long):
                     texts.append((Held(place, part, len(words)), word_hashes(words)))
         span = span_of([held.words for held, _ in texts], self.short, self.long)
         self.spans.append(span)

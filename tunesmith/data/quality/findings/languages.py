@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from tunesmith.data.quality.findings.finding import Evaluation, Finding, Hit, Severity, Table
 from tunesmith.data.quality.record import Record
 
-READ = 400  # letters of a text
+READ = 200  # letters of a text
 UNKNOWN = "not told"
 
 
@@ -41,7 +41,7 @@ class Languages(Finding):
 
     def look(self, record: Record) -> tuple[Hit, ...]:
         for part, told in self.told_.items():
-            name = self._language(getattr(record, part))
+            name = UNKNOWN if record.choices and part == "answer" else self._language(getattr(record, part))
             if name not in self.places:
                 self.places[name] = len(self.names)
                 self.names.append(name)

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from tunesmith.data.quality.findings.finding import Evaluation, Finding, Hit, Severity, Table
 from tunesmith.data.quality.record import Record
-from tunesmith.data.words import word_of
+from tunesmith.data.quality.texts import words_of
+from tunesmith.data.words import listed, word_of
 
 CALLED = {"input": "question", "answer": "answer", "rejected": "rejected answer"}
 
@@ -30,9 +31,16 @@ class Toxic(Finding):
 
     def begin(self, records: Sequence[Record], evaluations: Sequence[Evaluation]) -> None:
         self.counts: Counter[str] = Counter()
+        self.first = {words[0] for entry in listed(self.words) if (words := words_of(entry))}
 
     def look(self, record: Record) -> tuple[Hit, ...]:
-        found = {part: match for part, text in record.texts() if (match := word_of(self.words, text))}
+        known = {"input": record.input_words, "answer": record.answer_words}
+        likely = {
+            part: text
+            for part, text in record.texts()
+            if not self.first.isdisjoint(known[part] if part in known else words_of(text))
+        }
+        found = {part: match for part, text in likely.items() if (match := word_of(self.words, text))}
         if not found:
             return ()
         self.counts.update(found.keys())

@@ -1,0 +1,40 @@
+"""What prompts of late began with: a system's words, a document, shots. Found without being told, for each adapter apart."""
+
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+
+from tunesmith.models.path import Ids, common
+
+LEAST = 32  # tokens that a beginning must have to be worth looking at apart
+RECENT = 16  # prompts that a new one is held against
+MOST = 16  # beginnings that are known of an adapter
+
+
+class Beginnings:
+    """Prompts as they come; the second of two that begin alike makes their beginning known."""
+
+    def __init__(self) -> None:
+        self._recent: dict[str, deque[Ids]] = {}
+        self._known: dict[str, OrderedDict[Ids, None]] = {}
+
+    def trunk(self, adapter: str, prompt: Sequence[int]) -> int:
+        """Tokens of the longest beginning that this prompt shares with earlier ones, leaving it one of its own at least; 0: none."""
+        ids = tuple(prompt)
+        recent = self._recent.setdefault(adapter, deque(maxlen=RECENT))
+        known = self._known.setdefault(adapter, OrderedDict())
+        best = max((len(one) for one in known if len(one) < len(ids) and ids[: len(one)] == one), default=0)
+        alike = max((min(common(ids, other), len(ids) - 1) for other in recent), default=0)
+        recent.append(ids)
+        if alike >= best + LEAST:
+            best = alike
+            known[ids[:best]] = None
+            if len(known) > MOST:
+                known.popitem(last=False)
+        if best:
+            known.move_to_end(ids[:best])
+        return best
+
+    def forget(self, adapter: str) -> None:
+        """An adapter is gone."""
+        self._recent.pop(adapter, None)
+        self._known.pop(adapter, None)

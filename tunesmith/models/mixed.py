@@ -1,0 +1,90 @@
+"""Adapters of many rows at one module: those of one kind are asked at once, however many they are.
+
+Rows of a call are put into a table with a line an adapter, as long as the most rows that any has; each line meets its own
+adapter's numbers in one batched product. Without gradients only: training asks one adapter after the other.
+
+Dimension key: B rows of a call, T tokens a row, S adapters, M places of a line, N rows that go through one of these adapters,
+I inputs, O outputs.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tunesmith.methods.method import Delta, Stack
+
+WASTE = 4  # places of the table a row, up to which one call for all is worth it
+MANY = 16  # places that a call may have in any case
+
+
+@dataclass(frozen=True)
+class Table:
+    """Which row stands at each place [S * M], where each of N rows stands, and which rows these are (None: all, in order)."""
+
+    rows_P: Tensor
+    places_N: Tensor
+    rows_N: Tensor | None
+    lines: int
+
+
+def table(rows: Sequence[Sequence[int]], count: int, device: torch.device) -> Table | None:
+    """Of the rows of each adapter, of `count` in the call; None where most places would be empty."""
+    longest = max(map(len, rows))
+    held = sum(map(len, rows))
+    if len(rows) * longest > max(MANY, WASTE * held):
+        return None
+    filled = [[*line, *[0] * (longest - len(line))] for line in rows]
+    at = sorted((row, number * longest + place) for number, line in enumerate(rows) for place, row in enumerate(line))
+    alone = None if held == count else torch.tensor([row for row, _ in at], device=device)
+    return Table(
+        torch.tensor(filled, device=device).flatten(),
+        torch.tensor([place for _, place in at], device=device),
+        alone,
+        len(rows),
+    )
+
+
+class Stacks:
+    """The deltas at one module, and what those of each kind are together."""
+
+    def __init__(self) -> None:
+        self.deltas: dict[str, Delta] = {}
+        self._made: dict[type, tuple[tuple[str, ...], tuple[int, ...], Stack | None]] = {}
+
+    def kinds(self, names: Sequence[str]) -> Mapping[type, list[str]]:
+        """The names, by the class of their deltas."""
+        found: dict[type, list[str]] = {}
+        for name in names:
+            found.setdefault(type(self.deltas[name]), []).append(name)
+        return found
+
+    def together(self, kind: type, names: Sequence[str]) -> tuple[tuple[str, ...], Stack] | None:
+        """A stack that holds these adapters and the names of its lines: all of the kind, unless far more stand here."""
+        every = tuple(name for name, delta in self.deltas.items() if type(delta) is kind)
+        lines = every if len(every) <= 2 * len(names) else tuple(names)
+        deltas = [self.deltas[name] for name in lines]
+        # Identities too: an adapter may be taken off and another put on under its name.
+        versions = tuple(number for delta in deltas for value in delta.parameters() for number in (id(value), value._version))
+        if kind not in self._made or self._made[kind][:2] != (lines, versions):
+            self._made[kind] = lines, versions, _stack(kind, deltas)
+        stack = self._made[kind][2]
+        return None if stack is None else (lines, stack)
+
+
+def _stack(kind: Any, deltas: Sequence[Delta]) -> Stack | None:
+    made: Stack | None = kind.stacked(deltas)
+    return made
+
+
+def lined(x_BTI: Tensor, laid: Table) -> Tensor:
+    """[S, M * T, I] the rows at their places."""
+    return x_BTI[laid.rows_P].reshape(laid.lines, -1, x_BTI.shape[-1])
+
+
+def back(changed_SMO: Tensor, y_BTO: Tensor, laid: Table) -> Tensor:
+    """[B, T, O] with what the places say."""
+    said_NTO = changed_SMO.view(len(laid.rows_P), *y_BTO.shape[1:])[laid.places_N].to(y_BTO.dtype)
+    return said_NTO if laid.rows_N is None else y_BTO.index_copy(0, laid.rows_N, said_NTO)

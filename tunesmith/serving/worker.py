@@ -1,0 +1,294 @@
+"""The thread that owns a model: it speaks to all who ask, and puts adapters on and off between two tokens.
+
+Whatever touches the network is done by this thread, one thing after the other, so that an answer never mixes two versions of
+an adapter and no lock is held while a network computes. A fault ends the answers that were under way, which are told so; those
+that still waited go on, with an engine made anew.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import TypeVar
+
+from tunesmith.errors import UserError
+from tunesmith.generation.engine import Engine
+from tunesmith.generation.quiet import quiet
+from tunesmith.generation.sampling import Sampling
+from tunesmith.generation.slots import Guide, Reason, Slot, Told, Wants
+from tunesmith.generation.waiting import InTurn
+from tunesmith.models.model import Model
+from tunesmith.serving.shelf import Shelf
+
+Result = TypeVar("Result")
+log = logging.getLogger(__name__)
+PATIENCE = 0.1  # seconds that an idle worker sleeps at most, so that it hears that it is to end
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a row has said since it was last told of.
+
+    ids, told: the new tokens, and what is known of each where that was asked for.
+    reason:    why it has ended; None: it goes on.
+    fault:     what went wrong; the answer is not whole.
+    """
+
+    ids: tuple[int, ...]
+    told: tuple[Told, ...] = ()
+    reason: Reason | None = None
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One answer that is wanted.
+
+    prompt:  ids, as the renderer spells them.
+    adapter: name of an adapter that stands, "" for the base alone.
+    copy:    number of earlier equal prompts of the same request, which draws differently.
+    client:  who asks: those who wait take turns.
+    guide:   makes what the answer's form allows, anew for each answer; None: any form.
+    streams: tell of each token; else only of the end.
+    hears:   called by the worker's thread; must return at once.
+    """
+
+    prompt: Sequence[int]
+    adapter: str
+    sampling: Sampling
+    hears: Callable[[Heard], None]
+    wants: Wants = Wants()
+    guide: Callable[[], Guide] | None = None
+    copy: int = 0
+    client: str = ""
+    streams: bool = False
+
+
+@dataclass(eq=False)
+class Ticket:
+    """An answer that was accepted."""
+
+    ask: Ask
+    worker: "Worker"
+    slot: Slot | None = None
+    began: float = field(default_factory=time.monotonic)
+
+    def cancel(self) -> None:
+        """Nobody wants it any more. May be called by any thread, and after its end."""
+        self.worker.post(lambda: self.worker.cancel(self))
+
+
+@dataclass
+class Counts:
+    """What a worker has done since it began; numbers only grow."""
+
+    accepted: int = 0
+    ended: int = 0
+    cancelled: int = 0
+    failed: int = 0
+    restarts: int = 0
+    evicted: int = 0
+    prompt_tokens: int = 0
+    said_tokens: int = 0
+
+
+class Worker:
+    """Speaks until it is closed.
+
+    Args:
+        model:   the base, in eval mode from now on.
+        rows:    most answers under way at once.
+        columns: most tokens kept of all rows together (`generation.engine.Engine`); None: no bound.
+        begun:   tokens kept of what prompts of late began with alike; 0: none.
+    """
+
+    def __init__(self, model: Model, rows: int = 64, columns: int | None = None, begun: int = 0) -> None:
+        self.model, self.rows, self.columns, self.begun = model, rows, columns, begun
+        self.shelf = Shelf(model)
+        self.counts = Counts()
+        self._speaks = model.family != "masked"
+        self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._tickets: dict[int, Ticket] = {}
+        self._ends = threading.Event()
+        self._drained = threading.Event()
+        self._engine: Engine | None = None
+        self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
+
+    def start(self) -> "Worker":
+        self._thread.start()
+        return self
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
+    def under_way(self) -> int:
+        engine = self._engine
+        return 0 if engine is None else len(engine.slots)
+
+    @property
+    def waiting(self) -> int:
+        engine = self._engine
+        return self._jobs.qsize() + (0 if engine is None else len(engine.waiting))
+
+    def post(self, job: Callable[[], None]) -> None:
+        """Have something done by the worker's thread, between two tokens."""
+        self._jobs.put(job)
+
+    def call(self, work: Callable[[], Result]) -> "Future[Result]":
+        """The same, with what came of it."""
+        future: Future[Result] = Future()
+
+        def job() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                future.set_result(work())
+            except BaseException as error:
+                future.set_exception(error)
+
+        self.post(job)
+        return future
+
+    def submit(self, asks: Sequence[Ask]) -> "Future[list[Ticket]]":
+        """Answers that are wanted; all are accepted, or none. `UserError`: an adapter is not known, a prompt is too long."""
+        return self.call(lambda: self._accept(asks))
+
+    def close(self, patience: float = 30.0) -> bool:
+        """Let what was accepted end, for so many seconds at most; whether all of it did."""
+        deadline = time.monotonic() + patience
+        while (self.under_way or self.waiting) and self.alive and time.monotonic() < deadline:
+            time.sleep(0.01)
+        whole = not (self.under_way or self.waiting)
+        self._ends.set()
+        self._thread.join(timeout=max(1.0, patience))
+        return whole
+
+    def _run(self) -> None:
+        with quiet(self.model):
+            while not self._ends.is_set():
+                try:
+                    self._turn()
+                except Exception as error:
+                    self._mend(error)
+            self._fail_all("the server was stopped")
+
+    def _turn(self) -> None:
+        """Do what was posted, then say one token of each row; sleep where there is nothing to do."""
+        idle = self._engine is None or not self._engine.busy
+        try:
+            self._jobs.get(timeout=PATIENCE if idle else None, block=idle)()
+            while True:
+                self._jobs.get_nowait()()
+        except Empty:
+            pass
+        if self._engine is not None and self._engine.busy:
+            self._engine.advance()
+            self.counts.evicted = self._engine.evicted
+
+    def _accept(self, asks: Sequence[Ask]) -> list[Ticket]:
+        engine = self._speaking()
+        made: list[tuple[Ticket, Slot, str]] = []
+        for ask in asks:
+            inside = self.shelf.version(ask.adapter).inside if ask.adapter else ""
+            ticket = Ticket(ask, self)
+            guide = ask.guide() if ask.guide else None
+            slot = engine.slot(ask.prompt, inside, ask.sampling, copy=ask.copy, wants=ask.wants, guide=guide, client=ask.client)
+            made.append((ticket, slot, inside))
+        for ticket, slot, inside in made:
+            self._stand(ticket, slot, inside)
+        return [ticket for ticket, *_ in made]
+
+    def _stand(self, ticket: Ticket, slot: Slot, inside: str) -> None:
+        ticket.slot = slot
+        slot.heeds = _Teller(ticket, self)
+        self.shelf.take(inside)
+        self._tickets[slot.number] = ticket
+        self.counts.accepted += 1
+        self.counts.prompt_tokens += len(slot.prompt)
+        engine = self._speaking()
+        assert isinstance(engine.waiting, InTurn)
+        engine.waiting.add(slot)
+
+    def _speaking(self) -> Engine:
+        if not self._speaks:
+            raise UserError("a masked model cannot speak", "ask it to classify, or serve a causal or an encoder-decoder model")
+        if self._engine is None:
+            self._engine = Engine(self.model, InTurn(), self.rows, self.columns, self.begun)
+        return self._engine
+
+    def cancel(self, ticket: Ticket) -> None:
+        """By the worker's thread: as `Ticket.cancel`."""
+        if ticket.slot is not None and ticket.slot.reason is None and self._engine is not None:
+            waited = ticket.slot not in self._engine.slots
+            self._engine.cancel(ticket.slot)
+            if waited:
+                self.left(ticket)
+
+    def left(self, ticket: Ticket) -> None:
+        """By the worker's thread: a row has ended, whichever way."""
+        slot = ticket.slot
+        assert slot is not None
+        if self._tickets.pop(slot.number, None) is None:
+            return
+        self.counts.said_tokens += len(slot.ids)
+        if slot.reason == "cancelled":
+            self.counts.cancelled += 1
+        elif slot.reason is not None:
+            self.counts.ended += 1
+        else:
+            self.counts.failed += 1
+        self.shelf.release(slot.adapter)
+
+    def _mend(self, error: Exception) -> None:
+        """Those under way end with the fault; those that wait go on."""
+        log.error("the worker failed, and begins anew", exc_info=error)
+        self.counts.restarts += 1
+        engine, self._engine = self._engine, None
+        if engine is None:
+            return
+        waiting = engine.waiting.all()
+        waits = {slot.number for slot in waiting}
+        for ticket in [ticket for number, ticket in self._tickets.items() if number not in waits]:
+            self._fail(ticket, f"the worker failed: {error}")
+        fresh = self._speaking()
+        fresh.go_on_from(engine)
+        assert isinstance(fresh.waiting, InTurn)
+        for slot in waiting:
+            fresh.waiting.add(slot)
+
+    def _fail(self, ticket: Ticket, fault: str) -> None:
+        self.left(ticket)
+        ticket.ask.hears(Heard((), fault=fault))
+
+    def _fail_all(self, fault: str) -> None:
+        for ticket in list(self._tickets.values()):
+            self._fail(ticket, fault)
+        while True:
+            try:
+                self._jobs.get_nowait()()  # who waits for one of these is told what came of it
+            except Empty:
+                break
+        for ticket in list(self._tickets.values()):
+            self._fail(ticket, fault)
+
+
+class _Teller:
+    """Tells an asker of each token, or of the end alone."""
+
+    def __init__(self, ticket: Ticket, worker: Worker) -> None:
+        self.ticket, self.worker = ticket, worker
+        self.sent = 0
+
+    def __call__(self, slot: Slot) -> None:
+        if slot.reason is None and not self.ticket.ask.streams:
+            return
+        new, told = tuple(slot.ids[self.sent :]), tuple(slot.told[self.sent :])
+        self.sent = len(slot.ids)
+        if slot.reason is not None:
+            self.worker.left(self.ticket)
+        self.ticket.ask.hears(Heard(new, told, slot.reason))
