@@ -112,8 +112,8 @@ def train(
             state.optimizer.zero_grad(set_to_none=True)
             state.place = places.stop
             ended = time.perf_counter()
-            made = result.loss, rate, result.count, result.tokens, ended - began, norm, result.shown, result.tasks
-            yield Step(state.step, *made)
+            told = result.loss, rate, result.count, result.tokens, ended - began, norm, result.shown, result.tasks
+            yield Step(state.step, *told)
             began = time.perf_counter()
             if state.step >= steps:
                 return
