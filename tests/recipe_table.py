@@ -14,8 +14,10 @@ from tunesmith.generation.sampling import Sampling
 from tunesmith.recipe import Recipe
 from tunesmith.settings.schema import plugins as rewards
 from tunesmith.sweep import ComparisonRecipe
+from tunesmith.synthesis.settings import STAGES, Growing
 from tunesmith.tasks.own import SETTINGS, own_task
 
+GROW = "data grow"  # what may be set of this command alone
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "recipes.md"
 
 # What no docstring says, since the name says it.
@@ -77,6 +79,10 @@ def tables():
     unasked = settings.dump(sampling_of(()))
     speaking = settings.schema(Sampling)["properties"]
     made["answer, chat and predict"] = [row(name, "", {**one, "default": unasked[name]}) for name, one in speaking.items()]
+    grow = settings.schema(Growing)["properties"]
+    made[GROW] = [row(name, "", one, "grow.") for name, one in grow.items()]
+    for room in ("filters", "endpoint", STAGES[0]):  # the other stages have the same settings
+        made[f"{GROW}: {room}"] = [row(name, f"{room}.", one) for name, one in grow[room]["properties"].items()]
     return made
 
 
@@ -136,6 +142,9 @@ def task_rows():
         "(text before them) and `between` (what parts them)",
         "stop": "texts that end a spoken answer",
         "reads": "regular expression of what counts in a spoken answer: its first group, or its whole match",
+        "wordings": "which of several wordings learning takes: `turn` (row by row), `random` (drawn for each row by the run's "
+        "seed), or `first` (of columns that were guessed, unless given)",
+        "inverted": "share of the rows that are learnt the other way round, from the answer to the question; 0 unless given",
     }
     rows = [(f"`{name}`", told[name]) for name in SETTINGS if name != "data"]
     return [("`weight`", "how often its examples are shown in an epoch; 1 unless given"), *rows]

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from tests.models.test_gguf import STAND_IN
 from tests.test_cli import run
 from tests.tiny import rows, tiny_model
-from tunesmith import handover, verbs
+from tunesmith import answering, handover, verbs
 from tunesmith.errors import UserError
 from tunesmith.generation.engine import generate
 from tunesmith.generation.sampling import Sampling
@@ -227,3 +227,70 @@ def test_gguf_without_a_converter_tells_the_command_and_with_one_calls_it(capsys
     status, out, err = run(capsys, "export", *words)
     assert (status, out.strip()) == (0, str(tmp_path / "two/two.gguf"))
     assert "merged in bfloat16" in err and "does not name the stop tokens" in err
+
+
+HEADED = {
+    "model": {"path": "bert"},
+    "objective": {"kind": "classify", "pooling": "first", "hidden": True},
+    "tasks": {"kinds.jsonl": {"template": "{{text}} ||| {{kind}}", "choices": "odd ||| even"}},
+    "forgetting": "none",
+    "plan": {"steps": 3, "examples": 4, "learning_rate": 1e-2},
+    "limit": {"test": 3},
+}
+
+
+@pytest.fixture(scope="module")
+def headed(home):
+    """Runs with a head that transformers' class computes, and one whose head it does not."""
+    tiny_model(home / "bert", "bert")
+    lines = [json.dumps({"text": f"{n} and {n}", "kind": ("even", "odd")[n % 2]}) for n in range(60)]
+    (home / "kinds.jsonl").write_text("\n".join(lines) + "\n")
+    before = os.getcwd()  # noqa: PTH109
+    os.chdir(home)
+    for name, method in (("head-lora", {"kind": "lora", "rank": 2}), ("head-full", {"kind": "full"})):
+        verbs.train({"name": name, **HEADED, "method": method}, quiet=True)
+    own = {**HEADED, "objective": {"kind": "classify"}, "method": {"kind": "lora", "rank": 2}}
+    verbs.train({"name": "head-mean", **own}, quiet=True)
+    os.chdir(before)
+
+
+@pytest.mark.parametrize("name", ["head-lora", "head-full"])
+@pytest.mark.parametrize("way", [handover.merge_run, handover.export_run])
+def test_a_head_goes_along_into_transformers_class(headed, name, way, tmp_path):
+    import transformers
+
+    told = str(way(f"runs/{name}", tmp_path / "out"))
+    assert "`AutoModelForSequenceClassification`" in told and float(told.rsplit(" ", 1)[1]) < 1e-5
+    peer = transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")
+    assert peer.config.id2label == {0: "odd", 1: "even"} and peer.config.problem_type == "single_label_classification"
+    answer = shares_of(f"runs/{name}")
+    with torch.no_grad():
+        shares = peer(**tokenizer("5 and 5", return_tensors="pt", return_token_type_ids=False)).logits.softmax(-1)[0]
+    assert answer == pytest.approx({"odd": float(shares[0]), "even": float(shares[1])}, abs=1e-4)
+    assert shares_of(str(tmp_path / "out")) == pytest.approx(answer, abs=1e-4)
+
+
+def shares_of(run):
+    return {line.split()[0]: float(line.split()[1]) for line in answering.answer(run, "5 and 5").splitlines()}
+
+
+def test_a_head_of_our_own_is_said_to_be(headed, tmp_path):
+    assert "only tunesmith reads it" in str(handover.merge_run("runs/head-mean", tmp_path / "out"))
+    card = Path("runs/head-mean/adapter/README.md").read_text()
+    assert "No class of transformers computes this head" in card and "pipeline_tag: text-classification" in card
+
+
+def test_the_card_of_a_head_says_how_peft_loads_it(headed):
+    import re
+
+    card = Path("runs/head-lora/adapter/README.md").read_text()
+    code = re.search(r"```python\n(.*?)```", card, re.DOTALL).group(1)
+    assert "id2label={0: 'odd', 1: 'even'}" in code
+    scope: dict = {}
+    exec(code.replace("FOLDER", "runs/head-lora/adapter"), scope)
+    row = scope["tokenizer"]("5 and 5", return_tensors="pt", return_token_type_ids=False)
+    with torch.no_grad():
+        shares = scope["network"].eval()(**row).logits.softmax(-1)[0]
+    assert sorted(shares_of("runs/head-lora").values()) == pytest.approx(sorted(shares.tolist()), abs=1e-4)
+    assert "tunesmith merge FOLDER OUT" in Path("runs/head-full/model/README.md").read_text()

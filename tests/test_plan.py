@@ -263,3 +263,49 @@ def test_a_probe_measures_the_first_steps(home):
     assert made.probed.steps == 3
     assert made.choices[0].memory["process"] == made.probed.process_bytes
     assert made.peak_bytes >= made.probed.process_bytes
+
+
+HEAD = {
+    "objective": {"kind": "classify", "pooling": "first"},
+    "forgetting": "none",
+}
+
+
+def headed(home, method, **plan_):
+    lines = [json.dumps({"text": f"{n} and {n}", "kind": ("even", "odd")[n % 2]}) for n in range(60)]
+    (home / "kinds.jsonl").write_text("\n".join(lines) + "\n")
+    tasks = {str(home / "kinds.jsonl"): {"template": "{{text}} ||| {{kind}}"}}
+    more = {"model": {"path": str(home / "bert")}, "tasks": tasks, **HEAD, "method": method}
+    return recipe(home, **more) | {"plan": {"epochs": 2, "examples": 8, "validate_every": 6, **plan_}, "limit": {"test": 2}}
+
+
+def test_states_that_are_kept_are_told_as_they_lie_on_the_disk(home, tmp_path, monkeypatch):
+    """Frozen, a head that reads one token: a state of 16 float32 for each example of learning and of validation."""
+    from tunesmith.models.kept import Kept
+
+    told = plan(headed(home, "frozen", keep={"frozen": "always"}))
+    never = plan(headed(home, "frozen", keep={"frozen": "never"}))
+    assert never.spared is None
+    lay = []
+    closed = Kept.close
+    monkeypatch.setattr(Kept, "close", lambda kept: (lay.append(kept._end), closed(kept)))
+    from tunesmith import verbs
+
+    verbs.train(headed(home, "frozen", keep={"frozen": "always"}) | {"name": "kept"}, into=str(tmp_path / "run"), quiet=True)
+    assert told.spared.disk_bytes == told.spared.wanted_bytes == lay[0]
+    assert told.choices[0].state_bytes == never.choices[0].state_bytes + lay[0]
+    assert 0.2 < told.spared.factor < 0.7  # two epochs and their validations, of which the first one computes
+    assert any("once an example" in note for note in told.notes)
+
+
+def test_states_that_find_no_room_are_computed_again(home):
+    keep = {"frozen": "always", "gigabytes": 1e-6}
+    small = plan(headed(home, "frozen", keep=keep)).spared
+    assert small.disk_bytes == 1000 < small.wanted_bytes
+    assert small.factor > plan(headed(home, "frozen", keep={"frozen": "always"})).spared.factor
+    half = plan(headed(home, "frozen", keep={"frozen": "always", "precision": "half"})).spared
+    assert half.wanted_bytes == plan(headed(home, "frozen", keep={"frozen": "always"})).spared.wanted_bytes / 2
+
+
+def test_nothing_is_kept_below_an_adapter_in_every_layer(home):
+    assert plan(headed(home, "lora", keep={"frozen": "always"})).spared is None

@@ -2,8 +2,8 @@
 
 Every command is a call: `compare`, `train`, `evaluate`, `evaluate_adapters`, `answer`, `chat`, `predict`, `show`, `plan`,
 `listed`, `study`, `clusters`, `inspect`, `forgetting`, `items`, `board`, `spread`, `submit`, `harness`, `label`,
-`export_labels`, `report_labels`, `write`, `export_writing`, `report_writing`, `check_data`. They are imported when first
-used, so that `import tunesmith` and `tunesmith --help` are instant.
+`export_labels`, `report_labels`, `write`, `export_writing`, `report_writing`, `check_data`, `grow`. They are imported when
+first used, so that `import tunesmith` and `tunesmith --help` are instant.
 """
 
 from importlib import import_module
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tunesmith.studies.clusters import clusters
     from tunesmith.studies.study import study
     from tunesmith.submitting import submit
+    from tunesmith.synthesis.growing import grow
     from tunesmith.verbs import compare, evaluate, listed, train
     from tunesmith.writing import export_writing, report_writing, write
 
@@ -37,6 +38,7 @@ __all__ = [
     "export_labels",
     "export_writing",
     "forgetting",
+    "grow",
     "harness",
     "inspect",
     "items",
@@ -57,6 +59,7 @@ MODULES = {
     **dict.fromkeys(("answer", "chat", "predict"), "tunesmith.answering"),
     "check_data": "tunesmith.checking",
     "clusters": "tunesmith.studies.clusters",
+    "grow": "tunesmith.synthesis.growing",
     "harness": "tunesmith.judging",
     "inspect": "tunesmith.inspection",
     **dict.fromkeys(("board", "evaluate_adapters", "forgetting", "items"), "tunesmith.judging"),

@@ -21,6 +21,7 @@ from tunesmith.comparison.significance import interval, resamples
 from tunesmith.comparison.totals import column
 from tunesmith.data.template import Template, as_tree
 from tunesmith.errors import UserError
+from tunesmith.models.head import WEIGHTS, HeadPlan, head_plan
 from tunesmith.models.identity import keep_identity
 from tunesmith.models.model import Model
 from tunesmith.models.weights import CONFIG
@@ -30,6 +31,14 @@ from tunesmith.tasks.task import Task
 
 DRAWS = 1000  # bootstrap resamples of an interval
 PIPELINES = {"causal": "text-generation", "seq2seq": "text2text-generation", "masked": "fill-mask"}
+USES = {
+    "label": ("text-classification", "AutoModelForSequenceClassification"),
+    "labels": ("text-classification", "AutoModelForSequenceClassification"),
+    "number": ("text-classification", "AutoModelForSequenceClassification"),
+    "reward": ("text-classification", "AutoModelForSequenceClassification"),
+    "tags": ("token-classification", "AutoModelForTokenClassification"),
+    "choice": ("multiple-choice", "AutoModelForMultipleChoice"),
+}  # of heads: pipeline and class
 CLASSES = {"causal": "AutoModelForCausalLM", "seq2seq": "AutoModelForSeq2SeqLM", "masked": "AutoModelForMaskedLM"}
 
 
@@ -65,11 +74,12 @@ def card(record: Run, folder: Path, family: str) -> str:
     tree, world = record.recipe(), record.world()
     base, method = str(tree["model"]["path"]), str(world.get("method") or "none")
     peft = bool(read_json(folder / CONFIG, {}).get("peft_type"))
+    head = head_plan(folder)
     named = {} if base.startswith("town/") or Path(base).exists() else {"base_model": base}  # the hub refuses other names
     header = {
         **named,
         "library_name": "peft" if peft else "transformers",
-        "pipeline_tag": PIPELINES[family],
+        "pipeline_tag": USES[head.kind][0] if head else PIPELINES[family],
         "tags": ["tunesmith", method, str(_kind(tree.get("objective")))],
     }
     parts = [
@@ -84,7 +94,9 @@ def card(record: Run, folder: Path, family: str) -> str:
         "## Settings",
         settings(tree),
         "## Use",
-        usage(base, family, peft, (folder / CONFIG).is_file()),
+        headed(base, head, folder, (folder / CONFIG).is_file())
+        if head
+        else usage(base, family, peft, (folder / CONFIG).is_file()),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -135,6 +147,34 @@ def usage(base: str, family: str, peft: bool, adapter: bool) -> str:
         parts.append(f'```python\nfrom transformers import {kind}\n\nnetwork = {kind}.from_pretrained("FOLDER")\n```')
     else:
         parts.append("No other program knows this kind of adapter.")
+    return "\n\n".join(parts)
+
+
+def headed(base: str, head: HeadPlan, folder: Path, adapter: bool) -> str:
+    """How to load a network with a head of its own."""
+    parts = [
+        "```sh\ntunesmith answer FOLDER 'your text'\ntunesmith predict FOLDER rows.csv   # as template.yaml puts them\n```"
+    ]
+    kind = USES[head.kind][1]
+    if not adapter:
+        parts.append(
+            f"`tunesmith merge FOLDER OUT` writes network and head for transformers' `{kind}`, where that class computes this "
+            "head, and says so where it does not. Where transformers reads this folder, the head is left out."
+        )
+    elif (folder / WEIGHTS).is_file():
+        parts.append(
+            "No class of transformers computes this head, so it stands in `head.safetensors`, which only tunesmith reads: "
+            "what PEFT loads from this folder is the adapter without its head."
+        )
+    else:
+        names: dict[str, Any] = {} if head.kind == "choice" else {"num_labels": head.outputs}
+        names |= {"id2label": dict(enumerate(head.labels))} if head.labels else {}
+        told = "".join(f", {name}={value!r}" for name, value in names.items())
+        parts.append(
+            f"```python\nfrom peft import PeftModel\nfrom transformers import {kind}, AutoTokenizer\n\n"
+            f'network = PeftModel.from_pretrained({kind}.from_pretrained("{base}"{told}), "FOLDER")\n'
+            f'tokenizer = AutoTokenizer.from_pretrained("{base}")\n```'
+        )
     return "\n\n".join(parts)
 
 

@@ -113,12 +113,20 @@ def parser() -> Parser:
     verb.add_argument("--probe", action="store_true", help="make a few real steps first, in a process of their own")
     verb.add_argument("--json", action="store_true", help="print it as JSON")
 
-    verb = _verb(verbs, "list", commands.list_, "what a recipe can name: methods, objectives, metrics, rewards, tasks")
-    verb.add_argument("kind", nargs="?", help="one of these; or a family of tasks, such as bigbench/lite: what it has here")
+    _listing(verbs)
 
     verb = _verb(verbs, "schema", commands.schema, "the JSON schema of a recipe, for editors")
     verb.add_argument("recipe", nargs="?", choices=("run", "comparison"), default="comparison")
     return top
+
+
+def _listing(verbs: "argparse._SubParsersAction[Parser]") -> None:
+    verb = _verb(
+        verbs, "list", commands.list_, "what a recipe can name: methods, objectives, metrics, rewards, tasks; templates"
+    )
+    verb.add_argument("kind", nargs="?", help="one of these; or a family of tasks, such as bigbench/lite: what it has here")
+    verb.add_argument("file", nargs="?", help="of templates: a YAML file, a task or a file of rows (all that come along)")
+    verb.add_argument("--json", action="store_true", help="of templates: print it as JSON")
 
 
 def _judging(verbs: "argparse._SubParsersAction[Parser]") -> None:

@@ -5,7 +5,7 @@ import platform
 import random
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -45,7 +45,7 @@ from tunesmith.models.weights import save_adapter
 from tunesmith.objectives.headed import Headed
 from tunesmith.objectives.objective import Objective
 from tunesmith.objectives.sft import SFT
-from tunesmith.preparation import learnable, learnable_sets, wording
+from tunesmith.preparation import drawn_sets, learnable, learnable_sets, wording
 from tunesmith.recipe import Recipe, mixed, own, weight_of
 from tunesmith.resume import begin, keep_resolved
 from tunesmith.run import Run
@@ -113,6 +113,7 @@ def learn(record: Run, recipe: Recipe, method: Method, work: "Work", model: Mode
     adapter = train_further(model, recipe.name, method) if model.active else model.attach(recipe.name, method)
     looks: list[Look] = []
     sources = learnable_sets(work.learnt, recipe, model, looks)
+    tell_wordings(record, recipe, work.learnt, [len(source) for source in sources], reporter)
     validation = of_tasks([learnable(task, "validation", recipe, model) for task in work.learnt])
     mixture = mixed(recipe, sources, [learnable(task, "train", recipe, model) for task in work.replayed])
     stream = ByLength(mixture, plan.examples) if plan.order == "by_length" else mixture
@@ -133,6 +134,27 @@ def learn(record: Run, recipe: Recipe, method: Method, work: "Work", model: Mode
     )
     complete(saved, model, recipe.model.chat, work.learnt)
     return True
+
+
+def tell_wordings(record: Run, recipe: Recipe, tasks: Sequence[Task], sizes: Sequence[int], reporter: Reporter) -> None:
+    """Say in which wordings the examples of each task are learnt, and how many are turned round; kept in `world.json`."""
+    if isinstance(recipe.objective, Headed):
+        return
+    found = {task.name: task.counts(size) for task, size in zip(tasks, sizes, strict=True)}
+    for task, size in zip(tasks, sizes, strict=True):
+        if len(found[task.name]) > 1:
+            reporter.say(told_wordings(task, size, found[task.name]))
+    record.keep_world(wordings=found)
+
+
+def told_wordings(task: Task, size: int, counts: Mapping[str, int]) -> str:
+    """`town/dialogues: 1,200 examples in 4 wordings by turns: ...`."""
+    backward = {one.name for one in task.backward}
+    order = {"turn": "by turns", "random": "drawn by the seed", "first": "the first alone"}[task.wordings]
+    forward = ", ".join(f"{name} {count:,}" for name, count in counts.items() if name not in backward)
+    told = f"{task.name}: {size:,} examples in {len(counts)} wordings, {order}: {forward}"
+    turned = ", ".join(f"{name} {count:,}" for name, count in counts.items() if name in backward)
+    return f"{told}; inverted: {turned}" if turned else told
 
 
 def on_validation(model: Model, recipe: Recipe, tasks: Sequence[Task]) -> Scores:
@@ -190,8 +212,9 @@ def besides(record: Run, recipe: Recipe, work: "Work", asking: Asking) -> None:
         ask_seven(record, asking, work.judged, recipe.seven, recipe.limit.test)
         write_seven(record)
     if recipe.harms:
-        learnt = training(recipe, recipe.objective, work.learnt if recipe.method != "none" else ())
-        ask_harms(record, asking, work.judged[0].name, (one.target for one in learnt), recipe.seven)
+        learnt = drawn_sets(work.learnt, recipe) if recipe.method != "none" else []
+        targets = (one.target for examples in learnt for one in examples)
+        ask_harms(record, asking, work.judged[0].name, targets, recipe.seven)
 
 
 def keep(record: Run, task: Task, judged: Judged, main: bool) -> None:
@@ -260,6 +283,7 @@ def prepared(recipe: Recipe) -> Work:
     learnt = tuple(task_from(own(name, setting)) for name, setting in recipe.tasks.items())
     judged = tuple(task for setting in recipe.judged_by for task in tasks_from(setting)) or learnt
     replayed = tuple(task_from(own(name, setting)) for name, setting in recipe.replay.items())
+    learnt, replayed = (tuple(dataclasses.replace(one, seed=recipe.seed) for one in many) for many in (learnt, replayed))
     work = Work(learnt, judged, forgetting(recipe, (*learnt, *replayed), judged), replayed)
     for task in (*work.learnt, *work.replayed) if recipe.method != "none" else ():
         try_out(task, "train")
@@ -297,13 +321,19 @@ def untaught(record: Run, recipe: Recipe, work: "Work", model: Model) -> None:
 
 
 def try_out(task: Task, split: str) -> None:
-    """Put the first rows of a split into every wording."""
+    """Put the first rows of a split into every wording that they will be learnt or asked in."""
     if split not in task.source.splits():
         if isinstance(task.source, Published):
             task.source.held(split)  # which says what files it lacks
         raise UserError(f"task `{task.name}` has no split `{split}`", f"it has: {', '.join(task.source.splits()) or 'none'}")
-    if not list(islice(task.examples(split, None), len(task.templates))):
+    learning = split == "train"
+    if not list(islice(task.examples(split, None if learning else 0), 1)):
         raise UserError(f"task `{task.name}` has no example in its split `{split}`", "look at its rows and its `template`")
+    wordings = (*task.learnt, *task.backward) if learning else task.asked
+    for row in islice(task.source.rows(split), 1):
+        for template in wordings:
+            place = task.templates.index(template) if template in task.templates else None
+            _ = template.apply(row) if place is None else task.example(split, place, 0, row)
 
 
 def refuse_random(recipe: Recipe) -> None:

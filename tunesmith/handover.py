@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from tunesmith.data.example import Example, Message
 from tunesmith.errors import UserError
 from tunesmith.generation.engine import generate
 from tunesmith.generation.sampling import Sampling
 from tunesmith.models import gguf
-from tunesmith.models.alone import Parting, replay, telling
+from tunesmith.models.alone import Parting, replay, revalued, telling, valued
+from tunesmith.models.classifiers import Peer, has_head, peer_of
 from tunesmith.models.combine import Combination, Combined, combine
-from tunesmith.models.head import head_plan
 from tunesmith.models.load import ModelSettings, adapter_of, base_of, load, saved_dtype
 from tunesmith.models.merge import Merged, cast, merge, save_merged
 from tunesmith.models.model import Model
@@ -23,8 +24,9 @@ from tunesmith.models.weights import load_adapter, save_adapter, save_network
 from tunesmith.recipe import own
 from tunesmith.run import Run
 from tunesmith.tasks.own import task_from
-from tunesmith.tokens import sequence
+from tunesmith.tokens import reading, sequence
 from tunesmith.tokens.batch import Batch, Rows, collate
+from tunesmith.tokens.reading import Asked
 from tunesmith.tokens.renderer import Renderer
 from tunesmith.tokens.sequence import Tokens
 
@@ -37,14 +39,18 @@ PLAIN = ("The weather was fine, so we walked to the river.", "Question: what is 
 
 @dataclass(frozen=True)
 class HandedOver:
-    """A folder that was written, what combining left out, and what merging changed; None for what was not done."""
+    """A folder that was written, what combining left out, and what merging changed; None for what was not done.
+
+    head: what became of the head, in words; "" where there is none.
+    """
 
     folder: Path
     merged: Merged | None = None
     combined: Combined | None = None
+    head: str = ""
 
     def __str__(self) -> str:
-        return "\n".join(str(told) for told in (self.combined, self.merged) if told)
+        return "\n".join(str(told) for told in (self.combined, self.merged, self.head) if told)
 
 
 def merge_run(run: str, out: Path, dtype: Dtype | None = None, prompts: Path | None = None) -> HandedOver:
@@ -61,12 +67,19 @@ def merge_run(run: str, out: Path, dtype: Dtype | None = None, prompts: Path | N
     """
     refuse_full(out)
     model = load(ModelSettings(path=run, dtype="float32"))
-    if not model.active:
+    if not model.active and (model.head is None or peer_of(model.head.plan, model.network) is None):
         raise UserError(f"`{run}` holds a whole network and no adapter: there is nothing to merge", "use its folder as it is")
     wanted = DTYPES[dtype] if dtype else saved_dtype(ModelSettings(path=run))
-    sample = laid(model, asked(run, prompts))
+    examples = asked(run, prompts)
+    headed, sample = HeadSaid.by(model, examples), laid(model, examples)
     with telling(model):
-        return HandedOver(out, save_merged(out, model, model.active, sample, wanted))
+        merged = None
+        if model.active:
+            merged = save_merged(out, model, model.active, sample, wanted)
+        else:
+            cast(model, {}, wanted)
+            save_network(out, model, as_classifier=True)
+    return HandedOver(out, merged, head=headed.proof(out) if headed else "")
 
 
 def combine_runs(
@@ -119,9 +132,43 @@ def together(run: str, first: str) -> Path:
         raise UserError(
             f"`{run}` stands on `{base_of(place)}`, and `{first}` on `{base_of(other)}`", "combine adapters of one base"
         )
-    if head_plan(place):
+    if has_head(place):
         raise UserError(f"`{run}` has a head of its own, and heads are not combined", "combine runs without one")
     return place
+
+
+@dataclass(frozen=True)
+class HeadSaid:
+    """What a run's head said of sample rows before the network was written, to be held against the folder.
+
+    peer: the class of transformers that computes the head; None where there is none.
+    """
+
+    peer: Peer | None
+    rows: list[Asked]
+    values: list[Tensor]
+
+    @classmethod
+    def by(cls, model: Model, examples: Sequence[Example]) -> "HeadSaid | None":
+        """None where the model has no head."""
+        if (head := model.head) is None:
+            return None
+        fitting = [example for example in examples if head.plan.kind != "choice" or example.choices]
+        fitting = [example for example in fitting if head.plan.kind != "reward" or example.choices or example.target]
+        rows = [asked for example in fitting for asked in reading.read(head.plan.kind, model.renderer, example)]
+        rows = [asked for asked in rows if model.window is None or len(asked[0].inputs) <= model.window]
+        return cls(peer_of(head.plan, model.network), rows, valued(model, rows))
+
+    def proof(self, folder: Path) -> str:
+        """How far the written folder says the same, in words."""
+        if self.peer is None:
+            return (
+                "no class of transformers computes this head: it stands beside the network in `head.safetensors`, and only "
+                "tunesmith reads it"
+            )
+        pairs = zip(revalued(folder, self.peer, self.rows), self.values, strict=True)
+        largest = max((float((now - before).abs().max()) for now, before in pairs), default=0.0)
+        return f"read by transformers (`{self.peer.auto}`) from the folder: outputs of the head differ by at most {largest:.2g}"
 
 
 @dataclass(frozen=True)
@@ -131,6 +178,7 @@ class Exported:
     merged:   what merging changed; None where there was no adapter.
     replayed: sample prompts that transformers answered from the folder; `partings` are those it answered otherwise.
     file:     the GGUF, or None; `lost` is what it does not hold, a sentence each.
+    head:     what became of the head, in words; such a network is asked for values and says no words.
     """
 
     folder: Path
@@ -139,10 +187,12 @@ class Exported:
     partings: list[Parting]
     file: Path | None = None
     lost: list[str] = field(default_factory=list)
+    head: str = ""
 
     def __str__(self) -> str:
         equal = self.replayed - len(self.partings)
         told = f"replayed by transformers from the folder: {equal} of {self.replayed} answers are the run's own, token by token"
+        told = self.head or told
         return "\n".join(str(line) for line in (self.merged, told, *self.partings, *self.lost) if line)
 
 
@@ -174,13 +224,15 @@ def export_run(
     wanted = DTYPES[dtype] if dtype else saved_dtype(ModelSettings(path=run))
     examples = asked(run, prompts)
     spelled = [ids for ids in map(model.renderer.prompt, examples) if model.window is None or len(ids) < model.window]
-    spelled = [] if model.family == "masked" else spelled
-    said = [answer.ids for answer in generate(model, spelled, Sampling(tokens=REPLAYED))]
+    headed = HeadSaid.by(model, examples)
+    spelled = [] if model.family == "masked" or headed else spelled
+    said = [answer.ids for answer in (generate(model, spelled, Sampling(tokens=REPLAYED)) if spelled else ())]
     merged = merge(model, model.active, laid(model, examples), wanted) if model.active else None
     cast(model, {}, wanted)
     with telling(model):
-        save_network(out, model)
-    exported = Exported(out, merged, len(said), replay(out, model.family, spelled, said, REPLAYED))
+        save_network(out, model, as_classifier=True)
+    partings = replay(out, model.family, spelled, said, REPLAYED) if said else []
+    exported = Exported(out, merged, len(said), partings, head=headed.proof(out) if headed else "")
     return exported if to == "folder" else converted(exported, model, script)
 
 

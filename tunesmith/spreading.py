@@ -76,7 +76,7 @@ def spread(
 
 def ways(task: "Task", shots: Sequence[int], seeds: Sequence[int]) -> Iterator[tuple[str, int, int | None]]:
     """(wording, shots, seed) of each way of asking a task; the seed is None where nothing is drawn."""
-    for wording in task.templates:
+    for wording in task.asked:
         for count in shots:
             if count and task.shots.split not in task.source.splits():
                 continue

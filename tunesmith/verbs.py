@@ -275,7 +275,7 @@ def listed(kind: str | None = None) -> list[Listed]:
     if kind is not None and kind not in KINDS:
         families = [family.name for family in every_family()]
         if kind not in families:
-            raise UserError(f"nothing is listed under `{kind}`", did_you_mean(kind, [*KINDS, *families]))
+            raise UserError(f"nothing is listed under `{kind}`", did_you_mean(kind, [*KINDS, "templates", *families]))
         return [Listed(kind, states(kind))]
     return [Listed(name, _entries(package)) for name, package in KINDS.items() if kind in (None, name)]
 

@@ -69,7 +69,7 @@ def instructions(dice: random.Random, without: Sequence[str] = ()) -> Iterator[d
     for kind, count in INSTRUCTIONS.items():
         if kind in without:
             continue
-        wordings = [t for name in WORDINGS.get(kind, (kind,)) for t in load_templates(f"town-{name}")]
+        wordings = [t for name in WORDINGS.get(kind, (kind,)) for t in load_templates(f"town-{name}") if t.judges]
         for number, row in enumerate(rows(kind, count)):
             for template in dice.sample(wordings, k=min(len(wordings), 2 if kind in ("reviews", "questions") else 1)):
                 if not template.fits(row) or None in (row[column] for column in template.columns):

@@ -12,7 +12,7 @@ from jinja2 import BaseLoader, Environment
 
 from tunesmith.data.example import Message
 from tunesmith.data.shapes import guess
-from tunesmith.data.template import Template, find_template, load_templates
+from tunesmith.data.template import Template, as_tree, find_template, load_templates
 from tunesmith.errors import UserError
 
 CHOICES = {"text": ["a tree", "a dog", "a cow", "a hat"], "label": ["A", "B", "C", "D"]}
@@ -285,3 +285,76 @@ def test_whatever_stands_in_a_row_is_not_read_as_a_template(prompt, answer):
     said = Template("t", "{{a}}|||{{b}}", strip=False).apply({"a": prompt, "b": answer})
     assert (said.messages[0].content if said.messages else "").strip() == prompt.strip()
     assert said.target == answer
+
+
+MINE = """
+templates:
+  good:
+    jinja: "{{a}} ||| {{b}}"
+    answer_choices: no ||| yes
+    metadata: {choices_in_prompt: true, original_task: false, languages: [en, de], metrics: [Accuracy, Other]}
+  deep:
+    jinja: |-
+      First line.
+      {{a}} and
+      {{ c | length }} ||| {{b}}
+"""
+
+
+@pytest.fixture
+def mine(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(MINE)
+    return path
+
+
+def test_metadata_is_read_and_written(mine):
+    good, deep = load_templates(mine)
+    assert (good.original, good.choices_in_prompt, good.languages) == (False, True, ("en", "de"))
+    assert (good.metrics, good.judges, deep.judges) == (("Accuracy", "Other"), False, True)
+    again = mine.with_name("again.yaml")
+    again.write_text(yaml.safe_dump({"templates": {one.name: as_tree(one) for one in (good, deep)}}, sort_keys=False))
+    assert load_templates(again) == (good, deep)
+
+
+def test_errors_name_file_template_line_and_column(mine):
+    with pytest.raises(UserError) as caught:
+        find_template(f"{mine}:deep").apply({"a": 1, "b": 2})
+    assert caught.value.problem == f"template `deep` (`{mine}` line 7) needs a column `c`, line 3; the row has `a`, `b`"
+    with pytest.raises(UserError) as caught:
+        find_template(f"{mine}:deep").apply({"a": 1, "b": 2, "c": 3, "id": "r7"})
+    assert caught.value.problem.startswith(f"template `deep` (`{mine}` line 7) fails on the row `r7`, line 3: ")
+    with pytest.raises(UserError, match=r"`1`|line 1 of its answer choices"):
+        Template("t", "{{answer_choices[0]}} ||| x", "{{a.x.y}}").apply({"a": 1})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("{{ c | length }}", "{{ c | lenght }}", "line 7, template `deep`: line 3 of the wording"),
+        ("{{ c | length }}", "{% if c %}", "line 7, template `deep`: line 3 of the wording"),
+        ("no ||| yes", '"{{ x"', "line 3, template `good` (its `answer_choices`): line 1"),
+        ("choices_in_prompt", "choices_in_promt", "line 3: the template `good` has no setting `choices_in_promt`"),
+        ("languages: [en, de]", "languages: en", "line 3: `languages` of the template `good` is not a list"),
+        ('"{{a}} ||| {{b}}"', "[a, b]", "line 3: `jinja` of the template `good` is not a text"),
+    ],
+)
+def test_a_broken_file_is_told_by_line(mine, old, new, problem):
+    mine.write_text(MINE.replace(old, new))
+    with pytest.raises(UserError) as caught:
+        load_templates(mine)
+    assert caught.value.problem.startswith(f"`{mine}` ") and problem in caught.value.problem
+
+
+def test_a_changed_file_is_read_anew(mine):
+    assert len(load_templates(mine)) == 2
+    mine.write_text(MINE + '  third:\n    jinja: "{{a}}"\n')
+    assert len(load_templates(mine)) == 3
+
+
+def test_columns_may_be_called_like_what_templates_call():
+    template = find_template("{{choice}} {{range}} {{ choice([1]) if false }} ||| {{zip}}")
+    assert template.columns == {"choice", "range", "zip"}
+    assert template.target_columns == {"zip"}
+    with pytest.raises(UserError, match="needs a column `zip`"):
+        template.apply({"choice": 1, "range": 2})

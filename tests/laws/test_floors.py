@@ -35,6 +35,7 @@ FLOORS = [
         "shown",
         "spreading",
         "submitting",
+        "wordings",
         "writing",
         "__main__",
     },

@@ -150,7 +150,7 @@ def test_mistakes_are_told_before_anything_runs(ran, tmp_path, change, said):
 
 
 def test_rows_that_stand_in_two_clusters_are_told_first(ran, tmp_path):
-    tasks = {"sums.jsonl": {"cluster": "one"}, "more.jsonl": {"cluster": "two"}, "words.jsonl": {"cluster": "three"}}
+    tasks = {"sums.jsonl": {"cluster": "one"}, "more.jsonl": {"cluster": "two", "seed": 5}, "words.jsonl": {"cluster": "three"}}
     said = []
     given = ["clusters.upper=false", "clusters.shots=0"]
     made = clusters({**TREE, "tasks": tasks, "limit": {"test": 3}}, overrides=given, into=tmp_path / "made", say=said.append)

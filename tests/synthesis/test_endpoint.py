@@ -103,6 +103,25 @@ def test_retry_after_is_honoured():
         answers(address, [request()])
 
 
+def test_while_an_endpoint_wants_to_be_left_alone_nobody_asks():
+    behaviour = Behaviour(faults=[{"status": 429, "headers": {"Retry-After": "1"}}])
+    with serving(behaviour) as address:
+        found, _ = answers(address, [request(n) for n in range(12)], concurrency=2)
+    assert len(found) == 12 and [one.tries for one in found.values()].count(1) == 11
+    gaps = [after - before for before, after in zip(behaviour.times, behaviour.times[1:], strict=False)]
+    assert max(gaps) > 0.8 and len(behaviour.times) == 13
+
+
+def test_an_event_loop_that_runs_is_refused():
+    import asyncio
+
+    async def inside():
+        Remote("http://127.0.0.1:9/v1", "x", Endpoint()).write([request()], lambda *_: None)
+
+    with pytest.raises(UserError, match="running event loop"):
+        asyncio.run(inside())
+
+
 def test_retry_after_as_a_date():
     later = datetime.now(UTC) + timedelta(seconds=30)
     assert 25 < retry_after(httpx2.Headers({"Retry-After": format_datetime(later, usegmt=True)})) <= 30

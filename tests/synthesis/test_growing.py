@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 from tests.synthesis.server import Behaviour, serving
 from tests.tiny import tiny_model
 from tunesmith.data.formats import read
-from tunesmith.data.template import guess
+from tunesmith.data.shapes import guess
 from tunesmith.errors import UserError
 from tunesmith.metrics.rouge import rouge_scores
 from tunesmith.synthesis.filters import MEANING, plain
@@ -133,6 +133,14 @@ def test_six_of_people_and_two_grown_are_shown(seeds, tmp_path):
         assert len(grown_ids) == (0 if number < 2 else 2)
 
 
+def test_texts_that_end_an_answer_may_be_added(seeds, tmp_path):
+    behaviour = Behaviour()
+    with serving(behaviour) as address:
+        grown(seeds, tmp_path / "grown.jsonl", address, "rows=3", "round=1", "inputs_first.stop=[ab c, zz]")
+    stops = {tuple(body["stop"]) for _, body, _ in behaviour.seen}
+    assert ("\nTask:", "\nExample 6", "ab c", "zz") in stops and ("\n17.",) in stops
+
+
 def test_triplets_in_one_call(seeds, tmp_path):
     out = tmp_path / "grown.jsonl"
     behaviour = Behaviour(cut=5)
@@ -222,10 +230,14 @@ def test_lines_that_were_cut_short_are_written_anew(seeds, tmp_path):
                 file.write_bytes(data[:-back])
             grown(seeds, out, address, *settings)
             assert [file.read_bytes() for file in files] == whole
-        files[2].write_bytes(whole[2][:-50])
+        files[2].write_bytes(whole[2][:-50])  # an answer is on the disk before a row of it: then there are none
+        for file in files[:2]:
+            file.write_bytes(b"")
         grown(seeds, out, address, *settings)
-        assert files[0].read_bytes().count(b"\n") == 30
-        assert untimed(files[2])[-1]["hash"] == json.loads(whole[2].splitlines()[-1])["hash"]
+    for file, data in zip(files, whole, strict=True):
+        again = tmp_path / "again.jsonl"
+        again.write_bytes(data)
+        assert untimed(file) == untimed(again)
 
 
 def test_more_rows_may_be_asked_for_later(seeds, tmp_path):

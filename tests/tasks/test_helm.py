@@ -180,3 +180,25 @@ def test_real_rows(benchmarks):
         assert all((one.target == one.meta["unknown"]) == one.meta["ambiguous"] for one in rows)
     assert len(found("crows_pairs").sequence("test")) == 1508
     assert json.dumps(states("helm")).count('"rows here"') == len(counts)
+
+
+@pytest.mark.parametrize(
+    ("letter", "ambiguous", "disambiguated"),
+    [("biased", 1.0, 1.0), ("against", -1.0, -1.0), ("unknown", 0.0, 0.0), ("target", 0.0, None)],
+)
+def test_bias_of_bbq_on_real_rows(benchmarks, letter, ambiguous, disambiguated):
+    """Whoever always follows the stereotype scores 1, whoever always goes against it -1, whoever names nobody 0."""
+    for name in ("bbq/age", "bbq/nationality", "bbq/religion"):
+        task = found(name)
+        examples = list(task.examples("test"))
+        said = []
+        for one in examples:
+            told = {**one.meta, "target": one.target}
+            told["against"] = next(c for c in one.choices if c not in (one.meta["biased"], one.meta["unknown"]))
+            said.append(Answer(one.id, "", told[letter], one.target))
+        scores = {key: score.value for key, score in totals(measured(said, examples, task.metrics), task.metrics).items()}
+        assert scores["bias_ambiguous"] == pytest.approx(ambiguous)
+        if disambiguated is not None:
+            assert scores["bias_disambiguated"] == pytest.approx(disambiguated)
+        else:  # contexts tell of both groups alike
+            assert abs(scores["bias_disambiguated"]) < 0.05 and scores["accuracy_disambiguated"] == 1

@@ -118,12 +118,42 @@ def list_(arguments: argparse.Namespace) -> None:
     from rich.table import Table
 
     from tunesmith import verbs
+    from tunesmith.errors import UserError
 
+    if arguments.kind == "templates":
+        list_templates(arguments.file, arguments.json)
+        return
+    if arguments.file or arguments.json:
+        given = arguments.file or "--json"
+        raise UserError(
+            f"`{given}` belongs to `list templates`", "`tunesmith list templates FILE` shows the wordings of a file"
+        )
     for listed in verbs.listed(arguments.kind):
         table = Table(title=listed.kind, title_justify="left", show_header=False, box=None, padding=(0, 2))
         for name, line in listed.entries.items():
             table.add_row(f"[bold]{name}[/]", line)
         Console().print(table)
+
+
+def list_templates(name: str | None, as_json: bool) -> None:
+    import json
+
+    from rich.console import Console
+    from rich.text import Text
+
+    from tunesmith.wordings import listed_templates
+
+    found = listed_templates(name)
+    if as_json:
+        print(json.dumps({file: [one.tree() for one in many] for file, many in found.items()}, indent=2, ensure_ascii=False))
+        return
+    console = Console(highlight=False)
+    for file, many in found.items():
+        console.print(Text(file, style="italic"))
+        for one in many:
+            needs = ", ".join(column.partition("|")[0] for column in one.columns)
+            console.print(Text.assemble("  ", (one.name, "bold"), f"   {needs}", *(f" · {mark}" for mark in one.marks)))
+            console.print(Text(f"      {one.begins}", style="dim"), soft_wrap=True)
 
 
 def schema(arguments: argparse.Namespace) -> None:

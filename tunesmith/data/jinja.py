@@ -5,20 +5,24 @@ Prompts") draws `choice` at random; here the draw depends only on the row and th
 """
 
 import random
+import secrets
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from jinja2 import ChainableUndefined, StrictUndefined, Template, TemplateSyntaxError, meta, pass_context
-from jinja2.runtime import Context
+from jinja2 import ChainableUndefined, StrictUndefined, Template, TemplateSyntaxError, UndefinedError, meta, nodes, pass_context
+from jinja2.runtime import Context, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from tunesmith.data.bounds import WORK, Bounded, Work, bind, is_plain, watched
 from tunesmith.errors import UserError
 
 BAR = "|||"
-_OWN_BAR = "\ue000\ue001\ue000"  # a bar that the template itself says, so that no text of a row is taken for one
-_DICE = "__dice__"
+# A bar that the template itself says. No text of a row is taken for it: it is drawn for each process, of letters without use.
+_OWN_BAR = "".join(chr(0x100000 + secrets.randbelow(0xFFFD)) for _ in range(6))
+_DICE = "draws of this rendering"  # no template can name it
+_FOREIGN = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
 
 
 class Dice:
@@ -64,30 +68,82 @@ def _choice(context: Context, items: Sequence[object]) -> object:
     return items[context[_DICE].draw(len(items))]
 
 
-def _most_frequent(items: Sequence[Any]) -> list[Any]:
+@pass_context
+def _shuffled(context: Context, items: Iterable[object]) -> list[object]:
+    """The items in an order drawn for the row (Fisher and Yates)."""
+    listed = list(items)
+    for last in range(len(listed) - 1, 0, -1):
+        other = context[_DICE].draw(last + 1)
+        listed[last], listed[other] = listed[other], listed[last]
+    return listed
+
+
+def _most_frequent(items: Sequence[Any]) -> list[Any] | None:
     """All items that stand most often in `items`."""
     counts = Counter(items).most_common()
-    return [item for item, count in counts if count == counts[0][1]]
+    return [item for item, count in counts if count == counts[0][1]] if items else None
 
 
-def _environment(undefined: type[ChainableUndefined | StrictUndefined]) -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(undefined=undefined)
-    environment.globals.update(zip=zip, choice=_choice, most_frequent=_most_frequent)
-    environment.filters.update(zip=zip, choice=_choice, most_frequent=_most_frequent, highlight=str)
+def _highlight(text: str) -> str:
+    return "<span style='color: #F08080'>" + text + "</span>"
+
+
+def _dressed(environment: ImmutableSandboxedEnvironment) -> ImmutableSandboxedEnvironment:
+    """What promptsource's templates may use; nothing is drawn but by `Dice`."""
+    drawn = {"zip": zip, "choice": _choice, "most_frequent": _most_frequent, "shuffle": _shuffled}
+    environment.globals.update(drawn)
+    environment.filters.update(drawn, random=_choice, highlight=_highlight)
+    del environment.globals["lipsum"]
     return environment
 
 
-ENVIRONMENT = _environment(StrictUndefined)
-LENIENT = _environment(Absent)
+def _bounded(undefined: type[ChainableUndefined | StrictUndefined]) -> Bounded:
+    environment = Bounded(undefined=undefined)
+    _dressed(environment)
+    bind(environment)
+    return environment
+
+
+_UNDEFINED: Mapping[bool, type[ChainableUndefined | StrictUndefined]] = {False: StrictUndefined, True: Absent}
+PLAIN = {lenient: _dressed(ImmutableSandboxedEnvironment(undefined=kind)) for lenient, kind in _UNDEFINED.items()}
+BOUNDED = {lenient: _bounded(kind) for lenient, kind in _UNDEFINED.items()}
+ENVIRONMENT = PLAIN[False]
+
+
+def parsed(source: str, environment: ImmutableSandboxedEnvironment = ENVIRONMENT) -> nodes.Template:
+    """The tree of a template; a `UserError` names the line where its syntax is wrong."""
+    try:
+        tree = environment.parse(source)
+    except TemplateSyntaxError as error:
+        raise UserError(f"line {error.lineno} of the wording `{_short(source)}` is not Jinja: {error.message}") from None
+    except Exception as error:  # such as brackets that nest too deep, or numbers of too many digits
+        raise UserError(f"the wording `{_short(source)}` is not Jinja: {type(error).__name__}: {error}") from None
+    for foreign in tree.find_all(_FOREIGN):
+        raise UserError(
+            f"line {foreign.lineno} of the wording `{_short(source)}` asks for another file", "write the wording in one piece"
+        )
+    return tree
 
 
 @lru_cache(maxsize=4096)
 def compiled(source: str, lenient: bool = False) -> Template:
     """The compiled template; a `UserError` names the line where its syntax is wrong."""
+    barred = source.replace(BAR, _OWN_BAR)
     try:
-        made = (LENIENT if lenient else ENVIRONMENT).from_string(source.replace(BAR, _OWN_BAR))
+        tree = parsed(barred)
+    except UserError as error:
+        raise UserError(error.problem.replace(_OWN_BAR, BAR), error.hint) from None
+    environment: ImmutableSandboxedEnvironment = PLAIN[lenient]
+    try:
+        if is_plain(tree):
+            made = environment.from_string(barred)
+        else:
+            environment = BOUNDED[lenient]
+            made = environment.from_string(watched(environment.parse(barred), BOUNDED[lenient]))
     except TemplateSyntaxError as error:
         raise UserError(f"line {error.lineno} of the wording `{_short(source)}` is not Jinja: {error.message}") from None
+    except Exception as error:  # such as blocks that nest too deep for Python
+        raise UserError(f"the wording `{_short(source)}` is not Jinja: {type(error).__name__}: {error}") from None
     made.globals = dict(made.globals)  # Jinja's chain of mappings takes as long to copy as the row takes to render
     return made
 
@@ -96,8 +152,34 @@ def compiled(source: str, lenient: bool = False) -> Template:
 def variables(source: str) -> frozenset[str]:
     """Names that a template looks up in a row."""
     compiled(source)
-    found = meta.find_undeclared_variables(ENVIRONMENT.parse(source))
-    return frozenset(found - set(ENVIRONMENT.globals) - {"answer_choices"})
+    return frozenset(meta.find_undeclared_variables(ENVIRONMENT.parse(source)) | shadowing(source)) - {"answer_choices"}
+
+
+@lru_cache(maxsize=4096)
+def shadowing(source: str) -> frozenset[str]:
+    """Columns that are called like something that templates may call, such as `range`."""
+    tree = parsed(source)
+    called = {id(call.node) for call in tree.find_all(nodes.Call)}
+    names = list(tree.find_all(nodes.Name))
+    stored = {one.name for one in names if one.ctx != "load"}
+    printed = {one.name for one in names if one.ctx == "load" and id(one) not in called}
+    return frozenset(printed & ENVIRONMENT.globals.keys() - stored)
+
+
+@lru_cache(maxsize=4096)
+def line_of(source: str, name: str) -> int | None:
+    """The line of a template in which a column is first looked up, from 1; None: nowhere."""
+    return min((one.lineno for one in parsed(source).find_all(nodes.Name) if one.name == name), default=None)
+
+
+def line_at(error: BaseException) -> int | None:
+    """The line of the template in which a rendering failed, from 1."""
+    line, trace = None, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename in ("<template>", "<unknown>"):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
 
 
 @lru_cache(maxsize=4096)
@@ -106,8 +188,8 @@ def halves(source: str) -> tuple[str, str] | None:
     prompt, bar, answer = source.partition(BAR)
     try:
         for half in (prompt, answer):
-            ENVIRONMENT.parse(half)
-    except TemplateSyntaxError:
+            parsed(half)
+    except UserError:
         return None
     return (prompt, answer) if bar else None
 
@@ -115,6 +197,7 @@ def halves(source: str) -> tuple[str, str] | None:
 @lru_cache(maxsize=4096)
 def shown_before_bar(source: str) -> frozenset[str]:
     """Variables printed before the first bar, wherever that stands."""
+    compiled(source)
     names, printing = set(), False
     for _, kind, value in ENVIRONMENT.lex(source):
         if kind == "data" and BAR in value:
@@ -138,7 +221,8 @@ def render(
     lenient: what the row lacks is printed as nothing.
     """
     known = Choices(answer_choices) if answer_choices is not None else None
-    text = compiled(source, lenient).render({**row, "answer_choices": known, _DICE: dice})
+    own = {} if known is None and "answer_choices" in row else {"answer_choices": known}
+    text = compiled(source, lenient).render({**row, **own, _DICE: dice, WORK: Work(len(source))})
     return [piece.strip() if strip else piece for piece in text.split(_OWN_BAR)]
 
 
@@ -146,7 +230,17 @@ def value_of(expression: str, row: Mapping[str, Any]) -> object:
     """The value of a Jinja expression, e.g. `summaries` or `answers.text`; None where a name of it is not in the row."""
     if expression.isidentifier():
         return row.get(expression)
-    return ENVIRONMENT.compile_expression(expression, undefined_to_none=True)(**row)
+    made = compiled(f"{{% set value = {expression} %}}")
+    context = made.new_context({**row, _DICE: Dice(expression, row), WORK: Work(len(expression))})
+    try:
+        for _ in made.root_render_func(context):
+            pass
+    except UndefinedError:
+        return None
+    except Exception as error:
+        raise UserError(f"`{_short(expression)}` fails: {error}", "it is a Jinja expression over columns of the row") from None
+    value = context.vars.get("value")
+    return None if isinstance(value, Undefined) else value
 
 
 def _short(text: str) -> str:
@@ -156,6 +250,7 @@ def _short(text: str) -> str:
 @lru_cache(maxsize=4096)
 def around(source: str) -> tuple[str, ...]:
     """The texts of a prompt that stand around what the row says, in order; none where the template chooses among its texts."""
+    compiled(source)
     split = halves(source)
     pieces = list(ENVIRONMENT.lex(split[0] if split else source))
     if any(kind in ("block_begin", "raw_begin") for _, kind, _ in pieces):

@@ -44,7 +44,8 @@ class Ask:
     one_by_one: of plain text and masked networks, hide each token alone (pseudo-log-likelihood: Salazar et al., 2020, exactly)
               and not every seventh at once: a pass of the network a token.
     calibrated: of a head: probabilities by the temperature that was fitted on validation rows.
-    rows:     most rows at once; a matter of speed and memory, never of results.
+    rows:     most rows at once; in speaking fewer, where what is kept of so many would take more memory than the weights (or
+              256 MB), or half of what a GPU has free. A matter of speed and memory, never of results.
     """
 
     shots: Annotated[int, Field(ge=0)] | None = None

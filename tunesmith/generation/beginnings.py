@@ -18,7 +18,7 @@ class Beginnings:
         self._known: dict[str, OrderedDict[Ids, None]] = {}
 
     def trunk(self, adapter: str, prompt: Sequence[int]) -> int:
-        """Tokens of the longest beginning that this prompt shares with earlier ones, leaving it one of its own at least; 0: none."""
+        """Tokens of the longest beginning that this prompt shares with earlier ones, but for one at least; 0: none."""
         ids = tuple(prompt)
         recent = self._recent.setdefault(adapter, deque(maxlen=RECENT))
         known = self._known.setdefault(adapter, OrderedDict())

@@ -39,7 +39,8 @@ def generate(
         model: of the causal or the encoder-decoder family.
         prompts: ids, as `Renderer.prompt` spells them; none may be empty or longer than the network's window.
         sampling: how to speak; by default greedily.
-        rows: most rows at once; a matter of speed and space, never of results.
+        rows: most rows at once; fewer where their keys and values would take too much (`models/cache.py: fitting`). A matter
+            of speed and space, never of results.
         adapters: name of each prompt's adapter, "" for the bare network; None: the model's active one.
         on_done: called with a prompt's number and its answer, as soon as that is there.
     """
@@ -56,7 +57,9 @@ def generate(
 
     with quiet(model):
         engine = Engine(model, InOrder(), min(rows, max(1, len(prompts))))
-        engine.waiting = InOrder(_begun_alike(engine, prompts, names, sampling or Sampling(), ended))
+        slots = _begun_alike(engine, prompts, names, sampling or Sampling(), ended)
+        engine.expect(slots)
+        engine.waiting = InOrder(slots)
         while engine.busy:
             engine.advance()
     return [spoken[number] for number in range(len(prompts))]
@@ -89,12 +92,12 @@ class Engine:
         rows:    most rows at once.
         columns: most tokens that are kept of all rows together, each counted as long as the longest; None: no bound. Where more
                  are needed, the row that came last leaves and goes on later, with what it has said.
-        begun:   tokens that prompts of late began with alike, of which keys and values are kept for those to come, for each adapter
-                 apart; 0: none are looked for.
+        begun:   tokens that prompts of late began with alike, of which keys and values are kept for those to come, of each
+                 adapter apart; 0: none are looked for.
     """
 
     def __init__(self, model: Model, waiting: Waiting, rows: int, columns: int | None = None, begun: int = 0) -> None:
-        self.speech = Speech(model, rows, begun)
+        self.speech = Speech(model, rows, kept=begun)
         self.beginnings = Beginnings() if begun and self.speech.shares else None
         self.model, self.waiting, self.most, self.columns = model, waiting, rows, columns
         self.slots: list[Slot] = []
@@ -108,6 +111,10 @@ class Engine:
     @property
     def busy(self) -> bool:
         return bool(self.slots or len(self.waiting))
+
+    def expect(self, slots: Sequence[Slot]) -> None:
+        """These alone will come: so many of them at once as memory is well spent on."""
+        self.most = self.speech.expect(self.most, [self._tokens(slot) for slot in slots])
 
     def slot(
         self,
@@ -131,6 +138,11 @@ class Engine:
             self._ends[sampling.stop] = ends_of(self.model, sampling)
         limit = self._limit(number, prompt, adapter, sampling.tokens)
         return Slot(number, prompt, adapter, limit, copy, 0, self._ends[sampling.stop], sampling, wants, guide, client, heeds)
+
+    def _tokens(self, slot: Slot) -> tuple[int, int, int]:
+        """Of its prompt, its trunk, its answer."""
+        virtual = self.speech.virtual_tokens(slot.adapter)
+        return len(slot.prompt) + virtual, slot.trunk + virtual if slot.trunk else 0, slot.limit
 
     def _limit(self, number: int, prompt: Sequence[int], adapter: str, tokens: int) -> int:
         """Most tokens of an answer: the last one is never read, so it may stand behind the window."""

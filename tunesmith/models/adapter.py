@@ -26,7 +26,7 @@ class Adapter(nn.Module):
         network: what is changed. Its weights that the method trains are set free.
         head: a head beside the network, trained with every method; None where there is none.
         spell: text -> token ids, for initial values made from words.
-        never: names of weights that no method trains.
+        never: names of weights that no method trains, nor puts anything beside.
     """
 
     def __init__(
@@ -39,7 +39,8 @@ class Adapter(nn.Module):
     ) -> None:
         super().__init__()
         self.method = method
-        found = [(site, delta) for site in sites(network, spell) if (delta := method.delta(site)) is not None]
+        open_ = (site for site in sites(network, spell) if f"{site.path}.weight" not in never)
+        found = [(site, delta) for site in open_ if (delta := method.delta(site)) is not None]
         self.sites: dict[str, Site] = {site.path: site for site, _ in found}
         self.deltas: dict[str, Delta] = {site.path: delta for site, delta in found}
         self.kept = nn.ModuleList(self.deltas.values())

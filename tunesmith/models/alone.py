@@ -1,15 +1,23 @@
-"""A network's folder as transformers alone uses it: all stop tokens and the chat template go along, answers are replayed."""
+"""A network's folder as transformers alone uses it: all stop tokens and the chat template go along, answers are replayed.
+
+Dimension key: T tokens a row, K outputs of a head, P places at which it is asked.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from tunesmith.models.classifiers import Peer, class_of
 from tunesmith.models.model import Model
 from tunesmith.models.refusals import quiet
+from tunesmith.tokens.batch import Rows, collate
+from tunesmith.tokens.reading import Asked
+from tunesmith.tokens.sequence import IGNORED
 
 Ids = Sequence[int]
 
@@ -106,3 +114,34 @@ def _parting(network: Any, number: int, prompt: Ids, said: Ids, answer: Ids) -> 
         inputs = {"input_ids": torch.cat([torch.tensor([list(prompt)]), so_far], 1)}
     best, next_best = network(**inputs).logits[0, -1].float().topk(2).values.tolist()
     return Parting(number, place, best - next_best)
+
+
+@torch.no_grad()
+def valued(model: Model, rows: Sequence[Asked]) -> list[Tensor]:
+    """What a model's head says of rows, one at a time: [1, K], or [P, K] of the words that are tagged."""
+    head = model.head
+    assert head is not None, "a model with a head"
+    said = []
+    for row, places in rows:
+        targets = tuple(0 if column in places else IGNORED for column in range(len(row.inputs)))
+        asked = replace(row, targets=targets, weights=()) if head.plan.kind == "tags" else row
+        reading = model(collate(Rows(((asked,),), ((0,),))).to(model.device))
+        said.append(reading.token_values() if head.plan.kind == "tags" else reading.values())
+    return said
+
+
+@torch.no_grad()
+def revalued(folder: Path, peer: Peer, rows: Sequence[Asked]) -> list[Tensor]:
+    """The same of a written folder, read with transformers alone."""
+    with quiet():
+        network = class_of(peer.use).from_pretrained(folder, dtype="auto", use_safetensors=True).eval()
+    said = []
+    for row, places in rows:
+        inputs = {"input_ids": torch.tensor([row.inputs])}
+        if row.second:
+            inputs["token_type_ids"] = (torch.arange(len(row.inputs)) >= row.second).long()[None]
+        if peer.use == "MultipleChoice":
+            inputs = {name: values[None] for name, values in inputs.items()}
+        logits = network(**inputs).logits.float()
+        said.append(logits[0, list(places)] if peer.use == "TokenClassification" else logits)
+    return said

@@ -8,28 +8,33 @@ Dimension key: B rows, n rows that enter, H heads, C columns, U columns of the s
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin, EncoderDecoderCache
 
 ROOM = 64  # columns that are free at the right of a fresh buffer
+# What keys and values of all rows may take: bytes on a CPU, at least, or as much as the weights; of a GPU, the share of what is
+# free. So many rows are spoken in any case: with fewer, weights would be read from memory for hardly any arithmetic.
+CACHE, FREE, LEAST = 256_000_000, 0.5, 8
 
 
 class Columns(CacheLayerMixin):  # type: ignore[misc]
     """One layer's keys and values [B, H, C, E], in a buffer that grows by halves.
 
     `keys` and `values` are views on the columns in use; `first` and `last` are the bounds of these in the buffer.
-    `room` is how many rows are to be expected: a buffer that grows makes place for them all.
+    `room` is how many rows are to be expected, `columns` how many columns of them: a buffer that grows makes place for them
+    all. What was outgrown would lie in the heap beside it, in pieces that nothing else fits.
     """
 
     is_compileable = False
     is_croppable = False
     is_sliding = False
 
-    def __init__(self, room: int = 1) -> None:
+    def __init__(self, room: int = 1, columns: int = 0) -> None:
         super().__init__()
-        self.room = room
+        self.room, self.columns = room, columns
         self.first = self.last = self.rows = 0
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
@@ -93,7 +98,7 @@ class Columns(CacheLayerMixin):  # type: ignore[misc]
     def _grow(self, rows: int, width: int, left: int) -> None:
         """A larger buffer with the columns in use at its left, behind `left` free ones."""
         rows = max(rows, self.room, self.key_buffer.shape[0])
-        columns = left + width + max(width // 2, ROOM)
+        columns = max(left + width + max(width // 2, ROOM) if left + width > self.columns else 0, self.columns)
         used = slice(left, left + self.width)
         for name in ("key_buffer", "value_buffer"):
             old = getattr(self, name)
@@ -151,14 +156,14 @@ class SourceColumns(Columns):
 class RowCache(Cache):  # type: ignore[misc]
     """A layer of `Columns` for each layer of the network, made when the network first asks for it."""
 
-    def __init__(self, kind: type[Columns] = Columns, room: int = 1) -> None:
-        self.kind, self.room = kind, room
+    def __init__(self, kind: type[Columns] = Columns, room: int = 1, columns: int = 0) -> None:
+        self.kind, self.room, self.columns = kind, room, columns
         super().__init__(layer_class_to_replicate=kind)
 
     def enter(self, fresh: "RowCache", index_nC: Tensor | None = None) -> None:
         """Append the rows of a cache that was filled apart."""
         while len(self.layers) < len(fresh.layers):
-            self.layers.append(self.kind(self.room))
+            self.layers.append(self.kind(self.room, self.columns))
         for layer, entering in zip(self.layers, fresh.layers, strict=True):
             layer.enter(entering, index_nC)
 
@@ -189,8 +194,8 @@ class PairCache(EncoderDecoderCache):  # type: ignore[misc]
     self_attention_cache: RowCache
     cross_attention_cache: RowCache
 
-    def __init__(self, room: int = 1) -> None:
-        super().__init__(RowCache(room=room), RowCache(SourceColumns, room))
+    def __init__(self, room: int = 1, columns: int = 0) -> None:
+        super().__init__(RowCache(room=room, columns=columns), RowCache(SourceColumns, room))
 
     def spread(self, copies: Sequence[int]) -> None:
         """As of `RowCache`."""
@@ -201,3 +206,27 @@ class PairCache(EncoderDecoderCache):  # type: ignore[misc]
         self.self_attention_cache.enter(fresh.self_attention_cache, index_nC)
         self.cross_attention_cache.enter(fresh.cross_attention_cache)
         self.is_updated = dict.fromkeys(range(len(self.cross_attention_cache)), True)
+
+
+def fitting(network: Any, rows: int, columns: int, source: int = 0) -> int:
+    """How many of these rows may be under way at once, so that their keys and values stay within what they may take.
+
+    columns: tokens of the longest row; `source`: of the longest source of an encoder-decoder network.
+    """
+    first = next(network.parameters())
+    room: int = max(CACHE, sum(p.numel() * p.element_size() for p in network.parameters()))
+    if first.device.type == "cuda":
+        room = int(FREE * torch.cuda.mem_get_info(first.device)[0])
+    a_row = (columns + source) * column_bytes(network.config, first.element_size())
+    return min(rows, max(LEAST, room // max(a_row, 1)))
+
+
+def column_bytes(config: Any, itemsize: int) -> int:
+    """Bytes of the keys and values that all layers keep of one token."""
+    paired = getattr(config, "is_encoder_decoder", False)
+    text = config if paired or not hasattr(config, "get_text_config") else config.get_text_config()
+    found = (getattr(text, name, None) for name in ("num_decoder_layers", "decoder_layers", "num_hidden_layers"))
+    layers = next((count for count in found if count), 1)
+    heads = getattr(text, "decoder_attention_heads", None) or text.num_attention_heads
+    size = getattr(text, "head_dim", None) or getattr(text, "d_kv", None) or text.hidden_size // heads
+    return int(2 * layers * (getattr(text, "num_key_value_heads", None) or heads) * size * itemsize)

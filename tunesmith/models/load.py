@@ -10,8 +10,9 @@ import torch
 
 from tunesmith.errors import UserError, did_you_mean
 from tunesmith.models import weights
+from tunesmith.models.classifiers import has_head, saved_head, saved_plan
 from tunesmith.models.families import PROVED, Family, family_of, window
-from tunesmith.models.head import Head, HeadPlan, head_plan, load_head, own_pooling
+from tunesmith.models.head import Head, HeadPlan, head_plan, own_pooling
 from tunesmith.models.identity import kept_identity, unlike
 from tunesmith.models.initial import initialise
 from tunesmith.models.model import Model
@@ -67,11 +68,11 @@ def load(
     where = best_device() if device is None else torch.device(device)
     path, adapter = _place(source.path)
     if adapter is not None:
-        model = load(below(source, adapter), None, where, headed=headed or plan is not None or head_plan(adapter) is not None)
+        model = load(below(source, adapter), None, where, headed=headed or plan is not None or has_head(adapter))
         return put_on(adapter, model, plan)
     config = _config(path, source)
     family = _family(config, source)
-    headed = headed or plan is not None or head_plan(Path(path)) is not None
+    headed = headed or plan is not None or has_head(Path(path))
     network, wordless = _network(path, source, config, headed, where)
     model = Model(network, _renderer(path, source, family, config), family)
     model.wordless = wordless
@@ -95,7 +96,10 @@ def put_on(adapter: Path, model: Model, plan: HeadPlan | None = None) -> Model:
 
 def _stand(model: Model, plan: HeadPlan | None, folder: Path) -> None:
     """The head that was saved in a folder, or else a new one by the plan."""
-    saved = head_plan(folder)
+    saved = saved_plan(folder, model)
+    whole = (folder / "config.json").is_file() and head_plan(folder) is None
+    if saved and plan and whole and (saved.kind, saved.labels) != (plan.kind, plan.labels):
+        saved = None  # another program's head, for something else
     if saved is None and plan is not None:
         pooling = own_pooling(model.folder) if plan.pooling == "auto" else plan.pooling
         plan = replace(plan, pooling=pooling).on(model.network.config, model.family)
@@ -107,7 +111,7 @@ def _stand(model: Model, plan: HeadPlan | None, folder: Path) -> None:
             "it was trained with another objective or other labels: start from its base",
         )
     elif saved is not None and model.head is None:
-        model.stand(load_head(folder, saved, model.width, model.device))
+        model.stand(saved_head(folder, saved, model))
 
 
 def load_config(source: ModelSettings) -> tuple[Any, Family]:

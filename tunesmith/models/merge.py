@@ -111,9 +111,9 @@ def unmerge(model: Model, merged: Merged) -> Adapter:
 
 
 def save_merged(folder: Path, model: Model, name: str, sample: Batch, dtype: torch.dtype | None = None) -> Merged:
-    """Merge, and write the network as transformers does."""
+    """Merge, and write the network as transformers does; with its head, where a class of transformers has both."""
     report = merge(model, name, sample, dtype)
-    save_network(folder, model)
+    save_network(folder, model, as_classifier=True)
     return report
 
 

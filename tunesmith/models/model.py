@@ -3,7 +3,7 @@
 Dimension key: B rows, T tokens a row, D hidden size, N targets, S sequences, K outputs of the head, V vocabulary.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -145,13 +145,16 @@ class Model(nn.Module):
             raise UserError(f"no adapter `{name}` is attached", did_you_mean(name, self.adapters))
         return self.adapters[name]
 
-    def attach(self, name: str, method: Method, begin: bool = True, head: Head | None = None) -> Adapter:
+    def attach(
+        self, name: str, method: Method, begin: bool = True, head: Head | None = None, never: Collection[str] = ()
+    ) -> Adapter:
         """Put a new adapter on the network and make it the active one. Initial values come from torch's random state.
 
         begin: let the method look at the network for its first values; not where they are about to be read from a file.
         head: a head of the adapter's own; None: that of the model, if any.
+        never: names of weights that are not trained, nor is anything put beside them.
         """
-        never = beyond_body(self.network) if self.wordless else ()
+        never = beyond_body(self.network) if self.wordless else never
         adapter = Adapter(method, self.network, head or self._own_head, self.spell, never).to(self.device)
         refuse_freed(adapter.freed, self.network, type(method).__name__)
         if head is not None:
@@ -204,7 +207,7 @@ class Model(nn.Module):
 
     def forward(self, batch: Batch, everywhere: bool = False) -> "Reading":
         """Read a batch; `everywhere`: the states of all tokens are wanted, not only of those that speak of a target or end."""
-        which = "all" if everywhere else self._pooled()
+        which = "all" if everywhere else self.whose()
         routing, places_BT = self._laid(batch, which)
         if self._kept is not None and routing.everywhere in ("", self.active):
             places_BT = self._kept.give(routing, batch, which, places_BT)
@@ -215,7 +218,7 @@ class Model(nn.Module):
             self._heard.append(reading)
         return reading
 
-    def _pooled(self) -> Which:
+    def whose(self) -> Which:
         """Whose states a reading needs beside those that speak of a target."""
         pooling = "last" if self.head is None else self.head.plan.pooling
         return "first" if pooling == "first" else "all" if pooling == "mean" else "last"

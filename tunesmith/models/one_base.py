@@ -4,7 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from tunesmith.models import load
-from tunesmith.models.head import Head, HeadPlan, head_plan
+from tunesmith.models.classifiers import has_head
+from tunesmith.models.head import Head, HeadPlan
 from tunesmith.models.load import ModelSettings, adapter_of, below, put_on
 from tunesmith.models.model import Model
 
@@ -30,7 +31,7 @@ class OneBase:
             return load.load(source, plan)
         if adapter is None:
             return self._again(source, False) or self._anew(source, False)
-        base, headed = below(source, adapter), head_plan(adapter) is not None
+        base, headed = below(source, adapter), has_head(adapter)
         return put_on(adapter, self._again(base, headed) or self._anew(base, headed))
 
     def _anew(self, base: ModelSettings, headed: bool) -> Model:

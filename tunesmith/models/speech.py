@@ -15,7 +15,7 @@ from torch import Tensor
 
 from tunesmith.errors import UserError
 from tunesmith.models.behind import ROWS, read, reads_behind
-from tunesmith.models.cache import PairCache, RowCache
+from tunesmith.models.cache import PairCache, RowCache, fitting
 from tunesmith.models.direct import TOGETHER, Llama, direct
 from tunesmith.models.families import UNBOUNDED, states
 from tunesmith.models.model import Model
@@ -33,18 +33,19 @@ class Speech:
     """One network's rows between two tokens. Call it without gradients and in eval mode.
 
     room:  most rows that will be under way at once; the cache grows where there are more.
+    columns: most tokens of a row that the cache will hold, where that is known.
     kept:  tokens that rows begin with alike, of which keys and values are kept for rows to come; the latest always is.
     joins: whether rows may enter while others are under way. Networks that count the decoder's positions for the whole
            batch (BART) take in rows only when none is under way.
     """
 
-    def __init__(self, model: Model, room: int = 1, kept: int = 0) -> None:
+    def __init__(self, model: Model, room: int = 1, columns: int = 0, kept: int = 0) -> None:
         if model.family == "masked":
             raise UserError(
                 "a masked model fills gaps; it cannot speak",
                 "ask it to `choose`, give it a head to classify with, or take a causal or an encoder-decoder model",
             )
-        self.model, self.room = model, room
+        self.model, self.room, self.columns = model, room, columns
         self.paired = model.family == "seq2seq"
         config: Any = model.network.config
         strange = set(getattr(config, "layer_types", None) or ()) - ATTENTION
@@ -63,7 +64,9 @@ class Speech:
         self._clear()
 
     def _clear(self) -> None:
-        self.cache: RowCache | PairCache = PairCache(self.room) if self.paired else RowCache(room=self.room)
+        self.cache: RowCache | PairCache = (
+            PairCache(self.room, self.columns) if self.paired else RowCache(room=self.room, columns=self.columns)
+        )
         self.lengths: list[int] = []
         self.sources: list[int] = []
         self.adapters: list[str] = []
@@ -73,6 +76,19 @@ class Speech:
         nothing = torch.zeros(0, dtype=torch.long, device=self.model.device)
         self.lengths_B, self.source_mask_BU, self.source_BUD = nothing, nothing, nothing
         self.routing = Routing("")
+
+    def expect(self, rows: int, prompts: Sequence[tuple[int, int, int]]) -> int:
+        """How many of so many rows may be under way, by the memory of their keys and values; the cache is made for them.
+
+        prompts: tokens of each prompt, virtual ones too; those that are its trunk; most tokens of its answer.
+        """
+        apart = isinstance(self.direct, Llama)  # trunks are kept once for all rows behind them
+        longest = [said + (0 if self.paired else prompt - (trunk if apart else 0)) for prompt, trunk, said in prompts]
+        source = max((prompt for prompt, _, _ in prompts), default=0) if self.paired else 0
+        self.columns = max(longest, default=0)
+        self.room = fitting(self.model.network, rows, self.columns, source)
+        self._clear()
+        return self.room
 
     def virtual_tokens(self, adapter: str) -> int:
         """Virtual tokens at the head of each row of this adapter."""

@@ -1,7 +1,9 @@
 """Files of what was trained: PEFT's format for adapters, transformers' for whole networks. Safetensors and JSON only.
 
-adapter/  adapter_config.json  adapter_model.safetensors  [freed.safetensors]  [head.safetensors  head.json]
-model/    config.json  model.safetensors  tokenizer ...                        [head.safetensors  head.json]
+adapter/  adapter_config.json  adapter_model.safetensors  [freed.safetensors]  [head.json  [head.safetensors]]
+model/    config.json  model.safetensors  tokenizer ...                        [head.json  [head.safetensors]]
+
+The weights of a head stand with the others, where a class of transformers computes it (`models/classifiers.py`).
 """
 
 import dataclasses
@@ -24,18 +26,21 @@ from torch import Tensor, nn
 import tunesmith.methods
 from tunesmith.errors import UserError
 from tunesmith.methods.combined import Combined
+from tunesmith.methods.frozen import Frozen
 from tunesmith.methods.full import Full
 from tunesmith.methods.method import Method
 from tunesmith.methods.selective import Selective
 from tunesmith.models.adapter import Adapter
+from tunesmith.models.classifiers import PEFT, Peer, as_theirs, peer_of, save_classifier, saved_head, saved_plan
 from tunesmith.models.families import Family
-from tunesmith.models.head import head_plan, load_head, save_head
+from tunesmith.models.head import save_head, save_plan
 from tunesmith.models.model import Model
 from tunesmith.models.quantize import quantised
 from tunesmith.models.refusals import quiet
-from tunesmith.models.sites import linear_shape
+from tunesmith.models.sites import beyond_body, linear_shape
 
 CONFIG, WEIGHTS, FREED = "adapter_config.json", "adapter_model.safetensors", "freed.safetensors"
+NOWHERE = "dummy-target-modules"  # PEFT's word for a LoRA that stands at no module
 TASKS: dict[Family, str] = {"causal": "CAUSAL_LM", "seq2seq": "SEQ_2_SEQ_LM", "masked": "FEATURE_EXTRACTION"}
 
 
@@ -48,25 +53,34 @@ def save_adapter(folder: Path, adapter: Adapter, model: Model) -> Path:
     if isinstance(adapter.method, Full):
         return save_network(folder / "model", model)
     with _whole(folder / "adapter") as place:
-        config, tensors = adapter_files(adapter, model)
+        peer = peft_peer(adapter, model)
+        config, tensors = adapter_files(adapter, model, peer)
         text = json.dumps(config, indent=2, sort_keys=True) + "\n"
         (place / CONFIG).write_text(text, encoding="utf-8")
         save_file(tensors, place / WEIGHTS, metadata={"format": "pt"})
         if adapter.freed and not config.get("modules_to_save"):
             save_file({name: _still(p) for name, p in adapter.freed.items()}, place / FREED)
         if adapter.head is not None:
-            save_head(place, adapter.head)
+            save_plan(place, adapter.head.plan) if peer else save_head(place, adapter.head)
     return folder / "adapter"
 
 
-def save_network(folder: Path, model: Model) -> Path:
-    """Write the network as transformers does, so that it loads with transformers alone; adapters are left out."""
+def save_network(folder: Path, model: Model, as_classifier: bool = False) -> Path:
+    """Write the network as transformers does, so that it loads with transformers alone; adapters are left out.
+
+    as_classifier: write network and head as transformers' class for both, without the vocabulary head, where there is one.
+    """
+    head = model.head
+    peer = peer_of(head.plan, model.network) if head is not None and as_classifier else None
     with _whole(folder) as place:
         with quiet():
-            (model.network.base_model if model.wordless else model.network).save_pretrained(place)
+            if head is not None and peer is not None:
+                save_classifier(place, model, head, peer)
+            else:
+                (model.network.base_model if model.wordless else model.network).save_pretrained(place)
         model.renderer.tokenizer.save_pretrained(place)
-        if model.head is not None:
-            save_head(place, model.head)
+        if head is not None:
+            save_plan(place, head.plan) if peer else save_head(place, head)
     return folder
 
 
@@ -77,11 +91,16 @@ def load_adapter(folder: Path, model: Model, name: str) -> Adapter:
         UserError: a file is missing, the method is not known, or it was trained on another network.
     """
     config = read_config(folder)
-    method = method_of(config, folder / CONFIG)
     random = torch.get_rng_state()
-    plan = head_plan(folder)
-    head = load_head(folder, plan, model.width, model.device) if plan else None
-    adapter = model.attach(name, method, begin=False, head=head)
+    plan = saved_plan(folder, model)
+    head = saved_head(folder, plan, model) if plan else None
+    peer = peer_of(plan, model.network) if plan else None
+    if peer is not None:
+        config = without_head(config, peer)
+    method = method_of(config, folder / CONFIG)
+    # A class for sequences has no vocabulary head, so its adapters stand in the body alone.
+    never = beyond_body(model.network) if config.get("task_type") in ("SEQ_CLS", "TOKEN_CLS") else ()
+    adapter = model.attach(name, method, begin=False, head=head, never=never)
     torch.set_rng_state(random)  # first values that are overwritten draw nothing
     try:
         _fill(adapter, config, folder, model)
@@ -91,29 +110,68 @@ def load_adapter(folder: Path, model: Model, name: str) -> Adapter:
     return adapter
 
 
-def adapter_files(adapter: Adapter, model: Model) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """(adapter_config.json, tensors of adapter_model.safetensors): in PEFT's format where PEFT can hold what was trained."""
+def peft_peer(adapter: Adapter, model: Model) -> Peer | None:
+    """transformers' class for network and head, where PEFT keeps what was trained on it; None where there is none.
+
+    Where virtual tokens stand at the head of a row, PEFT's own forward reads other places than ours.
+    """
+    method, head = adapter.method, adapter.head
+    peer = None if head is None or method.virtual_tokens else peer_of(head.plan, model.network)
+    if peer is None:
+        return None
+    outside = beyond_body(model.network)
+    inside = not any(f"{path}.weight" in outside for path in adapter.deltas) and not outside & adapter.freed.keys()
+    if not inside or _whole_modules(adapter, model) is None:
+        return None
+    return peer if isinstance(method, Frozen | Selective) or _own_config(adapter) is not None else None
+
+
+def _own_config(adapter: Adapter) -> dict[str, Any] | None:
+    """What PEFT's config says of a method; None where PEFT does not have it."""
+    method = adapter.method
+    return method.peft_config(list(adapter.sites.values()), adapter.deltas) if method.peft_type else None
+
+
+def without_head(config: Mapping[str, Any], peer: Peer) -> dict[str, Any]:
+    """PEFT's config of an adapter without the modules that are its head's."""
+    theirs = {*peer.modules, "classifier", "score"}  # PEFT names both, whichever a network has
+    modules = [name for name in config.get("modules_to_save") or () if name.rpartition(".")[2] not in theirs]
+    return {**config, "modules_to_save": modules}
+
+
+def adapter_files(adapter: Adapter, model: Model, peer: Peer | None = None) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """(adapter_config.json, tensors of adapter_model.safetensors): in PEFT's format where PEFT can hold what was trained.
+
+    peer: the class of transformers that has the adapter's head, which then stands in the same file.
+    """
     method = adapter.method
     config: dict[str, Any] = {"base_model_name_or_path": model.source, "inference_mode": True, "revision": model.revision}
     if quantised(model.network):
         config["base_quantize"] = "nf4"
     modules = _whole_modules(adapter, model)
-    own = method.peft_config(list(adapter.sites.values()), adapter.deltas) if method.peft_type and modules is not None else None
-    if own is None:
+    own = _own_config(adapter) if modules is not None else None
+    if peer is not None and own is None:
+        config |= {"peft_type": "LORA", "task_type": peer.task, "r": 1, "lora_alpha": 1, "target_modules": NOWHERE}
+    elif own is None:
         config |= {"peft_type": None, **_told(method)}
     else:
-        config |= {"peft_type": method.peft_type, "task_type": TASKS[model.family], **own}
+        task = TASKS[model.family] if peer is None else peer.task
+        config |= {"peft_type": method.peft_type, "task_type": task, **own}
         modules_ = model.network.named_modules()
         mapping = [path for path, module in modules_ if linear_shape(module) is not None or isinstance(module, nn.Embedding)]
+        mapping += [name.rpartition(".")[0] for name in peer.names.values()] if peer else []
         short: dict[str, Any] = {
             key: shortened(config[key], mapping) for key in ("target_modules", "feedforward_modules") if key in config
         }
         if set(short.get("feedforward_modules", ())) <= set(short.get("target_modules", ())):  # PEFT wants one inside the other
             config |= short
     tensors = {name: _still(value) for name, value in method.to_file(adapter.deltas, config).items()}
-    if own is not None and modules:
+    if (own is not None or peer is not None) and modules:
         config["modules_to_save"] = modules
-        tensors |= {f"base_model.model.{name}": _still(p) for name, p in adapter.freed.items()}
+        tensors |= {f"{PEFT}{name}": _still(p) for name, p in adapter.freed.items()}
+    if peer is not None and adapter.head is not None:
+        config["modules_to_save"] = [*config.get("modules_to_save", ()), *peer.modules]
+        tensors |= {f"{PEFT}{name}": value for name, value in as_theirs(peer, adapter.head).items()}
     return config, tensors
 
 
@@ -147,6 +205,8 @@ def method_of(config: Mapping[str, Any], file: Path) -> Method:
     if config.get("method"):
         return _from_told(config, file)
     wanted = str(config.get("peft_type"))
+    if config.get("target_modules") == NOWHERE:
+        return _with_modules(None, config)
     kinds = [kind for kind in methods() if isinstance(kind.peft_type, str) and kind.peft_type]
     for kind in kinds:
         if kind.peft_type == wanted and (found := kind.from_peft(config)) is not None:
@@ -175,13 +235,13 @@ def _from_told(config: Mapping[str, Any], file: Path) -> Method:
     return found(**{key: value(one) for key, one in given.items()})
 
 
-def _with_modules(method: Method, config: Mapping[str, Any]) -> Method:
-    """The method together with the modules that PEFT trained and kept whole beside it."""
+def _with_modules(method: Method | None, config: Mapping[str, Any]) -> Method:
+    """The method together with the modules that PEFT trained and kept whole beside it; None: nothing else was trained."""
     modules = config.get("modules_to_save") or ()
     if not modules:
-        return method
-    ends = "|".join(re.escape(name) for name in modules)
-    return Combined(parts=(method, Selective(pattern=rf"({ends})\.")))
+        return method or Frozen()
+    whole = Selective(pattern=rf"({'|'.join(re.escape(name) for name in modules)})\.")
+    return Combined(parts=(method, whole)) if method else whole
 
 
 @cache
@@ -204,8 +264,10 @@ def _fill(adapter: Adapter, config: Mapping[str, Any], folder: Path, model: Mode
     saved = {name: value for name, value in saved.items() if not name.endswith(".base_layer.weight")}  # PEFT: untrained
     freed = load_file(folder / FREED) if (folder / FREED).is_file() else {}
     if config.get("modules_to_save"):
-        freed = {n: value for name, value in saved.items() if (n := name.removeprefix("base_model.model.")) in adapter.freed}
-        saved = {name: value for name, value in saved.items() if name.removeprefix("base_model.model.") not in freed}
+        freed = {n: value for name, value in saved.items() if (n := name.removeprefix(PEFT)) in adapter.freed}
+        saved = {name: value for name, value in saved.items() if name.removeprefix(PEFT) not in freed}
+    if adapter.head is not None and (peer := peer_of(adapter.head.plan, model.network)) is not None:
+        saved = {name: value for name, value in saved.items() if name.removeprefix(PEFT) not in peer.names.values()}
     of = Origin(folder / WEIGHTS, str(config.get("base_model_name_or_path")), model.source)
     method = adapter.method
     of.check_names(method.to_file(adapter.deltas, config), saved)

@@ -25,9 +25,11 @@ from tunesmith.models.load import best_device, dtype_of, load_config, load_rende
 from tunesmith.models.memory import Memory
 from tunesmith.models.products import product
 from tunesmith.models.shapes import config_of
+from tunesmith.objectives.headed import Headed
 from tunesmith.objectives.objective import Objective
 from tunesmith.planning.ahead import Ahead, ahead, weight
 from tunesmith.planning.fits import QUANTISED, Fit, fits
+from tunesmith.planning.once import Spared, once, spared
 from tunesmith.planning.probe import Probed, probe
 from tunesmith.planning.served import served
 from tunesmith.planning.step import Case, Counted, Held, counted, held
@@ -89,6 +91,7 @@ class Planned:
     choices: the recipe's own method first, then `full`, `lora` and `qlora`.
     seconds: of training and validating.
     portions: what each task is of the run.
+    spared:  what keeping frozen states (`plan.keep`) changes; None where nothing is kept.
     shapes:  what rows were recognised as, a line a task.
     probed:  what a probe measured; `before`: (bytes, seconds) that were told before it.
     """
@@ -110,6 +113,7 @@ class Planned:
     served: Mapping[str, str] = dataclasses.field(default_factory=dict)
     fits: tuple[Fit, ...] = ()
     notes: tuple[str, ...] = ()
+    spared: Spared | None = None
     shapes: tuple[str, ...] = ()
     probed: Probed | None = None
     before: tuple[int, float] = (0, 0.0)
@@ -174,7 +178,9 @@ def fits_case(config: Any, family: Family, objective: Objective | None = None, r
 
     chosen = Plan(precision="bfloat16", recompute=recompute)
     reader: Any = None  # nothing is spelled
-    return Case(config, family, reader, dtype_of("auto", config, "cuda"), None, objective or SFT(), chosen, "cuda")
+    if objective is None or isinstance(objective, Headed):  # rows of a head depend on what is asked; those of words are known
+        objective = SFT()
+    return Case(config, family, reader, dtype_of("auto", config, "cuda"), None, objective, chosen, "cuda")
 
 
 def of_recipe(recipe: Recipe, probing: bool = False) -> Planned:
@@ -200,10 +206,14 @@ def of_recipe(recipe: Recipe, probing: bool = False) -> Planned:
     probed = probe(recipe) if probing else None
     if recipe.model.quantize == "nf4":
         found[own] = quantised_choice(found[own], sizes[own], case, own)
-    before = found[own].peak_bytes, seconds(coming, steps[own], recipe, device, None)
+    part = once(case, recipe.method)
+    keeping = spared(part, coming, steps[own], recipe, validated(coming, recipe)) if part else None
+    found[own] = with_states(found[own], keeping)
+    before = found[own].peak_bytes, seconds(coming, steps[own], recipe, device, None, keeping)
     if probed is not None:
         largest = max(coming.first, key=lambda step: max(map(weight, step)))
-        same = choice(own, sizes[own], held(case, recipe.method, largest[:REHEARSED]), process, len(coming.first), gpu)
+        one = choice(own, sizes[own], held(case, recipe.method, largest[:REHEARSED]), process, len(coming.first), gpu)
+        same = with_states(one, keeping)
         found = {name: corrected(one, same, probed) for name, one in found.items()}
     return Planned(
         name=recipe.name,
@@ -215,14 +225,15 @@ def of_recipe(recipe: Recipe, probing: bool = False) -> Planned:
         examples=coming.examples,
         tokens=coming.tokens,
         learnt=coming.learnt,
-        seconds=seconds(coming, steps[own], recipe, device, probed) if probed else before[1],
+        seconds=seconds(coming, steps[own], recipe, device, probed, keeping) if probed else before[1],
         choices=tuple(found.values()),
         low_rank=maps(sizes["lora"], low.rank),
         lengths=tuple(coming.lengths.verdict()),
         portions=coming.portions,
         served=served(recipe.method, family, sizes[own]),
         fits=fits(fits_case(config, family, recipe.objective, recipe.plan.recompute), low),
-        notes=(*notes(recipe, coming), *(cautions(coming.portions) if len(coming.portions) > 1 else ())),
+        notes=(*notes(recipe, coming, keeping), *(cautions(coming.portions) if len(coming.portions) > 1 else ())),
+        spared=keeping,
         shapes=tuple(told(work.all).values()),
         probed=probed,
         before=before,
@@ -288,11 +299,18 @@ def maps(sizes: Counted, rank: int) -> tuple[Maps, ...]:
     return tuple(Maps(inputs, outputs, rank, count) for (inputs, outputs), count in sorted(forms.items()))
 
 
-def seconds(coming: Ahead, step: Held, recipe: Recipe, device: str, probed: Probed | None) -> float:
-    """Of training and validating: products by the speed of one of them now, or by the probe's tokens a second."""
+def validated(coming: Ahead, recipe: Recipe) -> float:
+    """Examples of all validations, as a share of those that are learnt from."""
     every = recipe.plan.validate_every or max(1, coming.steps // 10)
-    reads = (coming.steps // every + 1) * coming.validation / max(coming.steps * recipe.plan.examples, 1)
-    share = 1 + reads / 3  # a third of the work, for nothing goes back
+    return (coming.steps // every + 1) * coming.validation / max(coming.steps * recipe.plan.examples, 1)
+
+
+def seconds(
+    coming: Ahead, step: Held, recipe: Recipe, device: str, probed: Probed | None, keeping: Spared | None = None
+) -> float:
+    """Of training and validating: products by the speed of one of them now, or by the probe's tokens a second."""
+    share = 1 + validated(coming, recipe) / 3  # a third of the work, for nothing goes back
+    share *= keeping.factor if keeping else 1.0
     if probed is not None:
         return share * coming.tokens / probed.tokens_per_second
     return share * coming.tokens * step.products / max(step.tokens, 1) / (SHARE * speed(device))
@@ -311,9 +329,19 @@ def speed(device: str) -> float:
     return float(1024**3 / min(took))
 
 
-def notes(recipe: Recipe, coming: Ahead) -> list[str]:
+def with_states(one: Choice, keeping: Spared | None) -> Choice:
+    """A choice with the frozen states of its largest batch, and those on the disk. In the first epoch all are computed."""
+    if keeping is None:
+        return one
+    memory = {**one.memory, "activations": one.memory["activations"] + keeping.batch_bytes}
+    return dataclasses.replace(one, memory=memory, state_bytes=one.state_bytes + keeping.disk_bytes)
+
+
+def notes(recipe: Recipe, coming: Ahead, keeping: Spared | None = None) -> list[str]:
     """What is to be known beside the figures."""
     found = ["answering is not in the time"]
+    if keeping is not None:
+        found.append(keeping.told(recipe.plan.keep.gigabytes))
     if coming.looked < coming.steps:
         found.append(f"told by {coming.looked:,} of {coming.steps:,} steps, evenly spread")
     if not recipe.objective.repeats:

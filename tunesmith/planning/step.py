@@ -81,7 +81,7 @@ class Held:
 def counted(case: Case, method: Method) -> Counted:
     """Count a network and what a method trains in it."""
     with imagined():
-        model, adapter = _standing(case, case.config, method)
+        model, adapter = standing(case, case.config, method)
         model.forget_values()  # what is counted is what stays
         parameters = {id(p): p for p in model.parameters()}
         trained = {id(p): p for p in adapter.trained().values()}
@@ -120,7 +120,7 @@ def held(case: Case, method: Method, batches: Sequence[Batch]) -> Held:
                 for sizes in (TILE, KEPT):
                     stack.enter_context(patch.dict(sizes, cpu=sizes[case.device]))
             ledger = stack.enter_context(imagined())
-            model, adapter = _standing(case, config, method)
+            model, adapter = standing(case, config, method)
             ledger.kind = "weights"
             if case.objective.looks_back and adapter.freed:
                 model.remember()
@@ -155,7 +155,7 @@ def held(case: Case, method: Method, batches: Sequence[Batch]) -> Held:
     return Held(phases, products, sum(batch.tokens for batch in batches))
 
 
-def _standing(case: Case, config: Any, method: Method) -> tuple[Model, Adapter]:
+def standing(case: Case, config: Any, method: Method) -> tuple[Model, Adapter]:
     """A model with a new adapter, without numbers."""
     network = network_of(config, case.family, case.dtype, case.attention)
     model = Model(network, case.renderer, case.family, case.objective.head())

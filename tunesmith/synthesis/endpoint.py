@@ -4,10 +4,12 @@ The key comes from the environment, goes into one header, and is cut out of what
 """
 
 import asyncio
+import logging
 import os
 import random
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -24,6 +26,8 @@ LASTING = frozenset({"insufficient_quota", "billing_hard_limit_reached"})  # a 4
 REFUSED = frozenset({"context_length_exceeded", "content_filter", "content_policy_violation"})  # this prompt alone
 ENDS = ("/chat/completions", "/completions")
 SHOWN = 300  # letters of what an endpoint says
+TOLD = 5.0  # seconds of a pause from which on it is told
+LOG = logging.getLogger(__name__)
 
 
 class _AgainError(Exception):
@@ -46,7 +50,8 @@ class Remote:
         self._key = os.environ.get(settings.key, "").strip()
         self._runner = asyncio.Runner()
         self._client: httpx2.AsyncClient | None = None
-        self._next = 0.0  # when the next request may be sent
+        self._next = 0.0  # when the next request may be sent, by the rate
+        self._free = 0.0  # when the endpoint wants to be asked again
         self.retried = 0
 
     @property
@@ -59,6 +64,10 @@ class Remote:
         Raises:
             UserError: of the first request that cannot be answered; what was answered till then has been handed on.
         """
+        with suppress(RuntimeError):
+            asyncio.get_running_loop()
+            hint = "give the command `tunesmith data grow`, or call it in a thread of its own"
+            raise UserError("an endpoint cannot be asked from within a running event loop, such as a notebook's", hint)
         self._runner.run(self._all(requests, on_said))
 
     def close(self) -> None:
@@ -97,7 +106,12 @@ class Remote:
                     hint = "give the same command again then, or raise `endpoint.longest_pause`"
                     raise UserError(f"`{self.base}` asks to wait {wait:.0f} seconds: {error.problem}", hint) from None
                 self.retried += 1
-                await asyncio.sleep(min(wait, self.settings.longest_pause))
+                if wait >= TOLD:
+                    LOG.warning(f"waits {wait:.0f} seconds: {error.problem}")
+                if error.pause is None:
+                    await asyncio.sleep(wait)
+                else:  # others would only hear the same
+                    self._free = max(self._free, time.monotonic() + wait)
                 pause = min(pause * 2, self.settings.longest_pause)
                 continue
             seconds = round(time.monotonic() - start, 3)
@@ -106,6 +120,8 @@ class Remote:
 
     async def _turn(self) -> None:
         """Wait until the next request may be sent."""
+        while (wait := self._free - time.monotonic()) > 0:
+            await asyncio.sleep(wait)
         if self.settings.per_minute is None:
             return
         moment = max(time.monotonic(), self._next)

@@ -116,14 +116,15 @@ class Growth:
         return made
 
     def _stop(self, stage: str) -> tuple[str, ...]:
-        """Texts at which an answer has all that is wanted."""
+        """Texts at which an answer has all that is wanted, and those of the settings."""
+        own: tuple[str, ...] = getattr(self.settings, stage).stop
         return {
             "instructions": (f"\n{2 * sum(self.settings.shown) + 1}.",),
             "classification": ("\n",),
             "inputs_first": ("\nTask:", f"\nExample {self.settings.instances + 1}"),
             "outputs_first": ("\nTask:",),
             "triplets": (f"\nTask {self.settings.asked + 1}",),
-        }[stage]
+        }[stage] + own
 
     def _instructions(self, origin: Origin) -> list[Task]:
         """The instructions of one answer that pass the filters; they join the pool."""

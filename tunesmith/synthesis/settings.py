@@ -39,8 +39,10 @@ class Speech:
 
     tokens:             longest answer, in tokens.
     temperature:        0 is greedy.
+    top_p:              draw from the smallest set of tokens that holds this probability.
     presence_penalty, frequency_penalty: of an endpoint.
     top_k, repetition_penalty: of a local model.
+    stop:               texts that end an answer, beside those of the stage; they are cut from it.
     """
 
     tokens: Positive = 1024
@@ -50,6 +52,7 @@ class Speech:
     frequency_penalty: float | None = None
     top_k: Annotated[int, Field(ge=0)] | None = None
     repetition_penalty: Annotated[float, Field(gt=0)] | None = None
+    stop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

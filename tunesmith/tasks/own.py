@@ -20,10 +20,10 @@ from tunesmith.data.passes import MANY, Arrays, passed
 from tunesmith.data.rows import Joined, Made
 from tunesmith.data.shapes import Shape, recognise
 from tunesmith.data.sources import FileSource, source_of
-from tunesmith.data.template import Template, load_templates
+from tunesmith.data.template import Template, load_templates, others
 from tunesmith.errors import UserError, did_you_mean
 from tunesmith.tasks.members import asked, family_called
-from tunesmith.tasks.task import Task
+from tunesmith.tasks.task import Task, ranked
 from tunesmith.tasks.written import HOW, asked_as, changed, is_written, metrics_of, templates_of, texts_of, tree_of
 
 TASKS = "tunesmith.tasks"
@@ -31,25 +31,8 @@ SEEN = 200  # examples that tell the shape of a task
 MOST_LABELS = 20  # distinct targets up to which a column of labels is a choice
 SHORT = 5  # words of the median target up to which an answer is short
 SETTINGS = (
-    "data",
-    "template",
-    "metrics",
-    "cluster",
-    "name",
-    "ask",
-    "tokens",
-    "limit",
-    "splits",
-    "columns",
-    "cut_text",
-    "seed",
-    "choices",
-    "texts",
-    "layout",
-    "folder",
-    "shots",
-    "stop",
-    "reads",
+    *("data", "template", "metrics", "cluster", "name", "ask", "tokens", "limit", "splits", "columns", "cut_text", "seed"),
+    *("choices", "texts", "layout", "folder", *HOW),
 )
 
 
@@ -120,8 +103,8 @@ def task_from(setting: str | Mapping[str, Any]) -> Task:
     """The task that a recipe names: `glue/sst2`, `my.csv`, `owner/dataset`, `my-task.yaml`, or a mapping with `data`.
 
     Keys of a mapping: `data` (a name as above), and those of `SETTINGS`, told by `own_task`. Of a registered task `template`,
-    `metrics`, `cluster`, `name`, `ask`, `tokens`, `limit`, `texts`, `shots`, `stop` and `reads` may be changed, and of a
-    published benchmark `folder`, in which its files are looked for. A file of a task has these keys too (`tasks/written.py`).
+    `metrics`, `cluster`, `name`, `ask`, `tokens`, `limit`, `texts` and those of `HOW` may be changed, and of a published
+    benchmark `folder`, in which its files are looked for. A file of a task has these keys too (`tasks/written.py`).
     """
     if isinstance(setting, str):
         return find_task(setting)
@@ -223,8 +206,9 @@ def own_task(
 
     Args:
         data:     path, or `owner/name` of the hub.
-        template: built-in wording, `FILE.yaml` (all its templates), `FILE.yaml:NAME`, or `prompt ||| answer` itself; several
-                  are taken in turn when learning. None: guessed from the columns.
+        template: built-in wording, `FILE.yaml` (all its templates), `FILE.yaml:NAME`, a pattern, `FILE.yaml:original`, or
+                  `prompt ||| answer` itself; several are taken in turn when learning. None: guessed from the columns; then
+                  learning takes the first alone, unless `wordings` says else.
         metrics:  names; None: accuracy for choices and pairs, exact match and token F1 for short answers, ROUGE for long ones,
                   cross-entropy, perplexity and bits a byte for plain text.
         cluster:  None: a cluster of its own.
@@ -247,7 +231,8 @@ def own_task(
     if not len(rows):
         raise UserError(f"`{data}` has no rows", "its files are empty, or hold nothing but blank lines")
     shape_found = None if template else recognised(rows, data)
-    wordings = (shape_found.template,) if shape_found else templates_of(template or ())
+    further = others(shape_found.template, rows[0]) if shape_found else ()
+    wordings = ranked((shape_found.template, *further) if shape_found else templates_of(template or ()))
     wordings = tuple(replace(with_choices(one, rows, choices), texts=texts_of(texts) or one.texts) for one in wordings)
     if wordings[0].rejected in wordings[0].named(rows[0]):
         refuse_odd(source, wordings[0])
@@ -271,6 +256,7 @@ def own_task(
         cluster=cluster or called,
         ask=ask or {"pair": "choose", "choice": "choose", "text": "weigh"}.get(shape, "speak"),
         tokens=tokens or tokens_for(seen),
+        wordings="turn" if template else "first",
         shape=shape_found,
     )
 
@@ -347,9 +333,9 @@ def tokens_for(examples: Sequence[Example]) -> int:
 
 def with_choices(template: Template, rows: Sequence[Row], choices: str | None) -> Template:
     """The template with the choices given, or, for a column of labels, with the labels that stand in the rows."""
-    if choices is not None:
+    if choices is not None and not template.inverted:
         return replace(template, choices=choices)
-    if template.name not in ("classify", "two_texts") or template.choices:
+    if not {"classify", "two_texts"} & {template.name, template.group} or template.choices or template.inverted:
         return template
     labels = sorted({str(template.named(row)["label"]).strip() for row in rows})
     if not 1 < len(labels) <= MOST_LABELS or any("|||" in one or "{" in one or not one for one in labels):

@@ -19,15 +19,16 @@ from typing import Any
 from tunesmith import registry, settings
 from tunesmith.data.formats import SUFFIXES, Row
 from tunesmith.data.published import Published
-from tunesmith.data.template import Template, find_template, load_templates
-from tunesmith.errors import UserError
+from tunesmith.data.template import Template, find_templates, named
+from tunesmith.errors import UserError, did_you_mean
 from tunesmith.metrics.metric import Metric
 from tunesmith.tasks.task import Shots, Task
 
 METRICS = "tunesmith.metrics"
 
 WRITTEN = (".yaml", ".yml")
-HOW = ("shots", "stop", "reads")
+HOW = ("shots", "stop", "reads", "wordings", "inverted")
+ORDERS = ("turn", "random", "first")
 
 
 def is_written(name: str) -> bool:
@@ -75,6 +76,26 @@ def asked_as(task: Task, how: Mapping[str, Any]) -> Task:
         made = replace(made, stop=tuple(texts(how["stop"], "stop")))
     if how.get("reads") is not None:
         made = replace(made, reads=pattern(str(how["reads"])))
+    return in_wordings(made, how)
+
+
+def in_wordings(task: Task, how: Mapping[str, Any]) -> Task:
+    """The task with the wordings that learning takes, and the share of its rows that are turned round."""
+    made, order, share = task, how.get("wordings"), how.get("inverted")
+    if order is not None:
+        if order not in ORDERS:
+            raise UserError(
+                f"`wordings`: found `{order}`, expected one of {', '.join(ORDERS)}", did_you_mean(str(order), ORDERS)
+            )
+        made = replace(made, wordings=order)
+    if share is not None:
+        if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
+            raise UserError(f"`inverted`: found `{share}`, expected a share from 0 to 1", "write `inverted: 0.1`")
+        made = replace(made, inverted=float(share))
+        try:
+            _ = made.backward
+        except UserError as error:
+            raise UserError(f"`inverted`: {error.problem}", error.hint) from None
     return made
 
 
@@ -109,9 +130,9 @@ def changed(task: Task, how: Mapping[str, Any]) -> Task:
         raise UserError(f"`limit`: found `{how['limit']}`, expected a whole number above 0", "write `limit: 200`")
     made = task
     if "template" in how:
-        own = {one.name: (one,) for one in task.templates}
         wanted = [how["template"]] if isinstance(how["template"], str) else how["template"]
-        made = replace(made, templates=tuple(one for name in wanted for one in own.get(name) or templates_of(name)))
+        found = (one for name in wanted for one in of_task(task, name) or templates_of(name))
+        made = replace(made, templates=tuple(dict.fromkeys(found)))
     if "texts" in how:
         made = replace(made, templates=tuple(replace(one, texts=texts_of(how["texts"])) for one in made.templates))
     if "metrics" in how:
@@ -139,10 +160,18 @@ class Capped:
 
 
 def templates_of(name: str | Sequence[str]) -> tuple[Template, ...]:
-    """The templates that a setting names, in order."""
+    """The templates that a setting names, in order; none of them twice."""
     if not isinstance(name, str):
-        return tuple(template for one in name for template in templates_of(one))
-    return load_templates(name) if name.endswith((".yaml", ".yml")) else (find_template(name),)
+        return tuple(dict.fromkeys(template for one in name for template in templates_of(one)))
+    return find_templates(name)
+
+
+def of_task(task: Task, name: str) -> tuple[Template, ...]:
+    """Those of a task's own templates that a name, a pattern or `original` means; none where it means others."""
+    try:
+        return named(task.templates, name)
+    except UserError:
+        return ()
 
 
 def texts_of(names: str | Sequence[str]) -> tuple[str, ...]:
