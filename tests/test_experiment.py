@@ -354,7 +354,7 @@ def test_a_guarded_run_with_replay_that_was_stopped_ends_as_one_that_was_not(hom
 def test_what_is_replayed_is_shown_beside_the_task_and_is_neither_validated_nor_judged(tmp_path, monkeypatch):
     seen = {}
 
-    def learn(self, model, adapter, objective, stream, validation):
+    def learn(self, model, adapter, objective, stream, validation, looks=()):
         seen["stream"] = [stream(place).id for place in range(len(stream))]
         seen["validation"] = [example.id for example in validation]
         raise KeyboardInterrupt
