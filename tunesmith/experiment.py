@@ -46,7 +46,7 @@ from tunesmith.models.weights import save_adapter
 from tunesmith.objectives.headed import Headed
 from tunesmith.objectives.objective import Objective
 from tunesmith.objectives.sft import SFT
-from tunesmith.preparation import learnable, learnable_sets, wording
+from tunesmith.preparation import drawn_sets, learnable, learnable_sets, wording
 from tunesmith.recipe import Recipe, own, weight_of
 from tunesmith.resume import begin, keep_resolved
 from tunesmith.run import Run
@@ -214,8 +214,9 @@ def besides(record: Run, recipe: Recipe, work: "Work", asking: Asking) -> None:
         ask_seven(record, asking, work.judged, recipe.seven, recipe.limit.test)
         write_seven(record)
     if recipe.harms:
-        learnt = training(recipe, recipe.objective, work.learnt if recipe.method != "none" else ())
-        ask_harms(record, asking, work.judged[0].name, (one.target for one in learnt), recipe.seven)
+        learnt = drawn_sets(work.learnt, recipe) if recipe.method != "none" else []
+        targets = (one.target for examples in learnt for one in examples)
+        ask_harms(record, asking, work.judged[0].name, targets, recipe.seven)
 
 
 def keep(record: Run, task: Task, judged: Judged, main: bool) -> None:
