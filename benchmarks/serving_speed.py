@@ -3,15 +3,16 @@
     pip install -e '.[bench]'
     python benchmarks/serving_speed.py [--brief] [--rounds 3] [--only town llama] [--clients 64]
 
-Networks: `town/llama`, and Llama's shape of 8 layers x 512 with random weights, vocabulary 32,000 (41 million). So many LoRAs of
-rank 16 at queries and values, with random weights that say something; request n asks adapter n, from the first on again. Prompts
-are random ids of 16 to 96; answers, greedy ones, have at most 128 tokens and end where an id is said that ends them: every k-th
-does, so that they have some 40 in the mean. So many clients each send their next request when the last one has been answered.
+Networks: `town/llama`, and Llama's shape of 8 layers x 512 with random weights, vocabulary 32,000 (41 million). So many LoRAs
+of rank 16 at queries and values, with random weights that say something; request n asks adapter n, from the first on again.
+Prompts are random ids of 16 to 96; answers, greedy ones, have at most 128 tokens and end where an id is said that ends them:
+every k-th does, so that they have some 40 in the mean. So many clients each send their next request when the last one has
+been answered.
 
-Sides: ours, by the thread that a server has (`serving/worker.py`); ours without any adapter, the same requests and as many tokens
-of each as with it; PEFT with the same files, one adapter a row, the clients' requests in batches, padded, in the size that was
-the fastest on the first requests. Told besides: the time to the first token (in the middle, and what a twentieth exceed), answers that
-are alike on both sides, and what a switch costs: from each adapter to the next, nothing else.
+Sides: ours, by the thread that a server has (`serving/worker.py`); ours without any adapter, the same requests and as many
+tokens of each as with it; PEFT with the same files, one adapter a row, the clients' requests in batches, padded, in the size
+that was the fastest on the first requests. Told besides: the time to the first token (in the middle, and what a twentieth
+exceed), answers that are alike on both sides, and what a switch costs: from each adapter to the next, nothing else.
 """
 
 import argparse

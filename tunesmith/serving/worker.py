@@ -222,7 +222,7 @@ class Worker:
         return self._engine
 
     def renew(self) -> None:
-        """By the worker's thread, while nobody waits: the next answer is spoken by an engine made anew, with the model's stops."""
+        """By the worker's thread, while nobody waits: the next answer has an engine made anew, with the model's stops."""
         assert self._engine is None or not self._engine.busy
         self._engine = None
 
