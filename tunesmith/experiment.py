@@ -79,7 +79,7 @@ def run(
     record = Run(folder)
     work = prepared(recipe)
     begin(record, recipe, work.all)
-    with Reporter(recipe.name, quiet) as reporter:
+    with Reporter(recipe.name, quiet) as reporter, record.failing():
         if record.world().get("ended"):
             reporter.say(f"finished before, nothing is repeated: {folder}")
             return record

@@ -16,6 +16,7 @@ The folder is the only contract between learning and comparing:
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,17 @@ class Run:
     def keep_world(self, **facts: Any) -> None:
         """Add facts to `world.json`."""
         write_json(self.folder / "world.json", {**self.world(), **facts})
+
+    @contextmanager
+    def failing(self) -> Iterator[None]:
+        """What goes wrong within is kept in `world.json` as `failed`, until it is tried again; Ctrl-C is no failure."""
+        if self.world().get("failed"):
+            self.keep_world(failed=None)
+        try:
+            yield
+        except Exception as error:
+            self.keep_world(failed=" ".join(str(error).split()) or type(error).__name__)
+            raise
 
     def log(self, record: Mapping[str, Any], name: str = "steps") -> None:
         """Append a line to `steps.jsonl`, or to `NAME.jsonl`."""

@@ -34,6 +34,8 @@ FLOORS = [
         "showing",
         "shown",
         "spreading",
+        "studio",
+        "viewing",
         "submitting",
         "wordings",
         "writing",

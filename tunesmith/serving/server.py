@@ -25,12 +25,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tunesmith import __version__
 from tunesmith.errors import UserError
 
+POLICY = "content-security-policy"
+SANDBOXED = (  # of a page from the disk, which brings its own style and script: it may fetch nothing, and is of no origin
+    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; "
+    "font-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 LEAST_TOKEN = 8  # letters
 LARGEST_BODY = 1 << 18  # bytes that anybody may send
 KINDS = {".css": "text/css", ".js": "text/javascript"}
 HEADERS = {
-    "content-security-policy": (
+    POLICY: (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
         "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
@@ -90,7 +95,8 @@ class Guard:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
-                    headers[name] = value
+                    if name != POLICY or headers.get(name) != SANDBOXED:
+                        headers[name] = value
             await send(message)
 
         answer = self.app if (refused := self._refusal(Request(scope))) is None else refused
