@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tunesmith import __version__, commands
-from tunesmith.commands import data
+from tunesmith.commands import data, serving
 from tunesmith.commands.writing import arguments as writing_arguments
 from tunesmith.errors import UserError, did_you_mean
 
@@ -106,6 +106,8 @@ def parser() -> Parser:
     verb.add_argument("--examples", type=int, default=3, help="how many examples to show")
 
     data.arguments(verbs)
+
+    serving.arguments(verbs)
 
     verb = _verb(verbs, "plan", commands.plan, "memory, time and disk of a run, and what would fit where; before anything runs")
     verb.add_argument("given", nargs="*", metavar="RECIPE | name=value", help=f"a recipe, and {OVERRIDES}")
