@@ -1,6 +1,7 @@
 """OpenAI's paths on one model and its adapters: completions, conversations, models; and what the server tells of itself."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
@@ -108,7 +109,7 @@ def listed(served: Served) -> list[Tree]:
     shared = {"object": "model", "created": served.began, "owned_by": "tunesmith", "max_model_len": served.model.window}
     base = {"id": served.name, **shared, "root": served.name, "parent": None}
     adapters = [
-        {"id": name, **shared, "root": version.folder.name, "parent": served.name, "version": version.number}
+        {"id": name, **shared, "root": _root(version.folder), "parent": served.name, "version": version.number}
         for name, version in sorted(served.worker.shelf.names().items())
     ]
     return [base, *adapters]
@@ -127,3 +128,8 @@ def described(app: FastAPI) -> Tree:
             tree.get("components", {}).get("schemas", {}).pop(name, None)
         app.openapi_schema = tree
     return app.openapi_schema
+
+
+def _root(folder: Path) -> str:
+    """The name of the run that an adapter is of, or of its own folder."""
+    return folder.parent.name if folder.name == "adapter" else folder.name
