@@ -2,8 +2,8 @@
 
 Every command is a call: `compare`, `train`, `evaluate`, `evaluate_adapters`, `answer`, `chat`, `predict`, `show`, `plan`,
 `listed`, `study`, `clusters`, `inspect`, `forgetting`, `items`, `board`, `spread`, `submit`, `harness`, `label`,
-`export_labels`, `report_labels`, `write`, `export_writing`, `report_writing`, `check_data`, `grow`. They are imported when
-first used, so that `import tunesmith` and `tunesmith --help` are instant.
+`export_labels`, `report_labels`, `write`, `export_writing`, `report_writing`, `check_data`, `grow`, `serve`. They are imported
+when first used, so that `import tunesmith` and `tunesmith --help` are instant.
 """
 
 from importlib import import_module
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tunesmith.answering import answer, chat, predict
     from tunesmith.checking import check_data
+    from tunesmith.hosting import serve
     from tunesmith.inspection import inspect
     from tunesmith.judging import board, evaluate_adapters, forgetting, harness, items
     from tunesmith.labelling import export_labels, label, report_labels
@@ -48,6 +49,7 @@ __all__ = [
     "predict",
     "report_labels",
     "report_writing",
+    "serve",
     "show",
     "spread",
     "study",
@@ -65,6 +67,7 @@ MODULES = {
     **dict.fromkeys(("board", "evaluate_adapters", "forgetting", "items"), "tunesmith.judging"),
     **dict.fromkeys(("label", "export_labels", "report_labels"), "tunesmith.labelling"),
     "plan": "tunesmith.planning.plan",
+    "serve": "tunesmith.hosting",
     "show": "tunesmith.showing",
     "spread": "tunesmith.spreading",
     "study": "tunesmith.studies.study",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tunesmith import __version__, commands
-from tunesmith.commands import data, studio
+from tunesmith.commands import data, serving, studio
 from tunesmith.commands.writing import arguments as writing_arguments
 from tunesmith.errors import UserError, did_you_mean
 
@@ -108,6 +108,7 @@ def parser() -> Parser:
     data.arguments(verbs)
 
     studio.arguments(verbs)
+    serving.arguments(verbs)
 
     verb = _verb(verbs, "plan", commands.plan, "memory, time and disk of a run, and what would fit where; before anything runs")
     verb.add_argument("given", nargs="*", metavar="RECIPE | name=value", help=f"a recipe, and {OVERRIDES}")
