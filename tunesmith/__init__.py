@@ -1,9 +1,9 @@
 """Fine-tune language models, and know what the tuning was worth.
 
 Every command is a call: `compare`, `train`, `evaluate`, `evaluate_adapters`, `answer`, `chat`, `predict`, `show`, `plan`,
-`listed`, `study`, `inspect`, `forgetting`, `items`, `board`, `spread`, `submit`, `harness`, `label`, `export_labels`,
-`report_labels`, `write`, `export_writing`, `report_writing`, `check_data`, `grow`, `studio`. They are imported when first used, so that
-`import tunesmith` and `tunesmith --help` are instant.
+`listed`, `study`, `clusters`, `inspect`, `forgetting`, `items`, `board`, `spread`, `submit`, `harness`, `label`,
+`export_labels`, `report_labels`, `write`, `export_writing`, `report_writing`, `check_data`, `grow`, `serve`, `studio`. They are
+imported when first used, so that `import tunesmith` and `tunesmith --help` are instant.
 """
 
 from importlib import import_module
@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tunesmith.answering import answer, chat, predict
     from tunesmith.checking import check_data
+    from tunesmith.hosting import serve
     from tunesmith.inspection import inspect
     from tunesmith.judging import board, evaluate_adapters, forgetting, harness, items
     from tunesmith.labelling import export_labels, label, report_labels
     from tunesmith.planning.plan import plan
     from tunesmith.showing import show
     from tunesmith.spreading import spread
+    from tunesmith.studies.clusters import clusters
     from tunesmith.studies.study import study
     from tunesmith.submitting import submit
     from tunesmith.synthesis.growing import grow
@@ -31,6 +33,7 @@ __all__ = [
     "board",
     "chat",
     "check_data",
+    "clusters",
     "compare",
     "evaluate",
     "evaluate_adapters",
@@ -47,6 +50,7 @@ __all__ = [
     "predict",
     "report_labels",
     "report_writing",
+    "serve",
     "show",
     "spread",
     "studio",
@@ -58,12 +62,14 @@ __all__ = [
 MODULES = {
     **dict.fromkeys(("answer", "chat", "predict"), "tunesmith.answering"),
     "check_data": "tunesmith.checking",
+    "clusters": "tunesmith.studies.clusters",
     "grow": "tunesmith.synthesis.growing",
     "harness": "tunesmith.judging",
     "inspect": "tunesmith.inspection",
     **dict.fromkeys(("board", "evaluate_adapters", "forgetting", "items"), "tunesmith.judging"),
     **dict.fromkeys(("label", "export_labels", "report_labels"), "tunesmith.labelling"),
     "plan": "tunesmith.planning.plan",
+    "serve": "tunesmith.hosting",
     "show": "tunesmith.showing",
     "spread": "tunesmith.spreading",
     "studio": "tunesmith.watching",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tunesmith import __version__, commands
-from tunesmith.commands import data, studio
+from tunesmith.commands import data, serving, studio
 from tunesmith.commands.writing import arguments as writing_arguments
 from tunesmith.errors import UserError, did_you_mean
 
@@ -108,6 +108,7 @@ def parser() -> Parser:
     data.arguments(verbs)
 
     studio.arguments(verbs)
+    serving.arguments(verbs)
 
     verb = _verb(verbs, "plan", commands.plan, "memory, time and disk of a run, and what would fit where; before anything runs")
     verb.add_argument("given", nargs="*", metavar="RECIPE | name=value", help=f"a recipe, and {OVERRIDES}")
@@ -272,6 +273,14 @@ def _studying(verbs: "argparse._SubParsersAction[Parser]") -> None:
     verb.add_argument("--open", action=argparse.BooleanOptionalAction, default=None, help="open the page in a browser")
 
     verb = _verb(
+        verbs, "clusters", commands.clusters, "tune on all clusters of tasks but one, and judge the one left out; for each"
+    )
+    verb.add_argument("given", nargs="+", metavar="RECIPE | name=value", help=f"a recipe, and {OVERRIDES}")
+    verb.add_argument("--into", type=Path, help="folder for runs and page (clusters/NAME)")
+    verb.add_argument("--parallel", type=at_least_one, default=1, help="runs at a time, each with its share of the threads")
+    verb.add_argument("--open", action=argparse.BooleanOptionalAction, default=None, help="open the page in a browser")
+
+    verb = _verb(
         verbs,
         "inspect",
         commands.inspect,
@@ -307,7 +316,7 @@ def whole_numbers(text: str) -> list[int]:
     return [int(part) for part in parts]
 
 
-GOES_ON = ("compare", "train", "sweep", "eval", "label")
+GOES_ON = ("compare", "train", "sweep", "clusters", "eval", "label")
 
 
 def main(given: Sequence[str] | None = None) -> None:

@@ -29,6 +29,7 @@ FLOORS = [
         "verbs",
         "answering",
         "judging",
+        "hosting",
         "labelling",
         "checking",
         "showing",

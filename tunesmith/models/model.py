@@ -18,7 +18,7 @@ from tunesmith.models import families
 from tunesmith.models.adapter import Adapter, hook, tell_sides
 from tunesmith.models.compiled import compile_layers, restore_layers
 from tunesmith.models.flat import Which, flatten, stand
-from tunesmith.models.head import Head, HeadPlan
+from tunesmith.models.head import Head, HeadPlan, Pooling
 from tunesmith.models.kept import Keep, Kept, worth_keeping
 from tunesmith.models.lean import exact, slim
 from tunesmith.models.logprobs import divergences, judged, target_logprobs
@@ -361,9 +361,9 @@ class Reading:
         """[N, D] what a head reads at each target."""
         return self._taken(self.body, self.batch.target_rows, self.batch.target_columns)
 
-    def pooled(self) -> Tensor:
-        """[S, D] what a head reads of each sequence, by its `HeadPlan.pooling`; virtual tokens are no part of a sequence."""
-        batch, pooling = self.batch, self._head().plan.pooling
+    def pooled(self, pooling: Pooling | None = None) -> Tensor:
+        """[S, D] one state of each sequence, as its head reads it (`HeadPlan.pooling`) or as is said here; virtual tokens aside."""
+        batch, pooling = self.batch, pooling or self._head().plan.pooling
         if pooling == "last":
             return self._taken(self.body, batch.last_rows, batch.last_columns)
         if pooling == "first":

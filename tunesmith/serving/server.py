@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tunesmith import __version__
 from tunesmith.errors import UserError
+from tunesmith.serving.refusals import RefusalError, is_api
 
 POLICY = "content-security-policy"
 SANDBOXED = (  # of a page from the disk, which brings its own style and script: it may fetch nothing, and is of no origin
@@ -33,6 +34,7 @@ SANDBOXED = (  # of a page from the disk, which brings its own style and script:
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 LEAST_TOKEN = 8  # letters
 LARGEST_BODY = 1 << 18  # bytes that anybody may send
+OPEN = ("/health",)  # what a load balancer asks, without a token
 KINDS = {".css": "text/css", ".js": "text/javascript"}
 HEADERS = {
     POLICY: (
@@ -48,29 +50,30 @@ HEADERS = {
 }
 
 
-def create(routers: Sequence[APIRouter], *, home: str, token: str | None = None) -> FastAPI:
+def create(routers: Sequence[APIRouter], *, home: str, token: str | None = None, largest: int = LARGEST_BODY) -> FastAPI:
     """The application that serves these routers.
 
     home:  the page that `/` leads to.
     token: what a visitor has to bring, in the link (`?token=`), the cookie that the link leaves, or as `Authorization: Bearer`;
            None: nobody has to, and only names of this machine itself are answered to.
+    largest: most bytes of a body.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     for router in routers:
         app.include_router(router)
 
-    @app.get("/")
+    @app.get("/", include_in_schema=False)
     def start() -> RedirectResponse:
         return RedirectResponse(home)
 
-    @app.get("/pages/{name}")
+    @app.get("/pages/{name}", include_in_schema=False)
     def asset(name: str) -> Response:
         kind = KINDS.get("." + name.rpartition(".")[2])
         if kind is None or name not in _assets():
             return PlainTextResponse("There is no such file.", 404)
         return Response(_assets()[name], media_type=kind)
 
-    app.add_middleware(Guard, token=token)
+    app.add_middleware(Guard, token=token, largest=largest)
     return app
 
 
@@ -82,8 +85,8 @@ def page(name: str, **shown: Any) -> HTMLResponse:
 class Guard:
     """Stands before everything: refuses who may not ask, and adds the headers that hold a browser to the rules."""
 
-    def __init__(self, app: ASGIApp, token: str | None) -> None:
-        self.app, self.token = app, token
+    def __init__(self, app: ASGIApp, token: str | None, largest: int = LARGEST_BODY) -> None:
+        self.app, self.token, self.largest = app, token, largest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -99,8 +102,10 @@ class Guard:
                         headers[name] = value
             await send(message)
 
-        answer = self.app if (refused := self._refusal(Request(scope))) is None else refused
-        return await answer(scope, receive, guarded)
+        refused = self._refusal(Request(scope))
+        if refused is not None and refused.status_code >= 400 and is_api(scope["path"]):
+            refused = RefusalError(refused.status_code, bytes(refused.body).decode()).response()
+        return await (self.app if refused is None else refused)(scope, receive, guarded)
 
     def _refusal(self, request: Request) -> Response | None:
         """What is answered instead of the page; None where all is well."""
@@ -109,9 +114,11 @@ class Guard:
         if self.token is None and host not in LOOPBACK:
             # A name of somebody else's that was led to this machine (DNS rebinding).
             return PlainTextResponse("This server answers to 127.0.0.1 and localhost only.", 421)
-        if request.method not in ("GET", "HEAD") and (refused := _foreign(headers)) is not None:
+        if request.method not in ("GET", "HEAD") and (refused := _foreign(headers, self.largest)) is not None:
             return refused
-        return None if self.token is None else self._without_token(request, self.token)
+        if self.token is None or request.scope["path"] in OPEN:
+            return None
+        return self._without_token(request, self.token)
 
     def _without_token(self, request: Request, token: str) -> Response | None:
         cookie = f"tunesmith-{(request.scope.get('server') or ('', 80))[1]}"  # cookies are shared by the ports of a name
@@ -126,10 +133,12 @@ class Guard:
         given = bearer if scheme.lower() == "bearer" else kept[cookie].value if cookie in kept else ""
         if _equal(given, token):
             return None
+        if is_api(request.scope["path"]):
+            return PlainTextResponse("Incorrect API key: give the server's token as `Authorization: Bearer TOKEN`.", 401)
         return PlainTextResponse("Open the link that the server printed when it started: it has the token in it.", 401)
 
 
-def _foreign(headers: Headers) -> Response | None:
+def _foreign(headers: Headers, largest: int) -> Response | None:
     """Only a page of this very server may write, and only JSON of a stated, moderate size."""
     origin = headers.get("origin")
     elsewhere = origin is not None and origin.partition("://")[2] != headers.get("host")
@@ -140,7 +149,7 @@ def _foreign(headers: Headers) -> Response | None:
     length = headers.get("content-length", "")
     if not length.isdigit():
         return PlainTextResponse("Say how long the body is.", 411)
-    return PlainTextResponse("That is too long.", 413) if int(length) > LARGEST_BODY else None
+    return PlainTextResponse("That is too long.", 413) if int(length) > largest else None
 
 
 def bind(host: str, port: int, token: str | None) -> tuple[socket.socket, str | None]:

@@ -15,6 +15,10 @@ from tunesmith.models.model import Model
 from tunesmith.models.weights import CONFIG, load_adapter, method_of, read_config
 
 
+class UnknownError(UserError):
+    """No adapter stands under a name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Version:
     """One adapter on the network: `name` is what people call it, `inside` what the network does."""
@@ -86,9 +90,9 @@ class Shelf:
         return version
 
     def version(self, name: str) -> Version:
-        """What a name stands for; `UserError` where it is not known."""
+        """What a name stands for; `UnknownError` where that is nothing."""
         if name not in self._standing:
-            raise UserError(f"there is no adapter `{name}`", did_you_mean(name, self._standing))
+            raise UnknownError(f"there is no adapter `{name}`", did_you_mean(name, self._standing))
         return self._standing[name]
 
     def take(self, inside: str) -> None:

@@ -48,7 +48,7 @@ class Ask:
     """One answer that is wanted.
 
     prompt:  ids, as the renderer spells them.
-    adapter: name of an adapter that stands, "" for the base alone.
+    adapter: name of an adapter that stands, "" for the model as it was given.
     copy:    number of earlier equal prompts of the same request, which draws differently.
     client:  who asks: those who wait take turns.
     guide:   makes what the answer's form allows, anew for each answer; None: any form.
@@ -107,6 +107,7 @@ class Worker:
 
     def __init__(self, model: Model, rows: int = 64, columns: int | None = None, begun: int = 0) -> None:
         self.model, self.rows, self.columns, self.begun = model, rows, columns, begun
+        self.base = model.active  # an adapter that the model came with; "": the bare network
         self.shelf = Shelf(model)
         self.counts = Counts()
         self._speaks = model.family != "masked"
@@ -194,7 +195,7 @@ class Worker:
         engine = self._speaking()
         made: list[tuple[Ticket, Slot, str]] = []
         for ask in asks:
-            inside = self.shelf.version(ask.adapter).inside if ask.adapter else ""
+            inside = self.shelf.version(ask.adapter).inside if ask.adapter else self.base
             ticket = Ticket(ask, self)
             guide = ask.guide() if ask.guide else None
             slot = engine.slot(ask.prompt, inside, ask.sampling, copy=ask.copy, wants=ask.wants, guide=guide, client=ask.client)
@@ -220,6 +221,11 @@ class Worker:
         if self._engine is None:
             self._engine = Engine(self.model, InTurn(), self.rows, self.columns, self.begun)
         return self._engine
+
+    def renew(self) -> None:
+        """By the worker's thread, while nobody waits: the next answer has an engine made anew, with the model's stops."""
+        assert self._engine is None or not self._engine.busy
+        self._engine = None
 
     def cancel(self, ticket: Ticket) -> None:
         """By the worker's thread: as `Ticket.cancel`."""

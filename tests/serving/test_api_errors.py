@@ -1,0 +1,225 @@
+"""What clients are told where something is wrong, and how a server ends: nobody is left without a word."""
+
+import json
+import signal
+import socket
+import threading
+import time
+
+import httpx2
+import openai
+import pytest
+import uvicorn
+
+from tests.serving.api_server import BASE, Server, adapters, base, serving
+from tunesmith.serving import server
+from tunesmith.serving.api import application
+from tunesmith.serving.served import Limits, Served
+from tunesmith.serving.worker import Worker
+
+ASKED = {"model": BASE, "prompt": "The river", "max_tokens": 4, "temperature": 0}
+CHAT = {"model": BASE, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 4}
+
+
+def wrong(api: Server, body, path="/v1/completions", status=400, **headers):
+    """The error that a request is answered with, once its shape is looked at."""
+    found, tree = api.ask(path, body, **headers)
+    assert found == status, tree
+    assert set(tree) == {"error"} and set(tree["error"]) == {"message", "type", "param", "code"}
+    return tree["error"]
+
+
+@pytest.mark.parametrize(
+    ("more", "param"),
+    [
+        ({"temperature": 3}, "temperature"),
+        ({"temperature": "1"}, "temperature"),
+        ({"top_p": -1}, "top_p"),
+        ({"max_tokens": 10**6}, "max_tokens"),
+        ({"max_tokens": -1}, "max_tokens"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"n": 0}, "n"),
+        ({"n": 128, "prompt": ["a"] * 9}, "n"),
+        ({"prompt": []}, "prompt"),
+        ({"prompt": [[]]}, "prompt"),
+        ({"prompt": [10**6]}, "prompt"),
+        ({"prompt": {"a": 1}}, "prompt"),
+        ({"prompt": "word " * 3000}, "prompt"),
+        ({"logit_bias": {"x": 1}}, "logit_bias"),
+        ({"logit_bias": {"999999": 1}}, "logit_bias"),
+        ({"stop": ""}, "stop"),
+        ({"suffix": "x"}, "suffix"),
+        ({"best_of": 3}, "best_of"),
+        ({"stream_options": {"include_usage": True}}, None),
+        ({"response_format": {"type": "odd"}}, "response_format"),
+        ({"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "odd"}}}}, "response_format"),
+        ({"seed": 2**70}, "seed"),
+        ({"prompt": "\ud800"}, None),
+        ({"unheard_of": 1}, "unheard_of"),
+    ],
+)
+def test_a_field_that_is_wrong_is_named(api, more, param):
+    error = wrong(api, ASKED | more)
+    assert error["type"] == "invalid_request_error"
+    assert param is None or error["param"] == param, error
+
+
+def test_other_mistakes(api):
+    assert wrong(api, ASKED | {"model": "lowe"}, status=404)["code"] == "model_not_found"
+    assert "did you mean `low`" in wrong(api, ASKED | {"model": "lowe"}, status=404)["message"]
+    assert "JSON" in wrong(api, b'{"model": ')["message"]
+    assert wrong(api, b"\xff\xfe\x00")
+    assert wrong(api, b"[" * 100_000)
+    assert wrong(api, b"[" * (1 << 21), status=413)["code"] == "request_too_large"
+    assert wrong(api, ASKED, status=415, **{"Content-Type": "text/plain"})
+    assert wrong(api, ASKED, status=403, Origin="https://elsewhere.example")
+    assert wrong(api, ASKED, status=421, Host="elsewhere.example")
+    assert wrong(api, None, "/v1/completions", status=405)
+    assert wrong(api, ASKED, "/v1/odd", status=404)
+    assert wrong(api, CHAT | {"messages": []}, "/v1/chat/completions")["param"] == "messages"
+    assert wrong(api, CHAT | {"messages": [{"role": "odd", "content": ""}]}, "/v1/chat/completions")
+    image = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "file:///etc/passwd"}}]}
+    assert wrong(api, CHAT | {"messages": [image]}, "/v1/chat/completions")
+    assert wrong(api, CHAT | {"top_logprobs": 2}, "/v1/chat/completions")["param"] == "top_logprobs"
+    assert "no head" in wrong(api, {"model": BASE, "input": "a"}, "/v1/classify")["message"]
+    assert wrong(api, {"lora_name": "a", "lora_path": "/etc"}, "/v1/load_lora_adapter", status=404), "off unless switched on"
+    status, page = api.ask("/metrics")
+    assert status == 200 and 'tunesmith_requests_total{path="/v1/completions",status="404"}' in page
+
+
+def test_without_the_token_nobody_is_answered(tmp_path):
+    with serving(tmp_path, "--token", "a-secret-token", standing=(), folders={}) as api:
+        assert wrong(api, ASKED, status=401)["code"] == "invalid_api_key"
+        assert api.ask("/metrics")[0] == 401
+        assert api.ask("/health")[0] == 200
+        with openai.OpenAI(base_url=f"{api.address}/v1", api_key="a-secret-token") as client:
+            assert client.completions.create(**ASKED).choices
+        with (
+            openai.OpenAI(base_url=f"{api.address}/v1", api_key="wrong-token") as client,
+            pytest.raises(openai.AuthenticationError),
+        ):
+            client.models.list()
+
+
+def test_more_than_may_wait_are_told_to_come_again(tmp_path):
+    with serving(tmp_path, "--rows", "1", "--queue", "1", standing=(), folders={}) as api:
+        long = ASKED | {"max_tokens": 250, "min_tokens": 250}
+        waiting = [threading.Thread(target=api.ask, args=("/v1/completions", long)) for _ in range(2)]
+        for one in waiting:
+            one.start()
+        while api.figure("tunesmith_under_way") + api.figure("tunesmith_waiting") < 2:
+            time.sleep(0.01)
+        assert wrong(api, ASKED, status=429)["code"] == "rate_limit_exceeded"
+        for one in waiting:
+            one.join()
+        assert api.ask("/v1/completions", ASKED)[0] == 200
+
+
+def test_told_to_end_it_lets_answers_end(tmp_path):
+    with serving(tmp_path, standing=(), folders={}) as api:
+        body = ASKED | {"max_tokens": 200, "min_tokens": 200, "stream": True}
+        with httpx2.stream("POST", f"{api.address}/v1/completions", json=body, timeout=60) as answer:
+            events = iter(httpx2.EventSource(answer))
+            next(events)
+            api.process.send_signal(signal.SIGTERM)
+            while api.ask("/health")[0] == 200:
+                time.sleep(0.01)
+            assert api.ask("/health")[1]["status"] == "draining"
+            assert wrong(api, ASKED, status=503)["type"] == "server_error"
+            rest = list(events)
+        assert rest[-1].data == "[DONE]"
+        assert json.loads(rest[-2].data)["choices"][0]["finish_reason"] == "length"
+        assert api.process.wait(30) == 0
+        assert "Traceback" not in api.warnings.read_text()
+
+
+@pytest.fixture
+def here(tmp_path):
+    """A server in this very process, so that its network can be broken."""
+    model = base()
+    worker = Worker(model, rows=2).start()
+    served = Served(worker, BASE, Limits())
+    listening, _ = server.bind("127.0.0.1", 0, None)
+    running = uvicorn.Server(uvicorn.Config(application(served), log_level="critical"))
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
+    thread.start()
+    yield Server(None, server.link(listening, "", None), {}, tmp_path), worker
+    running.should_exit = True
+    thread.join(20)
+    worker.close(1)
+    served.close()
+
+
+def test_a_fault_is_told_and_the_worker_comes_back(here):
+    api, worker = here
+    assert api.ask("/v1/completions", ASKED)[0] == 200
+    speech = worker.call(lambda: worker._engine.speech).result(10)
+    whole = speech.step
+
+    def broke(*given):
+        raise RuntimeError("the network is ill")
+
+    speech.step = broke
+    error = wrong(api, ASKED, status=500)
+    assert "the network is ill" in error["message"] and error["type"] == "server_error"
+    speech.step = whole
+    assert api.ask("/v1/completions", ASKED)[0] == 200
+    assert api.ask("/health")[1] == {
+        "status": "ok",
+        "worker": {"alive": True, "restarts": 1, "under_way": 0, "waiting": 0},
+    }
+    assert api.figure("tunesmith_restarts_total") == api.figure("tunesmith_failed_total") == 1
+    worker.call(lambda: worker._engine.speech).result(10).step = broke
+    with httpx2.stream("POST", f"{api.address}/v1/completions", json=ASKED | {"stream": True}) as answer:
+        events = list(httpx2.EventSource(answer))
+    assert "the network is ill" in events[-1].json()["error"]["message"]
+
+
+def test_a_worker_that_is_no_more_is_reported(here):
+    api, worker = here
+    worker.close(1)
+    status, tree = api.ask("/health")
+    assert status == 503 and tree["status"] == "failed"
+    assert wrong(api, ASKED, status=500)
+    assert api.figure("tunesmith_worker_alive") == 0
+
+
+def test_half_a_request_and_none_at_all_harm_nobody(api):
+    host, port = api.address.removeprefix("http://").split(":")
+    for sent in (b"", b"POST /v1/comp", b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 90\r\n\r\n{"):
+        with socket.create_connection((host, int(port))) as half:
+            half.sendall(sent)
+    assert api.ask("/v1/completions", ASKED)[0] == 200
+
+
+def test_adapters_of_a_hostile_name_are_refused(tmp_path):
+    folders = adapters(tmp_path / "adapters")
+    home = tmp_path / "adapters"
+    (home / "out").symlink_to(tmp_path)
+    with serving(tmp_path, "--adapters-folder", home, standing=("low",), folders=folders) as api:
+        for place in (
+            "../adapters/low",
+            str(home / "low"),
+            "low/..",
+            ".",
+            "..",
+            "",
+            "low/",
+            "low\0",
+            "out",
+            "~",
+            "%2e%2e",
+            "low/adapter",
+        ):
+            status, tree = api.ask("/v1/load_lora_adapter", {"lora_name": "new", "lora_path": place})
+            assert status in (400, 404) and str(tmp_path) not in json.dumps(tree), place
+        for name in ("../x", "a/b", "", "a b", "<script>", "x" * 200, BASE, ".hidden", "a\n"):
+            assert api.ask("/v1/load_lora_adapter", {"lora_name": name, "lora_path": "low"})[0] == 400, name
+        load = {"lora_name": "new", "lora_path": "narrow"}
+        assert api.ask("/v1/load_lora_adapter", load)[0] == 200
+        assert "load_inplace" in wrong(api, load, "/v1/load_lora_adapter")["message"]
+        assert api.ask("/v1/load_lora_adapter", load | {"load_inplace": True})[0] == 200
+        assert api.said("The river", "new") != api.said("The river")
+        assert api.ask("/v1/unload_lora_adapter", {"lora_name": "new"})[0] == 200
+        assert wrong(api, {"lora_name": "new"}, "/v1/unload_lora_adapter", status=404)["code"] == "model_not_found"
+        assert wrong(api, ASKED | {"model": "new"}, status=404)["code"] == "model_not_found"
