@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tunesmith import __version__, commands
-from tunesmith.commands import data
+from tunesmith.commands import data, housekeeping
 from tunesmith.commands.writing import arguments as writing_arguments
 from tunesmith.errors import UserError, did_you_mean
 
@@ -114,6 +114,8 @@ def parser() -> Parser:
     verb.add_argument("--json", action="store_true", help="print it as JSON")
 
     _listing(verbs)
+
+    housekeeping.arguments(verbs)
 
     verb = _verb(verbs, "schema", commands.schema, "the JSON schema of a recipe, for editors")
     verb.add_argument("recipe", nargs="?", choices=("run", "comparison"), default="comparison")

@@ -52,6 +52,7 @@ from tunesmith.resume import begin, keep_resolved
 from tunesmith.run import Run
 from tunesmith.tasks.own import task_from, tasks_from, told
 from tunesmith.tasks.task import Task
+from tunesmith.trackers.feed import following
 from tunesmith.training.feed import Look
 from tunesmith.training.guard import Guard
 from tunesmith.training.learning import Learning
@@ -78,8 +79,8 @@ def run(
     """
     record = Run(folder)
     work = prepared(recipe)
-    begin(record, recipe, work.all)
-    with Reporter(recipe.name, quiet) as reporter:
+    with record.writing(), Reporter(recipe.name, quiet) as reporter, following(record, recipe.track, reporter.say) as record:
+        begin(record, recipe, work.all)
         if record.world().get("ended"):
             reporter.say(f"finished before, nothing is repeated: {folder}")
             return record
@@ -98,8 +99,8 @@ def run(
         model.forget_values()
         answer(record, recipe, work, model, reporter, memory, cache_folder() if cached else None)
         keep_card(record, model.family)
-    shutil.rmtree(folder / "state", ignore_errors=True)  # what was learnt stands in adapter/ or model/
-    record.keep_world(ended=True)
+        shutil.rmtree(folder / "state", ignore_errors=True)  # what was learnt stands in adapter/ or model/
+        record.keep_world(ended=True)
     return record
 
 
@@ -272,6 +273,8 @@ def prepared(recipe: Recipe) -> Work:
     recipe.seven.perturbations()
     refuse_random(recipe)
     refuse_guard(recipe)
+    for tracker in recipe.track:
+        tracker.require()
     for name, setting in recipe.tasks.items():
         weight_of(name, setting)
     for name, setting in recipe.replay.items():

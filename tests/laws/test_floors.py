@@ -11,7 +11,7 @@ import pytest
 FLOORS = [
     {"errors", "methods"},
     {"data", "run", "settings", "registry"},
-    {"metrics", "tokens", "town", "perturbations"},
+    {"metrics", "tokens", "town", "perturbations", "trackers"},
     {"tasks", "models", "comparison"},
     {"generation"},
     {"evaluation", "serving"},
