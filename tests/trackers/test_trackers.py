@@ -119,8 +119,6 @@ READ = {"tensorboard": by_tensorboard, "mlflow": by_mlflow, "wandb": by_wandb, "
 def kind(request, tmp_path, monkeypatch):
     pytest.importorskip(NEEDS[request.param], reason=f"the tracker `{request.param}` needs its package")
     if request.param == "trackio":  # it reads its folder's variable when it is imported
-        import trackio.sqlite_storage
-        import trackio.utils
 
         for module in list(sys.modules.values()):
             if getattr(module, "__name__", "").startswith("trackio") and hasattr(module, "TRACKIO_DIR"):
