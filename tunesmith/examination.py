@@ -1,4 +1,4 @@
-"""What this machine can do for tunesmith, and what is missing: nothing is changed, and no network is used. `tunesmith doctor`."""
+"""What this machine can do, and what is missing: nothing is changed, no network is used. Command: `tunesmith doctor`."""
 
 import hashlib
 import importlib.metadata

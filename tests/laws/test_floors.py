@@ -37,6 +37,11 @@ FLOORS = [
         "submitting",
         "wordings",
         "writing",
+        "housekeeping",
+        "removing",
+        "examination",
+        "pushing",
+        "tracked",
         "__main__",
     },
 ]

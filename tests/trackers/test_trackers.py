@@ -119,7 +119,6 @@ READ = {"tensorboard": by_tensorboard, "mlflow": by_mlflow, "wandb": by_wandb, "
 def kind(request, tmp_path, monkeypatch):
     pytest.importorskip(NEEDS[request.param], reason=f"the tracker `{request.param}` needs its package")
     if request.param == "trackio":  # it reads its folder's variable when it is imported
-
         for module in list(sys.modules.values()):
             if getattr(module, "__name__", "").startswith("trackio") and hasattr(module, "TRACKIO_DIR"):
                 monkeypatch.setattr(module, "TRACKIO_DIR", tmp_path / "trackio")
@@ -206,10 +205,8 @@ def test_a_killed_process_goes_on_in_the_same_tracker(home, tmp_path):
 
 
 class Broken(Session):
-    known = {}
-
     def __init__(self, after):
-        self.after = after
+        self.after, self.known = after, {}
 
     def send(self, rows):
         if rows[-1][0] >= self.after:
@@ -264,9 +261,9 @@ def test_every_tracker_stands_in_the_list_and_has_an_extra(capsys):
     assert set(registry.described("tunesmith.trackers")) == set(NEEDS)
     assert all(name in listed for name in NEEDS)
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    for name in NEEDS:
+    for name, module in NEEDS.items():
         assert name in extras
-        assert registry.find(name, "tunesmith.trackers", Tracker)().needs == NEEDS[name]
+        assert registry.find(name, "tunesmith.trackers", Tracker)().needs == module
 
 
 def test_a_store_that_was_emptied_gets_everything_again(home):
