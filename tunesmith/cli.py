@@ -272,6 +272,14 @@ def _studying(verbs: "argparse._SubParsersAction[Parser]") -> None:
     verb.add_argument("--open", action=argparse.BooleanOptionalAction, default=None, help="open the page in a browser")
 
     verb = _verb(
+        verbs, "clusters", commands.clusters, "tune on all clusters of tasks but one, and judge the one left out; for each"
+    )
+    verb.add_argument("given", nargs="+", metavar="RECIPE | name=value", help=f"a recipe, and {OVERRIDES}")
+    verb.add_argument("--into", type=Path, help="folder for runs and page (clusters/NAME)")
+    verb.add_argument("--parallel", type=at_least_one, default=1, help="runs at a time, each with its share of the threads")
+    verb.add_argument("--open", action=argparse.BooleanOptionalAction, default=None, help="open the page in a browser")
+
+    verb = _verb(
         verbs,
         "inspect",
         commands.inspect,
@@ -307,7 +315,7 @@ def whole_numbers(text: str) -> list[int]:
     return [int(part) for part in parts]
 
 
-GOES_ON = ("compare", "train", "sweep", "eval", "label")
+GOES_ON = ("compare", "train", "sweep", "clusters", "eval", "label")
 
 
 def main(given: Sequence[str] | None = None) -> None:
