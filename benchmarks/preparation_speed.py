@@ -37,6 +37,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -158,21 +159,29 @@ def ours(folder: Path, case: str, ahead: int, compared: bool, first: bool) -> di
     return {"seconds": seconds, "fitting": fitted, "bytes": peak - held, "tokens": tokens, "count": len(mixture)}
 
 
+def put(row: dict[str, Any], wording: str) -> dict[str, str]:
+    """A row in TRL's columns."""
+    prompt, completion = halves(wording)
+    return {"prompt": prompt.render(**row).strip(), "completion": " " + completion.render(**row).strip()}
+
+
+@lru_cache
+def halves(wording: str) -> tuple[Any, Any]:
+    import jinja2
+
+    prompt, completion = wording.split("|||")
+    return jinja2.Template(prompt.strip()), jinja2.Template(completion.strip())
+
+
 def worded(folder: Path, processes: int | None, cache: str, compared: bool) -> Any:
     """TRL's rows of a mixture: wordings by `map`, then as many rows of each file as our epoch has."""
     import datasets
-    import jinja2
 
     parts = []
     for name, text in WORDINGS.items():
-        prompt, completion = (jinja2.Template(half.strip()) for half in text.split("|||"))
-
-        def put(row: dict[str, Any], prompt: Any = prompt, completion: Any = completion) -> dict[str, str]:
-            return {"prompt": prompt.render(**row).strip(), "completion": " " + completion.render(**row).strip()}
-
         rows = datasets.load_dataset("json", data_files=str(folder / name / "train.jsonl"), split="train", cache_dir=cache)
         rows = rows.select(range(len(rows) - COMPARED, len(rows))) if compared else rows
-        rows = rows.map(put, remove_columns=rows.column_names, num_proc=processes)
+        rows = rows.map(put, fn_kwargs={"wording": text}, remove_columns=rows.column_names, num_proc=processes)
         parts.append(rows if compared else rows.shuffle(0).select(range(round(len(rows) * WEIGHTS[name]))))
     whole = datasets.concatenate_datasets(parts)
     return whole if compared else whole.shuffle(0)

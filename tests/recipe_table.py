@@ -28,6 +28,7 @@ NAMES_SAY = {
     "objective": "the name of an objective, or a mapping with `kind` and its settings",
     "ask": "see below",
     "plan": "see below",
+    "mixture": "see below",
     "plan.schedule": "how the rate goes on after the warm-up",
     "plan.beta1": "AdamW's decay of the mean gradient",
     "plan.beta2": "AdamW's decay of the mean squared gradient",
@@ -61,7 +62,7 @@ def tables():
     comparison = settings.schema(ComparisonRecipe)["properties"]
     top = {**recipe, **{name: one for name, one in comparison.items() if name not in recipe}}
     made = {"the recipe": [row(name, "", one) for name, one in top.items()]}
-    for room in ("model", "plan", "guard", "ask", "seven", "limit"):
+    for room in ("model", "mixture", "plan", "guard", "ask", "seven", "limit"):
         made[room] = [row(name, f"{room}.", one) for name, one in recipe[room]["properties"].items()]
     made["plan.room"] = [
         row(name, "plan.room.", one) for name, one in recipe["plan"]["properties"]["room"]["properties"].items()

@@ -19,7 +19,7 @@ from tunesmith.checking import FINDINGS
 from tunesmith.data.quality.findings.finding import Finding
 from tunesmith.metrics.metric import Metric
 from tunesmith.recipe import Recipe
-from tunesmith.studies import grid
+from tunesmith.studies import clusters, grid
 from tunesmith.synthesis.settings import STAGES
 
 DOCUMENTS = {
@@ -124,7 +124,8 @@ def test_commands_parse_and_their_settings_exist(name, command, capsys):
     for word in [*getattr(given, "given", ()), *getattr(given, "tasks", ())]:
         setting, sign, _ = word.partition("=")
         if sign:
-            assert is_setting(setting, given.verb), f"{name}: {command}: there is no setting `{setting}`"
+            verb = " ".join([given.verb, *filter(None, [getattr(given, "subverb", "")])])
+            assert is_setting(setting, verb), f"{name}: {command}: there is no setting `{setting}`"
 
 
 @cache
@@ -135,12 +136,12 @@ def known_settings():
 
 def is_setting(dotted, verb):
     stage, _, rest = dotted.partition(".")
-    dotted = f"{STAGES[0]}.{rest}" if verb == "data" and stage in STAGES else dotted
-    titles = [title for title in known_settings() if verb in ("", "data") or not title.startswith(GROW)]
+    dotted = f"{STAGES[0]}.{rest}" if verb == GROW and stage in STAGES else dotted
+    titles = [title for title in known_settings() if verb in ("", GROW) or not title.startswith(GROW)]
     known = set[str]().union(*(known_settings()[title] for title in titles))
     if verb == "compare" and dotted.startswith("systems."):
         dotted = dotted.split(".", 2)[2]
-    if verb == "data":
+    if verb == "data check":
         finding, _, setting = dotted.partition(".")
         return setting in inspect.signature(registry.find(finding, FINDINGS, Finding)).parameters
     return dotted in known or dotted.startswith("tasks.") or (dotted == "calibrated" and verb in ("answer", "predict"))
@@ -185,7 +186,7 @@ def test_python_compiles_and_calls_what_exists(name, block):
 
 
 def test_python_guide_spells_every_call():
-    told = re.findall(r"^\| `\w+` \| `tunesmith\.(\w+)\(([^)]*)\)`", DOCUMENTS["docs/python.md"], re.MULTILINE)
+    told = re.findall(r"^\| `[\w ]+` \| `tunesmith\.(\w+)\(([^)]*)\)`", DOCUMENTS["docs/python.md"], re.MULTILINE)
     assert {call for call, _ in told} == set(tunesmith.__all__)
     for call, arguments in told:
         names = [argument.strip().rstrip("=") for argument in arguments.split(",")]
@@ -204,7 +205,9 @@ def refuse_invalid(tree):
     """Build every recipe that a run, a comparison or a study would."""
     if "stages" in tree and "systems" in tree:
         tree = stages.without_stages(tree, ROOT)
-    if "sweep" in tree:
+    if "clusters" in tree:
+        clusters.built({"method": "lora", **tree})
+    elif "sweep" in tree:
         made = grid.space(tree, [])
         assert all(grid.arm(made, values).recipes for values in grid.grid(made))
     elif "systems" in tree:

@@ -14,6 +14,7 @@ from tests.tiny import rows, tiny_model
 from tunesmith import experiment, settings, verbs
 from tunesmith.errors import UserError
 from tunesmith.recipe import Recipe
+from tunesmith.run import Score
 from tunesmith.training import learning
 from tunesmith.training.loop import Validated
 from tunesmith.training.progress import Reporter
@@ -81,13 +82,13 @@ def written(path):
 
 def test_every_key_is_in_the_documents_and_every_documented_key_is_written(whole):
     assert set(whole.world()) == documented("world.json")
-    assert written(whole.folder / "steps.jsonl") == documented("steps.jsonl")
-    assert written(whole.folder / "validation.jsonl") == documented("validation.jsonl") - {
-        "shown"
-    }  # only of objectives that show something
+    assert written(whole.folder / "steps.jsonl") == documented("steps.jsonl") - {"tasks"}
+    besides = {"shown", "score", "tasks"}  # only of objectives that show something, of scores that are asked for, of mixtures
+    assert written(whole.folder / "validation.jsonl") == documented("validation.jsonl") - besides
     assert written(whole.folder / "answers" / "sums.jsonl") == documented("answers/TASK.jsonl")
     assert {path.name for path in whole.folder.iterdir()} == {
-        *("recipe.yaml", "world.json", "steps.jsonl", "validation.jsonl", "adapter", "answers", "scores.json")
+        *("recipe.yaml", "world.json", "steps.jsonl", "validation.jsonl", "mixture.json"),
+        *("adapter", "answers", "scores.json"),
     }
 
 
@@ -206,7 +207,7 @@ def test_early_stopping_keeps_the_best(tmp_path, monkeypatch):
     told = iter([5.0, 4.0, 4.5, 4.2, 1.0])
     seen = []
 
-    def validate(model, objective, examples, plan, seed):
+    def validate(model, objective, examples, plan, seed, tasks):
         seen.append({name: p.detach().clone() for name, p in model.adapter().trained().items()})
         return Validated(next(told), 7)
 
@@ -234,12 +235,12 @@ def test_the_best_weights_are_those_of_the_best_score_or_the_last(tmp_path, monk
     scores = iter([0.1, 0.2, 0.3, 0.3, 0.2])
     seen = []
 
-    def validate(model, objective, examples, plan, seed):
+    def validate(model, objective, examples, plan, seed, tasks):
         seen.append({name: p.detach().clone() for name, p in model.adapter().trained().items()})
         return Validated(next(losses), 7)
 
     monkeypatch.setattr(learning, "validate", validate)
-    monkeypatch.setattr(experiment, "on_validation", lambda *arguments: next(scores))
+    monkeypatch.setattr(experiment, "on_validation", lambda *arguments: {"sums": {"exact_match": Score(next(scores), 1)}})
     run = train(tmp_path / "run", f"plan.best={best}", "plan.patience=2", "plan.steps=20")
     world = run.world()
     assert (world["best_step"], world["steps"]) == (kept_step, steps)
@@ -353,7 +354,7 @@ def test_a_guarded_run_with_replay_that_was_stopped_ends_as_one_that_was_not(hom
 def test_what_is_replayed_is_shown_beside_the_task_and_is_neither_validated_nor_judged(tmp_path, monkeypatch):
     seen = {}
 
-    def learn(self, model, adapter, objective, stream, validation):
+    def learn(self, model, adapter, objective, stream, validation, looks=()):
         seen["stream"] = [stream(place).id for place in range(len(stream))]
         seen["validation"] = [example.id for example in validation]
         raise KeyboardInterrupt

@@ -1,9 +1,9 @@
 """Fine-tune language models, and know what the tuning was worth.
 
 Every command is a call: `compare`, `train`, `evaluate`, `evaluate_adapters`, `answer`, `chat`, `predict`, `show`, `plan`,
-`listed`, `study`, `inspect`, `forgetting`, `items`, `board`, `spread`, `submit`, `harness`, `label`, `export_labels`,
-`report_labels`, `write`, `export_writing`, `report_writing`, `check_data`, `grow`,
-`serve`. They are imported when first used, so that `import tunesmith` and `tunesmith --help` are instant.
+`listed`, `study`, `clusters`, `inspect`, `forgetting`, `items`, `board`, `spread`, `submit`, `harness`, `label`,
+`export_labels`, `report_labels`, `write`, `export_writing`, `report_writing`, `check_data`, `grow`, `serve`. They are imported
+when first used, so that `import tunesmith` and `tunesmith --help` are instant.
 """
 
 from importlib import import_module
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tunesmith.planning.plan import plan
     from tunesmith.showing import show
     from tunesmith.spreading import spread
+    from tunesmith.studies.clusters import clusters
     from tunesmith.studies.study import study
     from tunesmith.submitting import submit
     from tunesmith.synthesis.growing import grow
@@ -31,6 +32,7 @@ __all__ = [
     "board",
     "chat",
     "check_data",
+    "clusters",
     "compare",
     "evaluate",
     "evaluate_adapters",
@@ -58,6 +60,7 @@ __all__ = [
 MODULES = {
     **dict.fromkeys(("answer", "chat", "predict"), "tunesmith.answering"),
     "check_data": "tunesmith.checking",
+    "clusters": "tunesmith.studies.clusters",
     "grow": "tunesmith.synthesis.growing",
     "harness": "tunesmith.judging",
     "inspect": "tunesmith.inspection",

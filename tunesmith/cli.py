@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tunesmith import __version__, commands
-from tunesmith.commands import data, serving
+from tunesmith.commands import data, housekeeping, serving, studio
 from tunesmith.commands.writing import arguments as writing_arguments
 from tunesmith.errors import UserError, did_you_mean
 
@@ -93,6 +93,20 @@ def parser() -> Parser:
 
     _labelling(verbs)
 
+    _looking(verbs)
+    return top
+
+
+def _listing(verbs: "argparse._SubParsersAction[Parser]") -> None:
+    verb = _verb(
+        verbs, "list", commands.list_, "what a recipe can name: methods, objectives, metrics, rewards, tasks; templates"
+    )
+    verb.add_argument("kind", nargs="?", help="one of these; or a family of tasks, such as bigbench/lite: what it has here")
+    verb.add_argument("file", nargs="?", help="of templates: a YAML file, a task or a file of rows (all that come along)")
+    verb.add_argument("--json", action="store_true", help="of templates: print it as JSON")
+
+
+def _looking(verbs: "argparse._SubParsersAction[Parser]") -> None:
     verb = _verb(verbs, "show", commands.show, "examples with what is learnt marked, lengths, what would be cut; runs nothing")
     verb.add_argument(
         "given",
@@ -107,6 +121,7 @@ def parser() -> Parser:
 
     data.arguments(verbs)
 
+    studio.arguments(verbs)
     serving.arguments(verbs)
 
     verb = _verb(verbs, "plan", commands.plan, "memory, time and disk of a run, and what would fit where; before anything runs")
@@ -117,18 +132,10 @@ def parser() -> Parser:
 
     _listing(verbs)
 
+    housekeeping.arguments(verbs)
+
     verb = _verb(verbs, "schema", commands.schema, "the JSON schema of a recipe, for editors")
     verb.add_argument("recipe", nargs="?", choices=("run", "comparison"), default="comparison")
-    return top
-
-
-def _listing(verbs: "argparse._SubParsersAction[Parser]") -> None:
-    verb = _verb(
-        verbs, "list", commands.list_, "what a recipe can name: methods, objectives, metrics, rewards, tasks; templates"
-    )
-    verb.add_argument("kind", nargs="?", help="one of these; or a family of tasks, such as bigbench/lite: what it has here")
-    verb.add_argument("file", nargs="?", help="of templates: a YAML file, a task or a file of rows (all that come along)")
-    verb.add_argument("--json", action="store_true", help="of templates: print it as JSON")
 
 
 def _judging(verbs: "argparse._SubParsersAction[Parser]") -> None:
@@ -272,6 +279,14 @@ def _studying(verbs: "argparse._SubParsersAction[Parser]") -> None:
     verb.add_argument("--open", action=argparse.BooleanOptionalAction, default=None, help="open the page in a browser")
 
     verb = _verb(
+        verbs, "clusters", commands.clusters, "tune on all clusters of tasks but one, and judge the one left out; for each"
+    )
+    verb.add_argument("given", nargs="+", metavar="RECIPE | name=value", help=f"a recipe, and {OVERRIDES}")
+    verb.add_argument("--into", type=Path, help="folder for runs and page (clusters/NAME)")
+    verb.add_argument("--parallel", type=at_least_one, default=1, help="runs at a time, each with its share of the threads")
+    verb.add_argument("--open", action=argparse.BooleanOptionalAction, default=None, help="open the page in a browser")
+
+    verb = _verb(
         verbs,
         "inspect",
         commands.inspect,
@@ -307,7 +322,7 @@ def whole_numbers(text: str) -> list[int]:
     return [int(part) for part in parts]
 
 
-GOES_ON = ("compare", "train", "sweep", "eval", "label")
+GOES_ON = ("compare", "train", "sweep", "clusters", "eval", "label")
 
 
 def main(given: Sequence[str] | None = None) -> None:

@@ -12,7 +12,7 @@ from functools import partial
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
-from statistics import mean, median
+from statistics import median
 from typing import Any
 
 import torch
@@ -22,9 +22,8 @@ from tunesmith import settings
 from tunesmith.card import complete, keep_card
 from tunesmith.comparison.seven_table import write_seven
 from tunesmith.data.example import Example
-from tunesmith.data.mixture import ByLength, Mixture, with_replay
+from tunesmith.data.mixture import ByLength, of_tasks
 from tunesmith.data.published import Published
-from tunesmith.data.rows import Joined
 from tunesmith.errors import UserError
 from tunesmith.evaluation.harms import ask_harms
 from tunesmith.evaluation.heads import temperature
@@ -46,15 +45,17 @@ from tunesmith.models.weights import save_adapter
 from tunesmith.objectives.headed import Headed
 from tunesmith.objectives.objective import Objective
 from tunesmith.objectives.sft import SFT
-from tunesmith.preparation import learnable, learnable_sets, wording
-from tunesmith.recipe import Recipe, own, weight_of
+from tunesmith.preparation import drawn_sets, learnable, learnable_sets, wording
+from tunesmith.recipe import Recipe, mixed, own, weight_of
 from tunesmith.resume import begin, keep_resolved
 from tunesmith.run import Run
 from tunesmith.tasks.own import task_from, tasks_from, told
 from tunesmith.tasks.task import Task
+from tunesmith.trackers.feed import following
 from tunesmith.training.feed import Look
 from tunesmith.training.guard import Guard
-from tunesmith.training.learning import Learning
+from tunesmith.training.learning import Learning, Scores
+from tunesmith.training.portions import distinct, portioned, tell
 from tunesmith.training.progress import Reporter
 
 PROMPTS = 16  # of the main task, from whose lengths that of the timed prompt is taken
@@ -76,37 +77,37 @@ def run(
     telling: say what rows were recognised as, where nobody said how they are put.
     load_model: instead of `load`; for several runs on one base (`models/one_base.py`).
     """
-    record = Run(folder)
-    work = prepared(recipe)
-    begin(record, recipe, work.all)
-    with Reporter(recipe.name, quiet) as reporter:
-        if record.world().get("ended"):
-            reporter.say(f"finished before, nothing is repeated: {folder}")
-            return record
-        for line in told(work.all).values() if telling else ():
-            reporter.say(line)
-        torch.manual_seed(recipe.seed)
-        random.seed(recipe.seed)
-        model = (load_model or load)(recipe.model, work.objective.head())
-        memory = Memory(model.device)
-        record.keep_world(**facts(recipe, model))
-        untaught(record, recipe, work, model)
-        if isinstance(recipe.method, Method):
-            learnt = learn(record, recipe, recipe.method, work, model, reporter, memory)
-            if not learnt or recipe.plan.stop_after is not None:
+    own, work = Run(folder), prepared(recipe)
+    with own.writing(), Reporter(recipe.name, quiet) as reporter, following(own, recipe.track, reporter.say) as record:
+        begin(record, recipe, work.all)
+        with record.failing():
+            if record.world().get("ended"):
+                reporter.say(f"finished before, nothing is repeated: {folder}")
                 return record
-        model.forget_values()
-        answer(record, recipe, work, model, reporter, memory, cache_folder() if cached else None)
-        keep_card(record, model.family)
-    shutil.rmtree(folder / "state", ignore_errors=True)  # what was learnt stands in adapter/ or model/
-    record.keep_world(ended=True)
+            for line in told(work.all).values() if telling else ():
+                reporter.say(line)
+            torch.manual_seed(recipe.seed)
+            random.seed(recipe.seed)
+            model = (load_model or load)(recipe.model, work.objective.head())
+            memory = Memory(model.device)
+            record.keep_world(**facts(recipe, model))
+            untaught(record, recipe, work, model)
+            if isinstance(recipe.method, Method):
+                learnt = learn(record, recipe, recipe.method, work, model, reporter, memory)
+                if not learnt or recipe.plan.stop_after is not None:
+                    return record
+            model.forget_values()
+            answer(record, recipe, work, model, reporter, memory, cache_folder() if cached else None)
+            keep_card(record, model.family)
+            shutil.rmtree(folder / "state", ignore_errors=True)  # what was learnt stands in adapter/ or model/
+            record.keep_world(ended=True)
     return record
 
 
 def learn(record: Run, recipe: Recipe, method: Method, work: "Work", model: Model, reporter: Reporter, memory: Memory) -> bool:
     """Attach the method, or go on with an adapter of it, train, and save. False where `plan.stop_after` stopped it before."""
-    score = partial(on_validation, model, recipe, work.learnt)
-    learning = Learning(record, recipe.plan, recipe.seed, reporter, memory, recipe.guard, score)
+    asked = partial(on_validation, model, recipe, work.learnt)
+    learning = Learning(record, recipe.plan, recipe.seed, reporter, memory, recipe.guard, asked, work.names(recipe))
     plan = learning.with_presets(method, work.objective, model)
     keep_resolved(record, dataclasses.replace(recipe, plan=plan))
     recipe = dataclasses.replace(recipe, objective=work.objective)
@@ -114,12 +115,12 @@ def learn(record: Run, recipe: Recipe, method: Method, work: "Work", model: Mode
     looks: list[Look] = []
     sources = learnable_sets(work.learnt, recipe, model, looks)
     tell_wordings(record, recipe, work.learnt, [len(source) for source in sources], reporter)
-    validation = Joined(learnable(task, "validation", recipe, model) for task in work.learnt)
-    weights = [weight_of(name, setting) for name, setting in recipe.tasks.items()]
-    replayed = [learnable(task, "train", recipe, model) for task in work.replayed]
-    shares = [weight_of(name, setting, "replay") for name, setting in recipe.replay.items()]
-    mixture = with_replay(Mixture(sources, weights, recipe.seed), replayed, shares)
+    validation = of_tasks([learnable(task, "validation", recipe, model) for task in work.learnt])
+    mixture = mixed(recipe, sources, [learnable(task, "train", recipe, model) for task in work.replayed])
     stream = ByLength(mixture, plan.examples) if plan.order == "by_length" else mixture
+    places = plan.examples * plan.total_steps(len(mixture))
+    found = portioned(mixture, learning.tasks, places, recipe.objective, model.renderer)
+    tell(record, reporter, recipe.mixture, len(mixture), found)
     if not learning.learn(model, adapter, recipe.objective, stream, validation, looks):
         return False
     model.forget_values()
@@ -157,14 +158,12 @@ def told_wordings(task: Task, size: int, counts: Mapping[str, int]) -> str:
     return f"{told}; inverted: {turned}" if turned else told
 
 
-def on_validation(model: Model, recipe: Recipe, tasks: Sequence[Task]) -> float:
-    """The headline score on validation examples, higher is better; of several tasks the mean."""
-    ask, found = dataclasses.replace(recipe.ask, too_long="leave_out"), []
-    for task in tasks:
-        judged = judge(model, task, "validation", ask, limit=recipe.limit.validation)
-        score = next(iter(judged.scores.values()))
-        found.append(score.value if score.higher_is_better else -score.value)
-    return mean(found)
+def on_validation(model: Model, recipe: Recipe, tasks: Sequence[Task]) -> Scores:
+    """The scores of each task on its validation examples."""
+    ask = dataclasses.replace(recipe.ask, too_long="leave_out")
+    names = distinct([task.name for task in tasks], list(recipe.tasks))
+    judged = (judge(model, task, "validation", ask, limit=recipe.limit.validation) for task in tasks)
+    return {name: one.scores for name, one in zip(names, judged, strict=True)}
 
 
 def answer(
@@ -214,8 +213,9 @@ def besides(record: Run, recipe: Recipe, work: "Work", asking: Asking) -> None:
         ask_seven(record, asking, work.judged, recipe.seven, recipe.limit.test)
         write_seven(record)
     if recipe.harms:
-        learnt = training(recipe, recipe.objective, work.learnt if recipe.method != "none" else ())
-        ask_harms(record, asking, work.judged[0].name, (one.target for one in learnt), recipe.seven)
+        learnt = drawn_sets(work.learnt, recipe) if recipe.method != "none" else []
+        targets = (one.target for examples in learnt for one in examples)
+        ask_harms(record, asking, work.judged[0].name, targets, recipe.seven)
 
 
 def keep(record: Run, task: Task, judged: Judged, main: bool) -> None:
@@ -255,6 +255,10 @@ class Work:
     def all(self) -> tuple[Task, ...]:
         return (*self.learnt, *self.replayed, *self.judged, *self.forgetting)
 
+    def names(self, recipe: Recipe) -> tuple[str, ...]:
+        """What the tasks of the mixture are called in the log, those that are replayed last."""
+        return distinct([task.name for task in (*self.learnt, *self.replayed)], [*recipe.tasks, *recipe.replay])
+
 
 def prepared(recipe: Recipe) -> Work:
     """The tasks, found and tried: what is wrong is told before anything is written.
@@ -269,9 +273,12 @@ def prepared(recipe: Recipe) -> Work:
     if recipe.method != "none" and not recipe.tasks:
         raise UserError("`tasks` is empty: there is nothing to learn from", "name a task or a file, or set `method: none`")
     recipe.plan.total_steps(1)
+    recipe.mixture.refuse_unheard()
     recipe.seven.perturbations()
     refuse_random(recipe)
     refuse_guard(recipe)
+    for tracker in recipe.track:
+        tracker.require()
     for name, setting in recipe.tasks.items():
         weight_of(name, setting)
     for name, setting in recipe.replay.items():

@@ -21,10 +21,14 @@ def learnable_sets(
 
     looks: takes up the passes over many rows that may be put off until training goes on; None: none may.
     """
+    drawn = drawn_sets(tasks, recipe)
+    return [within(examples, task, recipe, model, looks) for examples, task in zip(drawn, tasks, strict=True)]
+
+
+def drawn_sets(tasks: Sequence[Task], recipe: Recipe) -> list[Sequence[Example]]:
+    """The training examples of the tasks that are learnt from, long ones among them."""
     found = [examples_of(task, "train", recipe) for task in tasks]
-    if recipe.limit.examples is not None:
-        found = subset(found, recipe.limit.examples, recipe.seed)
-    return [within(examples, task, recipe, model, looks) for examples, task in zip(found, tasks, strict=True)]
+    return found if recipe.limit.examples is None else subset(found, recipe.limit.examples, recipe.seed)
 
 
 def learnable(task: Task, split: str, recipe: Recipe, model: Model) -> Sequence[Example]:

@@ -6,6 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from tunesmith.data.example import Example
+from tunesmith.data.mixture import Mixture, with_replay
+from tunesmith.data.rates import Mixing
 from tunesmith.errors import UserError
 from tunesmith.evaluation.ask import Ask
 from tunesmith.evaluation.seven import Seven
@@ -15,6 +18,7 @@ from tunesmith.models.load import ModelSettings
 from tunesmith.objectives.objective import Objective
 from tunesmith.objectives.sft import SFT
 from tunesmith.tasks.own import spread
+from tunesmith.trackers.tracker import Tracker
 from tunesmith.training.guard import Guard
 from tunesmith.training.plan import Plan
 
@@ -43,11 +47,13 @@ class Recipe:
     tasks:      what is learnt from: a name or a file -> its weight, or a mapping (`weight`, `template`, `limit` ...).
     replay:     what is shown again so that it is not forgotten: as `tasks`, but a weight is how many examples come with each
                 of the tasks' own (0.2: one with every five). Neither validated nor judged.
+    mixture:    how often each of several tasks is shown.
     judged_by:  what the result is asked: names, files or mappings; empty: the test splits of `tasks`.
     forgetting: further tasks that tell what was forgotten; `auto`: the other clusters of the town.
     helm:       take HELM's seven metrics of each task that judges: its questions are asked in other ways too.
     harms:      count bias and toxicity in the answers to the main task and to open prompts, and in what is learnt from.
     method:     `none`, or `{kind: lora, rank: 8}`.
+    track:      trackers that get the curves besides: `[tensorboard]`, or mappings with `kind` and settings (docs/tracking.md).
     limit:      most examples of each of: training, validation, test, and each forgetting task.
     """
 
@@ -57,6 +63,7 @@ class Recipe:
     objective: Objective = SFT()
     tasks: Mapping[str, Any] = field(default_factory=dict)
     replay: Mapping[str, Any] = field(default_factory=dict)
+    mixture: Mixing = Mixing()
     judged_by: Sequence[Named] = ()
     forgetting: str | Sequence[Named] = "auto"
     helm: bool = False
@@ -66,6 +73,7 @@ class Recipe:
     plan: Plan = Plan()
     guard: Guard = Guard()
     limit: Limit = Limit()
+    track: Sequence[Tracker] = ()
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -89,6 +97,13 @@ def weight_of(name: str, setting: Any, under: str = "tasks") -> float:
             f"`{under}.{name}`: found `{told(weight)}`, expected a number", f"write `{name}: 1.0`, or a mapping with `weight`"
         )
     return float(weight)
+
+
+def mixed(recipe: Recipe, sources: Sequence[Sequence[Example]], replayed: Sequence[Sequence[Example]]) -> Mixture:
+    """The stream of examples of a recipe, from those of each task and of each that is replayed."""
+    given = [weight_of(name, setting) for name, setting in recipe.tasks.items()]
+    own = Mixture(sources, recipe.mixture.weights([len(source) for source in sources], given), recipe.seed)
+    return with_replay(own, replayed, [weight_of(name, setting, "replay") for name, setting in recipe.replay.items()])
 
 
 def told(value: object) -> str:

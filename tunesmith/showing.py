@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
 from tunesmith import settings
 from tunesmith.comparison.confusion import tables
 from tunesmith.data.example import Example
+from tunesmith.data.rates import Portion, portions
 from tunesmith.errors import UserError
 from tunesmith.evaluation.protocol import shots_of
 from tunesmith.evaluation.shots import Pool, with_shots
@@ -22,7 +24,7 @@ from tunesmith.methods.method import Method
 from tunesmith.models.load import load_renderer
 from tunesmith.objectives.headed import Headed
 from tunesmith.objectives.objective import Placed
-from tunesmith.recipe import Recipe, own
+from tunesmith.recipe import Recipe, mixed, own
 from tunesmith.settings import Tree
 from tunesmith.sweep import recipes
 from tunesmith.tasks.own import task_from, told
@@ -30,6 +32,7 @@ from tunesmith.tasks.task import Task
 from tunesmith.tokens.lengths import Lengths, lengths
 from tunesmith.tokens.renderer import Renderer, marked
 from tunesmith.tokens.sequence import Tokens
+from tunesmith.training.portions import distinct
 from tunesmith.verbs import default_recipe, existing
 
 
@@ -58,6 +61,8 @@ class ShownTask:
     model:    what reads them, in words.
     marks:    special tokens as pieces -> `special`, `unknown` or `added` (to the vocabulary, and plain text to the network).
     asked:    a question behind its shots, where it has any.
+    rows, tokens: how many they are, and what one is read as on average.
+    portion:      what it is of the run, where several tasks are mixed; beside what is replayed.
     """
 
     name: str
@@ -68,6 +73,9 @@ class ShownTask:
     model: str = ""
     marks: Mapping[str, str] = field(default_factory=dict)
     asked: tuple[ShownExample, ...] = ()
+    rows: int = 0
+    tokens: float = 0.0
+    portion: Portion | None = None
 
 
 def show(
@@ -93,10 +101,21 @@ def show(
         raise UserError("there are no `tasks` to show", "name a recipe, or `--data`")
     renderer, window = load_renderer(chosen.model)
     limit = min(filter(None, (chosen.plan.window, window)), default=None)
-    return [
+    shown = [
         shown_task(task_from(own(name, setting)), chosen, renderer, limit, virtual, examples)
         for name, setting in chosen.tasks.items()
     ]
+    return with_portions(shown, chosen) if len(shown) > 1 else shown
+
+
+def with_portions(shown: Sequence[ShownTask], recipe: Recipe) -> list[ShownTask]:
+    """The tasks with what each will be of the run."""
+    places: list[Any] = [range(one.rows) for one in shown]
+    mixture = mixed(dataclasses.replace(recipe, replay={}), places, [])
+    counts = mixture.shown(recipe.plan.examples * recipe.plan.total_steps(len(mixture)))
+    names = distinct([one.name for one in shown], list(recipe.tasks))
+    found = portions(names, [one.rows for one in shown], counts, [one.tokens for one in shown])
+    return [dataclasses.replace(one, portion=portion) for one, portion in zip(shown, found, strict=True)]
 
 
 def mistaken(folders: Sequence[str]) -> list[Table]:
@@ -134,6 +153,8 @@ def shown_task(task: Task, recipe: Recipe, renderer: Renderer, window: int | Non
         model=read_as(recipe, renderer),
         marks=marks(renderer),
         asked=asked(task, recipe, renderer, examples),
+        rows=len(found),
+        tokens=sum(tokens.size for tokens in flat) / max(1, len(found)),
     )
 
 

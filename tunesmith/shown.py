@@ -8,6 +8,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from tunesmith.data import rates
 from tunesmith.showing import ShownExample, ShownTask
 
 STYLES = {
@@ -33,6 +34,9 @@ def rendered(shown: Sequence[ShownTask], colours: bool = True) -> RenderableType
         parts += [Text(task.name, style="bold"), Text(task.model, style="dim"), Text()]
         parts += [panel(example, task, colours) for example in (*task.examples, *task.asked)]
         parts += [table(task), Text("\n".join(task.lengths.verdict()) + "\n")]
+    mixed = [task.portion for task in shown if task.portion is not None]
+    if mixed:
+        parts.append(Text("\n".join(["Tasks of the mixture", *rates.table(mixed), *rates.cautions(mixed)])))
     return Group(*parts)
 
 

@@ -235,6 +235,8 @@ def recipe_of(tree: Tree) -> "Recipe":
 
     if tree.get("sweep"):
         raise UserError("this recipe names a `sweep`: it is a study", "use `tunesmith sweep`")
+    if "clusters" in tree:
+        raise UserError("this recipe names `clusters`, which are left out one by one", "use `tunesmith clusters`")
     if "systems" in tree:
         raise UserError("this recipe names `systems`: it is a comparison", "use `tunesmith compare`")
     return settings.build(Recipe, tree)
@@ -255,6 +257,7 @@ KINDS = {
     "perturbations": "tunesmith.perturbations",
     "rewards": "tunesmith.rewards",
     "tasks": "tunesmith.tasks",
+    "trackers": "tunesmith.trackers",
 }
 VALUED: Mapping[str, type] = {
     "tunesmith.metrics": Metric,

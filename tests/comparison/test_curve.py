@@ -89,7 +89,7 @@ def test_the_base_begins_every_line_and_the_page_says_where_each_flattens(tmp_pa
         ("rank 4", None, (0, 10, 40, 160)),
     ]
     said = verdict(made)
-    assert "rank 2: the curve flattens at 40 examples: what 160 gain over them" in said
+    assert "Rank 2: the curve flattens at 40 examples: what 160 gain over them" in said
     assert "rank 4: the curve has not flattened at 160 examples" in said
     panel = groups(made)["quality"][1]
     assert "examples to learn from" in repr(panel.frame.x_name)
@@ -106,4 +106,4 @@ def test_a_base_that_nothing_beats_is_said(tmp_path):
     ]
     made = study("s", arms, [EXAMPLES])
     assert made.curves[0].flat == 0
-    assert "no number of examples up to 20 can be told from none" in verdict(made)
+    assert "No number of examples up to 20 can be told from none" in verdict(made)

@@ -33,7 +33,10 @@ def home(tmp_path, monkeypatch):
 
 
 def rows(file, count=COUNT, word="and"):
-    lines = [json.dumps({"prompt": f"{n} {word} {n % 7}", "completion": "x" * (n % 3), "id": n % 290}) for n in range(count)]
+    lines = [
+        json.dumps({"prompt": f"{n} {word} " + "so " * (n % 12), "completion": "yes" if n % 9 else "", "id": n % 290})
+        for n in range(count)
+    ]
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return file
 
@@ -99,7 +102,7 @@ def test_whatever_a_pass_hangs_on_makes_another_one(home, monkeypatch):
 
 
 def test_rows_held_against_a_window_are_kept_by_tokenizer_window_objective_and_virtual_tokens(home):
-    examples = sequence(rows(home / "rows.jsonl"))
+    examples = sequence(rows(home / "rows.jsonl"), "{{prompt}} ||| {{completion or 'no'}}")
     renderers = [load_renderer(ModelSettings(path=str(tiny_model(home / kind, kind))))[0] for kind in ("t5", "llama")]
     kept = home / "cache" / "prepared"
 

@@ -24,6 +24,7 @@ class AsIs:
     """A template whose rows are examples already."""
 
     name = "as_is"
+    inverted, original = False, True
 
     def apply(self, row, id_=""):
         return row["example"]

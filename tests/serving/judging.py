@@ -42,10 +42,10 @@ def pairs_file(file, count=4):
 
 
 class Server:
-    """`tunesmith label` in a process of its own."""
+    """`tunesmith label`, or another command that serves, in a process of its own."""
 
-    def __init__(self, folder, *words):
-        command = [sys.executable, "-m", "tunesmith", "label", "--port", "0", "--no-open", *map(str, words)]
+    def __init__(self, folder, *words, verb="label"):
+        command = [sys.executable, "-m", "tunesmith", verb, "--port", "0", "--no-open", *map(str, words)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
         self.process = subprocess.Popen(
             command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -74,8 +74,8 @@ class Server:
 
 
 @contextmanager
-def serving(folder, *words):
-    server = Server(folder, *words)
+def serving(folder, *words, verb="label"):
+    server = Server(folder, *words, verb=verb)
     try:
         yield server
     finally:

@@ -2,7 +2,7 @@
 
 import io
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 from rich.console import Console
@@ -17,6 +17,7 @@ class Step:
     loss: float = 1.5
     tokens: int = 1000
     seconds: float = 0.5
+    tasks: dict = field(default_factory=dict)
 
 
 def reporter(monkeypatch, terminal, name="lora [/x] :smile:"):

@@ -68,6 +68,20 @@ def sweep(arguments: argparse.Namespace) -> None:
     open_page(made.page, arguments.open)
 
 
+def clusters(arguments: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from tunesmith.comparison.left_out_page import terminal_table
+    from tunesmith.studies.clusters import clusters as left_out
+    from tunesmith.verbs import say
+
+    paths, overrides = split_given(arguments.given)
+    made = left_out(one_recipe(paths) or {}, overrides=overrides, into=arguments.into, parallel=arguments.parallel, say=say)
+    Console().print(terminal_table(made.found))
+    print(made.page)
+    open_page(made.page, arguments.open)
+
+
 def inspect(arguments: argparse.Namespace) -> None:
     from rich.console import Console
 

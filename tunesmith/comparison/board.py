@@ -146,21 +146,22 @@ def _column(runs: Sequence[Run], task: str, has: Sequence[bool], number: int, dr
     values, drawn = iter(one.value for one in made), iter(one.resampled(counts_QN) for one in made)
     value_M = np.array([next(values) if yes else np.nan for yes in has])
     drawn_MQ = np.stack([next(drawn) if yes else np.full(draws, np.nan) for yes in has])
-    counted = all(has) and _ends(name) is not None
+    counted = all(has) and metric_ends(name) is not None
     return BoardTask(task, name, higher, len(told[0]), counted), value_M, drawn_MQ
 
 
-def _ends(metric: str) -> tuple[float, float] | None:
+def metric_ends(metric: str) -> tuple[float, float] | None:
     """Best and worst value, where both are finite; of a metric that is not known here, 1 and 0."""
     known = known_metrics().get(metric)
     found = (1.0, 0.0) if known is None else (known.best, known.worst)
     return found if all(map(np.isfinite, found)) else None
 
 
-def _scaled(metric: str, higher: bool, value: Array) -> Array:
-    best, worst = _ends(metric) or (1.0, 0.0)
-    scaled: Array = value / (abs(best) or 1.0) if higher else 1 - value / (abs(worst) or 1.0)
-    return scaled
+def scaled(metric: str, higher: bool, value: Array) -> Array:
+    """Values of a metric where 1 is best: its share of the best one, or, where lower is better, 1 less that of the worst."""
+    best, worst = metric_ends(metric) or (1.0, 0.0)
+    made: Array = value / (abs(best) or 1.0) if higher else 1 - value / (abs(worst) or 1.0)
+    return made
 
 
 def _means(columns: Sequence[BoardTask], value_MT: Array, drawn_MTQ: Array) -> list[Interval | None]:
@@ -173,8 +174,8 @@ def _means(columns: Sequence[BoardTask], value_MT: Array, drawn_MTQ: Array) -> l
 
 def _mean(columns: Sequence[BoardTask], table: Array, counted: Sequence[int]) -> Array:
     """[M, ...] over tasks."""
-    scaled = [_scaled(columns[t].metric, columns[t].higher_is_better, table[:, t]) for t in counted]
-    mean: Array = np.mean(scaled, axis=0)
+    found = [scaled(columns[t].metric, columns[t].higher_is_better, table[:, t]) for t in counted]
+    mean: Array = np.mean(found, axis=0)
     return mean
 
 

@@ -68,6 +68,22 @@ def curve(steps: Sequence[Mapping[str, Any]], validations: Sequence[Mapping[str,
     return Curve(at, losses, smooth, *seen, verdict, since)
 
 
+def task_curves(steps: Sequence[Mapping[str, Any]], validations: Sequence[Mapping[str, Any]]) -> dict[str, Curve]:
+    """Task -> its curve, of a run that learnt a mixture; those that counted most come first. Empty for any other run."""
+    counts: dict[str, float] = {}
+    for record in steps:
+        for task, told in record.get("tasks", {}).items():
+            counts[task] = counts.get(task, 0.0) + told["count"]
+    names = sorted(counts, key=lambda task: -counts[task])
+    return {task: curve(_of_task(steps, task), _of_task(validations, task)) for task in names}
+
+
+def _of_task(records: Sequence[Mapping[str, Any]], task: str) -> list[dict[str, Any]]:
+    """The steps in which a task was learnt, or the validations, with its own mean loss."""
+    told = [(record["step"], record.get("tasks", {}).get(task, {})) for record in records]
+    return [{"step": step, "loss": one["sum"] / one["count"]} for step, one in told if one.get("count")]
+
+
 def _by_step(records: Sequence[Mapping[str, Any]]) -> list[tuple[int, float]]:
     """Steps in order with their losses; of a step written twice (a run that was resumed) the last record counts."""
     return sorted({int(record["step"]): float(record["loss"]) for record in records if record.get("loss") is not None}.items())

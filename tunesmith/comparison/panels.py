@@ -1,6 +1,6 @@
 """What each small plot shows: quality with intervals, quality against cost, learning curves, forgetting."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import floor, hypot, inf, isfinite, log10
@@ -37,7 +37,7 @@ def groups(made: Comparison) -> dict[str, list[Panel]]:
     found = {
         "quality": list(quality_panels(made)),
         "cost": list(cost_panels(made)),
-        "learning": list(learning_panels(made)),
+        "learning": [*learning_panels(made), *task_panels(made)],
         "forgetting": list(forgetting_panels(made)),
         "harms": list(harms_panels(made)),
     }
@@ -228,6 +228,35 @@ def learning_panels(made: Comparison) -> Iterator[Panel]:
     limits = loss_limits(list(trained.values()))
     for name, curve in trained.items():
         yield Panel(f"learning-{name}", name, curve.in_words(), _told(curve), _learning(places(made)[name], curve, limits))
+
+
+MOST_TASKS = 12  # of a mixture that have a plot
+
+
+def task_panels(made: Comparison) -> Iterator[Panel]:
+    """Of mixtures a plot for each task, with a line for each system that learnt it; those of which most was learnt."""
+    names = list(dict.fromkeys(task for curves in made.by_task.values() for task in curves))
+    for task in names[:MOST_TASKS]:
+        curves = {system: told[task] for system, told in made.by_task.items() if task in told}
+        lowest = (f"{name} {words.score(one.best)} at step {one.best_step}" for name, one in curves.items() if one.best)
+        told = f"lowest validation loss: {', '.join(lowest)}"
+        note = "one task of the mixture; marks: validation, thin: training"
+        yield Panel(f"learning-task-{task}", words.task_name(task), note, told, _task(made, curves))
+
+
+def _task(made: Comparison, curves: Mapping[str, Curve]) -> Frame:
+    last = max(curve.steps[-1] for curve in curves.values()) * 1.02
+    limits = loss_limits(list(curves.values()))
+    ticks = round_ticks(0, last), round_ticks(*limits)
+    frame = Frame((WIDTH, HEIGHT), (0, last), limits, *ticks, x_name="step", y_name="loss, nats a token")
+    for name, curve in curves.items():
+        colour = places(made)[name]
+        frame.line(list(zip(curve.steps, curve.smooth, strict=True)), colour, 0.9, alpha=0.5)
+        validated = list(zip(curve.validated, curve.validation, strict=True))
+        frame.line(validated, colour, 1.8)
+        for value in validated:
+            frame.mark(value, colour, 5, colour)
+    return frame
 
 
 def loss_limits(curves: Sequence[Curve]) -> Spot:

@@ -22,6 +22,7 @@ TITLES = {
     "ranks": "Ranks that the method gave",
     "singular-values": "Singular values of the change, as parts of the largest; the darker, the deeper",
     "prompt": "Soft prompts and the vocabulary",
+    "clusters": "Clusters that were left out, with 95 % intervals",
     "forgetting": "Forgetting: what was lost on other tasks",
     "harms": "Bias and toxicity: what tuning changed",
 }

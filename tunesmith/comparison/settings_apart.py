@@ -17,11 +17,16 @@ class Setting:
 
 
 def settings_apart(runs: Sequence[Run]) -> tuple[Setting, ...]:
-    """The settings whose values differ, in the order they first appear; the run's own name is none of them."""
-    recipes = [dict(_flat(run.recipe())) for run in runs]
+    """The settings whose values differ, in the order they first appear; its name and its trackers are none of them."""
+    recipes = [dict(flattened(run.recipe())) for run in runs]
     names = list(dict.fromkeys(name for recipe in recipes for name in recipe))
     rows = (Setting(name, tuple(recipe.get(name, "") for recipe in recipes)) for name in names)
-    return tuple(row for row in rows if len(set(row.values)) > 1 and row.name != "name")
+    return tuple(row for row in rows if len(set(row.values)) > 1 and row.name not in ("name", "track"))
+
+
+def flattened(recipe: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(dotted name, value as written) of every setting."""
+    return list(_flat(recipe))
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -49,7 +49,8 @@ def verdict(made: Study) -> str:
     best = made.arm(made.best)
     said = f"{made.best} has the lowest validation loss, {words.score(best.validation.value)}"
     if made.curves:
-        return " ".join(curve_told(made, curve) for curve in made.curves)
+        told = " ".join(curve_told(made, curve) for curve in made.curves)
+        return told[0].upper() + told[1:]
     if len(made.plateaus) == 1:
         return f"{plateau_told(made)}; {said}."
     if made.top is None or not best.scores:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tunesmith.comparison.forgetting import Forgetting, forgetting
 from tunesmith.comparison.harms import Harm, harms
-from tunesmith.comparison.overfitting import Curve, curve
+from tunesmith.comparison.overfitting import Curve, curve, task_curves
 from tunesmith.comparison.settings_apart import Setting, settings_apart
 from tunesmith.comparison.significance import (
     Array,
@@ -79,6 +79,7 @@ class Comparison:
 
     scores:      system -> metric -> score with its interval.
     differences: every system against the baseline under every metric, then the other pairs under the headline metric.
+    by_task:     system -> task -> its learning, of systems that learnt a mixture.
     curves:      system -> its learning; `settings` and `rows` keep the order of `systems`.
     clusters:    of the examples; 0 where each stands alone.
     left_out:    examples that did not fit the window of one system or more, and are not compared.
@@ -101,6 +102,7 @@ class Comparison:
     left_out: int = 0
     harms: tuple[Harm, ...] = ()
     protocols: Mapping[str, str] = field(default_factory=dict)
+    by_task: Mapping[str, Mapping[str, Curve]] = field(default_factory=dict)
 
     @property
     def headline(self) -> Measure:
@@ -163,6 +165,9 @@ def compare(
         differences=_differences(found, base, measures, (columns, drawn), seed),
         forgetting=forgetting(runs, found, main, draws=draws, seed=seed, metrics=metrics),
         curves={s.name: curve(run.steps(), run.validations()) for s, run in zip(found, runs, strict=True)},
+        by_task={
+            s.name: told for s, run in zip(found, runs, strict=True) if (told := task_curves(run.steps(), run.validations()))
+        },
         settings=settings_apart(runs),
         rows=_rows(answers, measures, columns, base),
         draws=draws,

@@ -49,6 +49,7 @@ class Example:
     extra:      of the target's turn, as `Message.extra`.
     tools:      JSON list of the tools that the model may call.
     replayed:   not of the task, but shown beside it so that it is not forgotten.
+    task:       of a mixture: number of the set that it is of, by which losses are told apart.
     """
 
     messages: tuple[Message, ...]
@@ -63,6 +64,7 @@ class Example:
     texts: tuple[str, ...] = ()
     extra: str = ""
     tools: str = ""
+    task: int = 0
 
     @property
     def letters(self) -> int:

@@ -2,9 +2,10 @@
 
 from array import array
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from hashlib import blake2b
 from itertools import accumulate
 from operator import attrgetter
@@ -12,10 +13,12 @@ from operator import attrgetter
 import numpy as np
 
 from tunesmith.data.example import Example
-from tunesmith.data.rows import Made
+from tunesmith.data.rates import whole
+from tunesmith.data.rows import Joined, Made
 from tunesmith.errors import UserError
 
 ROUNDS = 6
+COUNTED = 50_000  # places of an unfinished epoch that are counted one by one
 
 
 def permuted(place: int, size: int, seed: int, epoch: int) -> int:
@@ -87,9 +90,9 @@ class Mixture:
         return self.epoch
 
     def __call__(self, place: int) -> Example:
-        """The example at a place of the endless stream, from 0."""
+        """The example at a place of the endless stream, from 0; it says which set it is of."""
         source, number = self.where(place)
-        return self.sources[source][number]
+        return of_task(source, self.sources[source][number])
 
     __getitem__ = __call__
 
@@ -103,9 +106,33 @@ class Mixture:
         turn, rest = divmod(epoch * self.shares[source] + within, size)  # go on through the set where the last epoch stopped
         return source, permuted(rest, size, self.seed + 1 + source, turn)
 
+    def shown(self, places: int) -> list[int]:
+        """How many of the first so many places each set has; of an unfinished epoch, where it is long, its part by rate."""
+        epochs, rest = divmod(places, self.epoch)
+        if rest > COUNTED:
+            begun = whole([share * rest / self.epoch for share in self.shares])
+        else:
+            met = Counter(self.where(place)[0] for place in range(epochs * self.epoch, places))
+            begun = [met[number] for number in range(len(self.sources))]
+        return [epochs * share + more for share, more in zip(self.shares, begun, strict=True)]
+
     @cached_property
     def _ends(self) -> list[int]:
         return list(accumulate(self.shares))
+
+
+def of_task(number: int, example: Example) -> Example:
+    """The example with the number of the set it is of."""
+    return replace(example, task=number) if example.task != number else example
+
+
+def of_tasks(parts: Sequence[Sequence[Example]]) -> Sequence[Example]:
+    """Sets one after another, each example with the number of its set."""
+    return Joined(Made(partial(_numbered, number), part) for number, part in enumerate(parts))
+
+
+def _numbered(number: int, _: int, example: Example) -> Example:
+    return of_task(number, example)
 
 
 def with_replay(mixture: Mixture, sources: Sequence[Sequence[Example]], shares: Sequence[float]) -> Mixture:

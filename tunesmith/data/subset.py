@@ -64,6 +64,5 @@ def smallest(examples: Sequence[Example], count: int, seed: int) -> np.ndarray[A
 
 def hash_of(example: Example, seed: int) -> int:
     """A number that depends on the words of an example and the seed alone, not on its id."""
-    turns = [(message.role, message.content) for message in example.messages]
-    words = repr((seed, turns, example.target, example.rejected, example.texts)).encode("utf-8", "surrogatepass")
-    return int.from_bytes(blake2b(words, digest_size=8).digest(), "big")
+    said = (seed, example.messages, example.target, example.rejected, example.texts)
+    return int.from_bytes(blake2b(repr(said).encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tunesmith.methods.method import Delta, Stack
 
@@ -47,31 +47,66 @@ def table(rows: Sequence[Sequence[int]], count: int, device: torch.device) -> Ta
     )
 
 
+@dataclass(frozen=True)
+class _Made:
+    """A stack, the adapters of its lines, and the parameters that it was made of as they were then."""
+
+    lines: tuple[str, ...]
+    stack: Stack | None
+    parameters: tuple[nn.Parameter, ...]
+    version: int
+
+
 class Stacks:
     """The deltas at one module, and what those of each kind are together."""
 
     def __init__(self) -> None:
-        self.deltas: dict[str, Delta] = {}
-        self._made: dict[type, tuple[tuple[str, ...], tuple[int, ...], Stack | None]] = {}
+        self._deltas: dict[str, Delta] = {}
+        self._kinds: dict[type, tuple[str, ...]] = {}
+        self._made: dict[type, _Made] = {}
+
+    def take(self, name: str, delta: Delta) -> None:
+        """A delta stands here."""
+        self._deltas[name] = delta
+        self._sort()
+
+    def leave(self, name: str) -> None:
+        """It does no longer."""
+        del self._deltas[name]
+        self._sort()
+
+    def _sort(self) -> None:
+        self._made.clear()
+        self._kinds.clear()
+        for name, delta in self._deltas.items():
+            self._kinds[type(delta)] = (*self._kinds.get(type(delta), ()), name)
+
+    def virtual_only(self, name: str) -> bool:
+        """As of `Delta`."""
+        return self._deltas[name].virtual_only
 
     def kinds(self, names: Sequence[str]) -> Mapping[type, list[str]]:
         """The names, by the class of their deltas."""
         found: dict[type, list[str]] = {}
         for name in names:
-            found.setdefault(type(self.deltas[name]), []).append(name)
+            found.setdefault(type(self._deltas[name]), []).append(name)
         return found
 
     def together(self, kind: type, names: Sequence[str]) -> tuple[tuple[str, ...], Stack] | None:
         """A stack that holds these adapters and the names of its lines: all of the kind, unless far more stand here."""
-        every = tuple(name for name, delta in self.deltas.items() if type(delta) is kind)
+        every = self._kinds[kind]
         lines = every if len(every) <= 2 * len(names) else tuple(names)
-        deltas = [self.deltas[name] for name in lines]
-        # Identities too: an adapter may be taken off and another put on under its name.
-        versions = tuple(number for delta in deltas for value in delta.parameters() for number in (id(value), value._version))
-        if kind not in self._made or self._made[kind][:2] != (lines, versions):
-            self._made[kind] = lines, versions, _stack(kind, deltas)
-        stack = self._made[kind][2]
-        return None if stack is None else (lines, stack)
+        made = self._made.get(kind)
+        if made is None or made.lines != lines or made.version != _version(made.parameters):
+            deltas = [self._deltas[name] for name in lines]
+            parameters = tuple(parameter for delta in deltas for parameter in delta.parameters())
+            made = self._made[kind] = _Made(lines, _stack(kind, deltas), parameters, _version(parameters))
+        return None if made.stack is None else (lines, made.stack)
+
+
+def _version(parameters: Sequence[nn.Parameter]) -> int:
+    """A number that grows whenever a value is written."""
+    return sum([parameter._version for parameter in parameters])
 
 
 def _stack(kind: Any, deltas: Sequence[Delta]) -> Stack | None:

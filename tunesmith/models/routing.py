@@ -146,7 +146,7 @@ class Place:
         routing, changed = current(), None
         names = [] if routing is None else [name for name in routing.names if name in self.changes]
         if routing is not None and routing.spoken:
-            names = [name for name in names if not self.stacks.deltas[name].virtual_only]
+            names = [name for name in names if not self.stacks.virtual_only(name)]
         for change in self._asked(names, routing) if len(names) > 1 else [self.changes[name] for name in names]:
             changed = change(module, *(given if changed is None else (*given[:-1], changed)))
         return changed
@@ -164,11 +164,12 @@ class Place:
 
     def take(self, name: str, change: Change, delta: Delta) -> "Stay":
         self.changes[name] = change
-        self.stacks.deltas[name] = delta
+        self.stacks.take(name, delta)
         return Stay(self, name)
 
     def leave(self, name: str) -> None:
-        del self.changes[name], self.stacks.deltas[name]
+        del self.changes[name]
+        self.stacks.leave(name)
         if not self.changes:
             self._handle.remove()
 

@@ -70,4 +70,5 @@ class GRPO(Rollout):
         if self.mean == "limit":
             lengths_S = batch.by_sequence((batch.weight > 0).float())
             loss_N = loss_N * lengths_S[batch.target_seq] / self.sampling.tokens
-        return Loss((loss_N * batch.weight).sum(), self.shown(batch, **{name: one.detach() for name, one in told.items()}))
+        shown = self.shown(batch, **{name: one.detach() for name, one in told.items()})
+        return Loss.of(loss_N * batch.weight, "target", shown)

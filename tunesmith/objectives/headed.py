@@ -129,7 +129,8 @@ class Named(Headed):
     def cross_entropy(self, values_NK: Tensor, batch: Batch, smoothing: float) -> Loss:
         """The summed cross-entropy of one output at each target; divided by the sum of weights it is torch's weighted mean."""
         weight = self.class_weights_on(values_NK.device)
-        return Loss(F.cross_entropy(values_NK, batch.target_ids, weight, reduction="sum", label_smoothing=smoothing))
+        losses_N = F.cross_entropy(values_NK, batch.target_ids, weight, reduction="none", label_smoothing=smoothing)
+        return Loss.of(losses_N)
 
 
 def learnt(row: Tokens, places: Sequence[int], targets: Sequence[int], weights: Sequence[float], **extras: float) -> Tokens:

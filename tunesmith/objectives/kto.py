@@ -25,6 +25,7 @@ from tunesmith.tokens.batch import Batch, Per
 from tunesmith.tokens.packing import Group, Room
 from tunesmith.tokens.renderer import Renderer
 from tunesmith.tokens.sequence import Tokens
+from tunesmith.tokens.tally import marked
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class KTO(Compared):
             groups = referred(groups, model, room)
         apart = max(0.0, self.divergence(examples, model, room))
         groups = [[replace(row, extras={**row.extras, "divergence": apart}) for row in group] for group in groups]
+        groups = marked(groups, [placed.example for placed in examples])
         yield (batch.to(model.device) for batch in model.pack(groups, room))
 
     @torch.no_grad()
@@ -94,4 +96,4 @@ class KTO(Compared):
             shown[f"{name}_logprob"] = answers.logprobs * part_S
             shown[f"{name}_reward"] = self.beta * answers.ratios * part_S
             shown[f"{name}_share"] = part_S
-        return Loss(losses_S.sum(), {name: values_S.detach().sum() for name, values_S in shown.items()})
+        return Loss.of(losses_S, "sequence", {name: values_S.detach().sum() for name, values_S in shown.items()})

@@ -47,7 +47,7 @@ class MultiLabel(Named):
     def loss(self, model: Model, batch: Batch) -> Loss:
         values_SK = model(batch).values()
         targets_SK = torch.stack([batch.extras[f"label {k}"] for k in range(values_SK.shape[1])], 1)
-        losses = F.binary_cross_entropy_with_logits(
-            values_SK, targets_SK, pos_weight=self.class_weights_on(values_SK.device), reduction="sum"
+        losses_SK = F.binary_cross_entropy_with_logits(
+            values_SK, targets_SK, pos_weight=self.class_weights_on(values_SK.device), reduction="none"
         )
-        return Loss(losses / values_SK.shape[1])
+        return Loss.of(losses_SK.mean(1), "sequence")

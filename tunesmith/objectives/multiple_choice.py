@@ -40,4 +40,4 @@ class MultipleChoice(Headed):
         starts = batch.by_sequence(torch.ones_like(batch.weight)).nonzero()[:, 0].tolist()
         sizes = [end - start for start, end in zip(starts, [*starts[1:], batch.sequences], strict=True)]
         logprobs_S = torch.cat([values.log_softmax(0) for values in values_S.split(sizes)])
-        return Loss(-(logprobs_S * batch.extras["right"]).sum())
+        return Loss.of(-(logprobs_S * batch.extras["right"]), "sequence")

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -18,14 +18,26 @@ from tunesmith.tokens.lengths import TooLong, fit
 from tunesmith.tokens.packing import Room
 from tunesmith.tokens.renderer import Renderer
 from tunesmith.tokens.sequence import Tokens
+from tunesmith.tokens.tally import Sums, Tally, marked
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """A sum over the batch, and sums worth showing. The loop divides both by the count of the whole step."""
+    """A sum over the batch, and sums worth showing. The loop divides both by the count of the whole step.
+
+    parts: what it is the sum of, by which the loss of each task is told; None: it does not say.
+    per:   what the parts are of: each `target` of the batch, each `sequence`, or each `pair` of neighbours.
+    """
 
     total: Tensor
     shown: Mapping[str, Tensor] = field(default_factory=dict)
+    parts: Tensor | None = None
+    per: Per = "target"
+
+    @classmethod
+    def of(cls, parts: Tensor, per: Per = "target", shown: Mapping[str, Tensor] | None = None) -> Self:
+        """The sum of losses, one of each target, sequence or pair."""
+        return cls(parts.sum(), shown or {}, parts.detach(), per)
 
 
 @dataclass(frozen=True)
@@ -47,12 +59,14 @@ class Held:
 
     total:   the summed loss. count: what its mean is taken over.
     shown:   further means. samples: a few records of what was said, where anything was.
+    tasks:   [T, 2] sum and count of each task of a mixture; None where they were not told apart.
     """
 
     total: float
     count: float
     shown: Mapping[str, float] = field(default_factory=dict)
     samples: Sequence[Mapping[str, Any]] = ()
+    tasks: Sums | None = None
 
 
 class Objective(ABC):
@@ -135,9 +149,7 @@ class Objective(ABC):
         An objective that must look first (at a reference, at an answer of the model) does so here.
         """
         groups = [self.render(one, model.renderer) if one.groups is None else one.groups for one in examples]
-        if any(placed.example.replayed for placed in examples):
-            pairs = zip(groups, examples, strict=True)
-            groups = [[marked(tokens, placed.example.replayed) for tokens in group] for group, placed in pairs]
+        groups = marked(groups, [placed.example for placed in examples])
         yield (batch.to(model.device) for batch in model.pack(groups, room))
 
     @abstractmethod
@@ -148,8 +160,12 @@ class Objective(ABC):
         """A batch of what `render` gives, as `loss` can take it though nothing was looked at first: for planning a step."""
         return batch
 
-    def held(self, examples: Sequence[Placed], model: Model, room: Room) -> Held:
-        """What it makes of examples that are held out. The model is in eval mode, and no gradients are wanted."""
+    def held(self, examples: Sequence[Placed], model: Model, room: Room, tasks: int = 1) -> Held:
+        """What it makes of examples that are held out. The model is in eval mode, and no gradients are wanted.
+
+        tasks: of the mixture, whose sums are told apart where they are several.
+        """
+        tally = Tally(self.per)
         total, count = torch.zeros((), dtype=torch.float64, device=model.device), 0.0
         sums: dict[str, float] = {}
         for batch in next(iter(self.updates(examples, model, room))):
@@ -158,9 +174,7 @@ class Objective(ABC):
             for name, value in loss.shown.items():
                 sums[name] = sums.get(name, 0.0) + float(value)
             count += batch.count(self.per)
-        return Held(float(total), count, {name: value / max(count, 1e-12) for name, value in sums.items()})
-
-
-def marked(tokens: Tokens, replayed: bool) -> Tokens:
-    """The sequence with word of whether it is replayed, which a guard may want to know."""
-    return replace(tokens, extras={**tokens.extras, "replayed": float(replayed)})
+            if tasks > 1:
+                tally.add(loss, batch)
+        means = {name: value / max(count, 1e-12) for name, value in sums.items()}
+        return Held(float(total), count, means, tasks=tally.sums(tasks) if tasks > 1 else None)

@@ -112,7 +112,8 @@ class PPO(Rollout):
             "entropy": -old_N,  # an estimate of it: what was drawn was drawn by these probabilities
             "value_loss": miss_N / 2,
         }
-        return Loss((loss_N * batch.weight).sum(), self.shown(batch, **{name: one.detach() for name, one in told.items()}))
+        shown = self.shown(batch, **{name: one.detach() for name, one in told.items()})
+        return Loss.of(loss_N * batch.weight, "target", shown)
 
 
 def explained(advantage_N: Tensor, goal_N: Tensor) -> float:

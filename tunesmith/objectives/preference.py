@@ -25,6 +25,7 @@ from tunesmith.tokens.batch import Batch, Per
 from tunesmith.tokens.packing import Group, Room
 from tunesmith.tokens.renderer import Renderer
 from tunesmith.tokens.sequence import Tokens, forked
+from tunesmith.tokens.tally import marked
 
 TOGETHER = 256  # examples whose reference is computed and kept at once
 
@@ -107,6 +108,7 @@ class Compared(Objective):
         groups: list[Group] = [self.render(placed, model.renderer) for placed in examples]
         if self.reads_reference and self.reference == "precomputed":
             groups = referred(groups, model, room)
+        groups = marked(groups, [placed.example for placed in examples])
         if model.branches():  # the prompt of both answers is computed once
             groups = [[first, forked(first, second) or second] for first, second in groups]
         yield (batch.to(model.device) for batch in model.pack(groups, room))
@@ -158,7 +160,7 @@ class Preference(Compared):
             shown[f"{name}_tokens"] = side.tokens
         shown["margin"] = shown["chosen_reward"] - shown["rejected_reward"]
         shown["accuracy"] = (shown["margin"] > 0).float()
-        return Loss(losses_P.sum(), {name: values_P.detach().sum() for name, values_P in shown.items()})
+        return Loss.of(losses_P, "pair", {name: values_P.detach().sum() for name, values_P in shown.items()})
 
 
 def both(example: Example) -> tuple[str, str]:

@@ -123,7 +123,7 @@ class Pretrain(Objective):
         return masked([*renderer.head, *shown, *renderer.tail], [*before, *targets, *behind])
 
     def loss(self, model: Model, batch: Batch) -> Loss:
-        return Loss(-(model(batch).logprobs() * batch.weight).sum())
+        return Loss.of(-(model(batch).logprobs() * batch.weight))
 
 
 def plain_text(example: Example) -> str:

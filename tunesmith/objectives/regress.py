@@ -31,7 +31,7 @@ class Regress(Headed):
         return [learnt(row, places, [0], [1.0], value=_number(example)) for row, places in rows]
 
     def loss(self, model: Model, batch: Batch) -> Loss:
-        return Loss((model(batch).values()[:, 0] - batch.extras["value"]).square().sum())
+        return Loss.of((model(batch).values()[:, 0] - batch.extras["value"]).square(), "sequence")
 
 
 def _number(example: Example) -> float:

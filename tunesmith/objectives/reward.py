@@ -56,4 +56,4 @@ class Reward(Headed):
         apart_P = chosen_P - rejected_P
         losses_P = -F.logsigmoid(apart_P - batch.extras["margin"][::2]) + self.centre * (chosen_P + rejected_P).square()
         shown = {"chosen": chosen_P, "rejected": rejected_P, "margin": apart_P, "accuracy": (apart_P > 0).float()}
-        return Loss(losses_P.sum(), {name: values_P.detach().sum() for name, values_P in shown.items()})
+        return Loss.of(losses_P, "pair", {name: values_P.detach().sum() for name, values_P in shown.items()})

@@ -57,4 +57,4 @@ class RLOO(Rollout):
         advantage_S = batch.extras["advantage"]
         told = {"ratio": ratio_S, "clipped": outside(ratio_S, advantage_S, self.clip)}
         shown = {**self.shown(batch), **{name: one.detach().sum() for name, one in told.items()}}
-        return Loss(clipped(ratio_S, advantage_S, self.clip).sum(), shown)
+        return Loss.of(clipped(ratio_S, advantage_S, self.clip), "sequence", shown)

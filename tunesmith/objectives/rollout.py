@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, ClassVar
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -33,6 +34,7 @@ from tunesmith.tokens.chat import plain
 from tunesmith.tokens.packing import Room
 from tunesmith.tokens.renderer import Renderer
 from tunesmith.tokens.sequence import IGNORED, Tokens, answered, seq2seq
+from tunesmith.tokens.tally import marked
 
 SHOWN = "shown "  # extras of this name are shown, each as a mean over answers
 REWARD = f"{SHOWN}reward"
@@ -161,7 +163,8 @@ class Rollout(Objective):
             )
             for one in said
         ]
-        batches = [batch.to(model.device) for batch in model.pack([[row] for row in told], room)]
+        groups = marked([[row] for row in told], [one.example for one in said])
+        batches = [batch.to(model.device) for batch in model.pack(groups, room)]
         scale = sum(batch.count(self.per) for batch in batches) / len(said)
         return [batch.with_extras(scale=torch.full_like(batch.extras[REWARD], scale)) for batch in batches]
 
@@ -180,7 +183,7 @@ class Rollout(Objective):
         targets, answers = dict.fromkeys(self.of_targets, nothing_N), dict.fromkeys(self.of_answers, nothing_S)
         return batch.with_extras(**targets, **answers, scale=nothing_S)
 
-    def held(self, examples: Sequence[Placed], model: Model, room: Room) -> Held:
+    def held(self, examples: Sequence[Placed], model: Model, room: Room, tasks: int = 1) -> Held:
         """The negative of what answers are worth, one to each prompt, less what their KL costs: the lowest is the best."""
         said = self.speak(examples, model, room, 1)
         kl = torch.zeros(len(said))
@@ -196,8 +199,13 @@ class Rollout(Objective):
             {"prompt": plain(one.example.messages), "said": one.spoken.text, "reward": one.reward, "kl": float(nats)}
             for one, nats in zip(said[:SAMPLES], kl, strict=False)
         ]
-        total = float((self.kl_weight * kl - rewards).sum())
-        return Held(total, len(said), {name: float(values.mean()) for name, values in means.items()}, samples)
+        costs = self.kl_weight * kl - rewards
+        of = [one.example.task for one in said]
+        sums = np.stack([np.bincount(of, costs.double().numpy(), tasks), np.bincount(of, minlength=tasks)], 1).astype(
+            np.float64
+        )
+        told = {name: float(values.mean()) for name, values in means.items()}
+        return Held(float(costs.sum()), len(said), told, samples, sums if tasks > 1 else None)
 
     def logprobs(self, model: Model, batch: Batch) -> Tensor:
         """[N] log-probability of what was said, at the temperature it was said at."""

@@ -35,4 +35,4 @@ class SFT(Objective):
         return renderer.most(example) if plain else inf
 
     def loss(self, model: Model, batch: Batch) -> Loss:
-        return Loss(-(model(batch).logprobs() * batch.weight).sum())
+        return Loss.of(-(model(batch).logprobs() * batch.weight))

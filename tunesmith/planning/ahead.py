@@ -6,18 +6,20 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-from tunesmith.data.mixture import ByLength, Mixture
+from tunesmith.data.mixture import ByLength
+from tunesmith.data.rates import Portion
 from tunesmith.data.rows import Chosen, Joined
 from tunesmith.experiment import Work
 from tunesmith.methods.method import Method
 from tunesmith.objectives.objective import Placed
 from tunesmith.preparation import learnable, learnable_sets
-from tunesmith.recipe import Recipe, weight_of
+from tunesmith.recipe import Recipe, mixed
 from tunesmith.tokens.batch import Batch
 from tunesmith.tokens.lengths import Lengths, lengths
 from tunesmith.tokens.packing import Room, pack
 from tunesmith.tokens.renderer import Renderer
 from tunesmith.tokens.sequence import Tokens
+from tunesmith.training.portions import portioned
 
 SAMPLE = 2000  # examples that are looked at; of longer runs, steps spread evenly
 FIRST = 3  # steps of a probe
@@ -32,6 +34,7 @@ class Ahead:
     tokens:     that the network reads in the whole run, without padding; told by the steps looked at.
     learnt:     of them, those that are learnt.
     validation: examples of each validation.
+    portions:   what each task is of it.
     lengths:    of the rows looked at, held against the window.
     heaviest:   the batches of the step whose largest batch is the largest of all; `first`: those of the first steps.
     """
@@ -45,6 +48,7 @@ class Ahead:
     lengths: Lengths
     heaviest: tuple[Batch, ...]
     first: tuple[tuple[Batch, ...], ...]
+    portions: tuple[Portion, ...] = ()
 
 
 def ahead(recipe: Recipe, work: Work, renderer: Renderer, window: int | None, packs: bool) -> Ahead:
@@ -56,12 +60,13 @@ def ahead(recipe: Recipe, work: Work, renderer: Renderer, window: int | None, pa
     """
     assert isinstance(recipe.method, Method), "there is something to learn"
     virtual = recipe.method.virtual_tokens
-    sources, validation = _sources(recipe, work, renderer, window, virtual)
+    sources, replayed, validation = _sources(recipe, work, renderer, window, virtual)
     limit = min(filter(None, (recipe.plan.window, window)), default=None)
     cuts = any(isinstance(source, Chosen) for source in sources)
-    mixture = Mixture(sources, [weight_of(name, setting) for name, setting in recipe.tasks.items()], recipe.seed)
+    mixture = mixed(recipe, sources, replayed)
     stream = ByLength(mixture, recipe.plan.examples) if recipe.plan.order == "by_length" else mixture
     total, each = recipe.plan.total_steps(len(mixture)), recipe.plan.examples
+    portions = portioned(mixture, work.names(recipe), total * each, recipe.objective, renderer)
     numbers = spread(total, max(1, SAMPLE // each))
     steps = []
     for number in numbers:
@@ -78,6 +83,7 @@ def ahead(recipe: Recipe, work: Work, renderer: Renderer, window: int | None, pa
         tokens=round(share * sum(tokens.size + virtual for tokens in rows)),
         learnt=round(share * sum(tokens.learnt for tokens in rows)),
         validation=len(validation),
+        portions=portions,
         lengths=(
             lengths(rows, limit, virtual) if limit is None or not cuts else _untouched(recipe, work, renderer, limit, virtual)
         ),
@@ -104,13 +110,15 @@ def _source(batch: Batch) -> float:
 
 def _sources(
     recipe: Recipe, work: Work, renderer: Renderer, window: int | None, virtual: int
-) -> tuple[list[Sequence[Any]], Sequence[Any]]:
-    """The examples that will be learnt, a set a task, and those of validation. Where the run would refuse, as if it dropped."""
+) -> tuple[list[Sequence[Any]], list[Sequence[Any]], Sequence[Any]]:
+    """The examples that will be learnt, a set a task; those that are replayed, likewise; and those of validation. Where the run
+    would refuse, as if it dropped."""
     if (recipe.plan.too_long or recipe.objective.too_long) == "refuse":
         recipe = dataclasses.replace(recipe, plan=dataclasses.replace(recipe.plan, too_long="drop"))
     reader: Any = SimpleNamespace(renderer=renderer, window=window, virtual_tokens=virtual)
     sources = learnable_sets(work.learnt, recipe, reader)
-    return sources, Joined(learnable(task, "validation", recipe, reader) for task in work.learnt)
+    replayed = [learnable(task, "train", recipe, reader) for task in work.replayed]
+    return sources, replayed, Joined(learnable(task, "validation", recipe, reader) for task in work.learnt)
 
 
 def _untouched(recipe: Recipe, work: Work, renderer: Renderer, window: int | None, virtual: int) -> Lengths:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from tunesmith import settings
+from tunesmith.data.rates import Portion, cautions
 from tunesmith.errors import UserError
 from tunesmith.experiment import prepared
 from tunesmith.methods.full import Full
@@ -89,6 +90,7 @@ class Planned:
 
     choices: the recipe's own method first, then `full`, `lora` and `qlora`.
     seconds: of training and validating.
+    portions: what each task is of the run.
     spared:  what keeping frozen states (`plan.keep`) changes; None where nothing is kept.
     shapes:  what rows were recognised as, a line a task.
     probed:  what a probe measured; `before`: (bytes, seconds) that were told before it.
@@ -107,6 +109,7 @@ class Planned:
     choices: tuple[Choice, ...] = ()
     low_rank: tuple[Maps, ...] = ()
     lengths: tuple[str, ...] = ()
+    portions: tuple[Portion, ...] = ()
     served: Mapping[str, str] = dataclasses.field(default_factory=dict)
     fits: tuple[Fit, ...] = ()
     notes: tuple[str, ...] = ()
@@ -226,9 +229,10 @@ def of_recipe(recipe: Recipe, probing: bool = False) -> Planned:
         choices=tuple(found.values()),
         low_rank=maps(sizes["lora"], low.rank),
         lengths=tuple(coming.lengths.verdict()),
+        portions=coming.portions,
         served=served(recipe.method, family, sizes[own]),
         fits=fits(fits_case(config, family, recipe.objective, recipe.plan.recompute), low),
-        notes=tuple(notes(recipe, coming, keeping)),
+        notes=(*notes(recipe, coming, keeping), *(cautions(coming.portions) if len(coming.portions) > 1 else ())),
         spared=keeping,
         shapes=tuple(told(work.all).values()),
         probed=probed,

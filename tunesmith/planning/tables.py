@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tunesmith.comparison import words
+from tunesmith.data.rates import table
 from tunesmith.planning.fits import LENGTH
 from tunesmith.planning.plan import Planned
 
@@ -22,6 +23,8 @@ def _parts(planned: Planned) -> Iterator[RenderableType]:
     if planned.choices:
         yield _run(planned)
         yield _memory(planned)
+    if len(planned.portions) > 1:
+        yield Text("\n".join(["Tasks of the mixture", *table(planned.portions), ""]))
     yield _low_rank(planned)
     yield _fits(planned)
     if planned.served:
@@ -49,50 +52,48 @@ def _run(planned: Planned) -> Table:
 
 
 def _memory(planned: Planned) -> Table:
-    table = Table(title="Memory by part", title_justify="left")
-    table.add_column("")
+    made = Table(title="Memory by part", title_justify="left")
+    made.add_column("")
     for number, choice in enumerate(planned.choices):
-        table.add_column(choice.method, justify="right", style="bold" if number == 0 else "")
-    table.add_row("trained numbers", *(f"{choice.trained:,}" for choice in planned.choices))
-    table.add_row("share of all", *(f"{choice.trained / choice.weights:.2%}" for choice in planned.choices), end_section=True)
+        made.add_column(choice.method, justify="right", style="bold" if number == 0 else "")
+    made.add_row("trained numbers", *(f"{choice.trained:,}" for choice in planned.choices))
+    made.add_row("share of all", *(f"{choice.trained / choice.weights:.2%}" for choice in planned.choices), end_section=True)
     for part in planned.choices[0].memory:
-        table.add_row(part, *(words.size(choice.memory[part]) for choice in planned.choices))
-    table.add_section()
-    table.add_row("at most", *(words.size(choice.peak_bytes) for choice in planned.choices))
-    return table
+        made.add_row(part, *(words.size(choice.memory[part]) for choice in planned.choices))
+    made.add_section()
+    made.add_row("at most", *(words.size(choice.peak_bytes) for choice in planned.choices))
+    return made
 
 
 def _low_rank(planned: Planned) -> Table:
-    table = Table(title="LoRA: rank x (inputs + outputs) numbers beside a map", title_justify="left")
+    made = Table(title="LoRA: rank x (inputs + outputs) numbers beside a map", title_justify="left")
     for name in ("maps", "inputs x outputs", "arithmetic", "numbers a map", "instead of"):
-        table.add_column(name, justify="right")
+        made.add_column(name, justify="right")
     for one in planned.low_rank:
         form, sum_ = f"{one.inputs:,} x {one.outputs:,}", f"{one.rank} x ({one.inputs:,} + {one.outputs:,})"
-        table.add_row(f"{one.count:,}", form, sum_, f"{one.trained:,}", f"{one.whole:,}")
-    table.add_section()
+        made.add_row(f"{one.count:,}", form, sum_, f"{one.trained:,}", f"{one.whole:,}")
+    made.add_section()
     every = [one for one in planned.low_rank for _ in range(one.count)]
-    table.add_row(
-        f"{len(every):,}", "", "all", f"{sum(one.trained for one in every):,}", f"{sum(one.whole for one in every):,}"
-    )
-    return table
+    made.add_row(f"{len(every):,}", "", "all", f"{sum(one.trained for one in every):,}", f"{sum(one.whole for one in every):,}")
+    return made
 
 
 def _fits(planned: Planned) -> Table:
-    table = Table(title=f"What fits into a card: most tokens of a batch, in rows of {LENGTH:,}", title_justify="left")
+    made = Table(title=f"What fits into a card: most tokens of a batch, in rows of {LENGTH:,}", title_justify="left")
     methods = list(dict.fromkeys(fit.method for fit in planned.fits))
-    table.add_column("", justify="right")
+    made.add_column("", justify="right")
     for method in methods:
-        table.add_column(method, justify="right")
+        made.add_column(method, justify="right")
     one_row = {fit.method: fit.bytes for fit in planned.fits}
-    table.add_row("one row takes", *(words.size(one_row[method]) for method in methods), end_section=True)
+    made.add_row("one row takes", *(words.size(one_row[method]) for method in methods), end_section=True)
     for card in dict.fromkeys(fit.gigabytes for fit in planned.fits):
         told = {fit.method: fit.tokens for fit in planned.fits if fit.gigabytes == card}
-        table.add_row(f"{card} GB", *(f"{told[method]:,}" if told[method] else "no" for method in methods))
-    return table
+        made.add_row(f"{card} GB", *(f"{told[method]:,}" if told[method] else "no" for method in methods))
+    return made
 
 
 def _pairs(title: str, pairs: Iterable[tuple[str, str]]) -> Table:
-    table = Table(title=title, title_justify="left", show_header=False)
+    made = Table(title=title, title_justify="left", show_header=False)
     for name, value in pairs:
-        table.add_row(name, value)
-    return table
+        made.add_row(name, value)
+    return made

@@ -26,13 +26,18 @@ from tunesmith import __version__
 from tunesmith.errors import UserError
 from tunesmith.serving.refusals import RefusalError, is_api
 
+POLICY = "content-security-policy"
+SANDBOXED = (  # of a page from the disk, which brings its own style and script: it may fetch nothing, and is of no origin
+    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; "
+    "font-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 LEAST_TOKEN = 8  # letters
 LARGEST_BODY = 1 << 18  # bytes that anybody may send
 OPEN = ("/health",)  # what a load balancer asks, without a token
 KINDS = {".css": "text/css", ".js": "text/javascript"}
 HEADERS = {
-    "content-security-policy": (
+    POLICY: (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
         "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
@@ -93,7 +98,8 @@ class Guard:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
-                    headers[name] = value
+                    if name != POLICY or headers.get(name) != SANDBOXED:
+                        headers[name] = value
             await send(message)
 
         refused = self._refusal(Request(scope))

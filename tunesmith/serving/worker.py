@@ -222,6 +222,11 @@ class Worker:
             self._engine = Engine(self.model, InTurn(), self.rows, self.columns, self.begun)
         return self._engine
 
+    def renew(self) -> None:
+        """By the worker's thread, while nobody waits: the next answer has an engine made anew, with the model's stops."""
+        assert self._engine is None or not self._engine.busy
+        self._engine = None
+
     def cancel(self, ticket: Ticket) -> None:
         """By the worker's thread: as `Ticket.cancel`."""
         if ticket.slot is not None and ticket.slot.reason is None and self._engine is not None:

@@ -94,7 +94,7 @@ def sizes_of(tree: Tree, sizes: Sequence[Size], same: Same, folder: Path) -> Siz
     work = prepared(dataclasses.replace(recipe, method="none", name=recipe.name or "sweep"))
     sets = [examples_of(task, "train", recipe) for task in work.learnt]
     there = sum(map(len, sets))
-    largest = max(there if size == ALL else int(size) for size in sizes)
+    largest = there if ALL in sizes else max(int(size) for size in sizes)
     if largest > there:
         raise UserError(
             f"{largest:,} examples are asked for, and there are {there:,} to learn from", "name no more, or say `all`"

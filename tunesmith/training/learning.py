@@ -7,13 +7,14 @@ import dataclasses
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
-from types import FrameType
-from typing import Protocol
+from statistics import mean
+from types import FrameType, MappingProxyType
+from typing import Any, Protocol
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -25,13 +26,15 @@ from tunesmith.models.adapter import Adapter
 from tunesmith.models.memory import Memory, give_back
 from tunesmith.models.model import Model
 from tunesmith.objectives.objective import Objective
-from tunesmith.run import Run
+from tunesmith.run import Run, Score
 from tunesmith.training.feed import Look, feeding
 from tunesmith.training.guard import Guard
 from tunesmith.training.loop import Step, arithmetic, train, validate
 from tunesmith.training.plan import Plan
 from tunesmith.training.progress import Reporter
 from tunesmith.training.state import State, latest
+
+Scores = Mapping[str, Mapping[str, Score]]  # task -> metric -> score; the first metric is the headline
 
 
 class Stream(Protocol):
@@ -51,7 +54,8 @@ class Learning:
     reporter: Reporter
     memory: Memory
     guard: Guard = Guard()
-    score: Callable[[], float] | None = None  # on validation examples, higher is better: what `plan.best: score` goes by
+    scores: Callable[[], Scores] | None = None  # of each task's validation examples: what `plan.best: score` goes by
+    tasks: Sequence[str] = ()  # names of a mixture's tasks, by the numbers of its examples
 
     def with_presets(self, method: Method, objective: Objective, model: Model) -> Plan:
         """The plan with the presets of method and objective where it is null. A plan that has them is read as it is."""
@@ -105,7 +109,19 @@ class Learning:
                 if looks:
                     self.reporter.say("training begins while its rows are held against the window in another process")
                 stopped = self._steps(
-                    train(model, adapter, objective, stream, plan, state, steps, self.seed, guarding=guarding, take=take),
+                    train(
+                        model,
+                        adapter,
+                        objective,
+                        stream,
+                        plan,
+                        state,
+                        steps,
+                        self.seed,
+                        guarding=guarding,
+                        take=take,
+                        tasks=self.tasks,
+                    ),
                     steps,
                     state,
                     interrupted,
@@ -146,7 +162,7 @@ class Learning:
         if last <= state.step < steps:
             return True
         for step in made:
-            self.record.log(asdict(step))
+            self.record.log(logged(step))
             self.reporter.step(step, steps, self.memory.now())
             if (step.step % every == 0 or step.step == steps) and not better():
                 return False
@@ -176,13 +192,17 @@ class Learning:
 
     def _validate(self, model: Model, objective: Objective, validation: Sequence[Example], plan: Plan, state: State) -> bool:
         """Measure, keep the best weights, and say whether to go on."""
-        loss, count, shown, samples = validate(model, objective, validation, plan, self.seed)
-        told = {"shown": shown} if shown else {}
+        loss, count, shown, samples, tasks = validate(model, objective, validation, plan, self.seed, self.tasks)
+        told: dict[str, Any] = {"shown": shown} if shown else {}
         worth = [-loss]
-        if plan.best == "score" and self.score is not None:
-            worth.insert(0, self.score())
-        scored = {"score": worth[0]} if len(worth) > 1 else {}
-        self.record.log({"step": state.step, "loss": loss, "tokens": count, **told, **scored}, "validation")
+        scores: Scores = self.scores() if self.scores is not None and (plan.best == "score" or plan.scores) else {}
+        if scores:
+            told["score"] = mean(signed(next(iter(one.values()))) for one in scores.values())
+        if plan.best == "score" and scores:
+            worth.insert(0, told["score"])
+        if by_task := task_by_task(tasks, scores if len(self.tasks) > 1 else {}):
+            told["tasks"] = by_task
+        self.record.log({"step": state.step, "loss": loss, "tokens": count, **told}, "validation")
         for sample in samples:
             self.record.log({"step": state.step, **sample}, "samples")
         facts = state.facts
@@ -227,6 +247,26 @@ class Learning:
         state.restore(found)
         self.record.cut(state.step)
         self.reporter.say(f"going on from step {state.step}")
+
+
+def logged(step: Step) -> dict[str, Any]:
+    """A step as a line of `steps.jsonl`; sums and counts of tasks stand there where several are learnt."""
+    tree = asdict(step)
+    tasks = task_by_task(tree.pop("tasks"))
+    return {**tree, "tasks": tasks} if tasks else tree
+
+
+def task_by_task(sums: Mapping[str, tuple[float, float]], scores: Scores = MappingProxyType({})) -> dict[str, dict[str, Any]]:
+    """Task -> sum of its losses, what they count, and its scores by metric where it was asked."""
+    found: dict[str, dict[str, Any]] = {name: {"sum": total, "count": count} for name, (total, count) in sums.items()}
+    for name, told in scores.items():
+        found.setdefault(name, {})["scores"] = {metric: score.value for metric, score in told.items()}
+    return found
+
+
+def signed(score: Score) -> float:
+    """Higher is better."""
+    return score.value if score.higher_is_better else -score.value
 
 
 @contextmanager

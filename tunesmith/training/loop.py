@@ -18,8 +18,9 @@ from tunesmith.data.rows import Made
 from tunesmith.errors import UserError
 from tunesmith.models.adapter import Adapter
 from tunesmith.models.model import Model
-from tunesmith.objectives.objective import Objective, Placed
+from tunesmith.objectives.objective import Loss, Objective, Placed
 from tunesmith.tokens.batch import Batch
+from tunesmith.tokens.tally import Tally
 from tunesmith.training.guard import Guarding
 from tunesmith.training.optimizers import clip, rows_alone
 from tunesmith.training.plan import Plan
@@ -40,6 +41,8 @@ class Step:
     tokens:        real tokens that the network read.
     seconds:       wall-clock time of the step.
     gradient_norm: before clipping.
+    tasks:         of a mixture: task -> (sum of the losses, what they count) of this step, where it has any. All sums over all
+                   counts, and the method's own penalty (`shown`), are exactly `loss`.
     shown:         further means that the objective shows. With a guard: `divergence` from the model before tuning, a mean as
                    `loss` is, and `distance` of the parameters from their first values, both as they are before the step.
                    Neither is part of `loss`, which so stays comparable with that of validation.
@@ -53,6 +56,7 @@ class Step:
     seconds: float
     gradient_norm: float
     shown: dict[str, float] = field(default_factory=dict)
+    tasks: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def train(
@@ -67,6 +71,7 @@ def train(
     world: World = World(),
     guarding: Guarding = Guarding(),
     take: Callable[[int], Sequence[Placed]] | None = None,
+    tasks: Sequence[str] = (),
 ) -> Iterator[Step]:
     """Make steps from `state.step` on until `steps` are made, and yield a record of each.
 
@@ -79,6 +84,7 @@ def train(
         seed: of masks and other randomness of the objective.
         guarding: penalties against forgetting, begun before the first step.
         take: gives this process's examples of the step that begins at a place, where they were made ready before (`feed.py`).
+        tasks: names of a mixture's tasks, by the numbers that its examples have.
 
     Raises:
         UserError: when the loss or its gradient is no longer a number; the parameters are still those of the last good step.
@@ -92,7 +98,7 @@ def train(
         placed = world.share([Placed(stream(place), place, seed) for place in places]) if made is None else made
         for batches in _within(objective.updates(placed, model, plan.room), model, plan):
             model.train()
-            result = backward(model, adapter, objective, batches, plan, world, guarding)
+            result = backward(model, adapter, objective, batches, plan, world, guarding, tasks)
             world.sum_gradients(parameters)
             norm = clip(parameters, plan.clip or math.inf)
             if not math.isfinite(result.loss) or not math.isfinite(norm):
@@ -106,7 +112,8 @@ def train(
             state.optimizer.zero_grad(set_to_none=True)
             state.place = places.stop
             ended = time.perf_counter()
-            yield Step(state.step, result.loss, rate, result.count, result.tokens, ended - began, norm, result.shown)
+            told = result.loss, rate, result.count, result.tokens, ended - began, norm, result.shown, result.tasks
+            yield Step(state.step, *told)
             began = time.perf_counter()
             if state.step >= steps:
                 return
@@ -131,6 +138,7 @@ class Result:
     count: float
     tokens: int
     shown: dict[str, float]
+    tasks: dict[str, tuple[float, float]]
 
 
 def backward(
@@ -141,6 +149,7 @@ def backward(
     plan: Plan,
     world: World,
     guarding: Guarding = Guarding(),
+    tasks: Sequence[str] = (),
 ) -> Result:
     """Gradients of the mean over all that the batches of all processes hold, however they are cut."""
     count = world.total(sum(batch.count(objective.per) for batch in batches), model.device)
@@ -148,21 +157,37 @@ def backward(
         raise UserError("a step has nothing to learn: no example in it has a learnt token", "look at `tunesmith show`")
     totals: dict[str, torch.Tensor] = {}
     loss_sum = torch.zeros((), dtype=torch.float64, device=model.device)
+    tally = Tally(objective.per)
     for batch in batches:
         with arithmetic(model, plan), rows_alone(model.network, world.size == 1 and not guarding.first):
             total, loss = guarding.loss(objective, model, batch)
         (total / count).backward()  # type: ignore[no-untyped-call]
         loss_sum += loss.total.detach()
+        if len(tasks) > 1:
+            tally.add(Loss(loss.total.detach(), parts=loss.parts, per=loss.per), batch)  # of its graph nothing is held
         for name, value in loss.shown.items():
             totals[name] = totals.get(name, torch.zeros_like(value)) + value.detach()
     penalty = adapter.method.penalty(adapter.deltas)
     if penalty.requires_grad:
         (penalty / world.size).backward()  # type: ignore[no-untyped-call]
         loss_sum += penalty.detach() * count / world.size
-    shown = {name: world.total(float(value), model.device) / count for name, value in totals.items()}
+    mean = world.total(float(loss_sum), model.device) / count
+    by_task: dict[str, tuple[float, float]] = {}
+    held: dict[str, float] = {}
+    if len(tasks) > 1 and (sums := tally.sums(len(tasks))) is not None:
+        by_task = by_name(world.totals(sums.ravel().tolist(), model.device), tasks)
+        held = {"penalty": float(penalty.detach())} if penalty.requires_grad else {}
+        mean = sum(total for total, _ in by_task.values()) / count + sum(held.values())
+    shown = {name: world.total(float(value), model.device) / count for name, value in totals.items()} | held
     shown |= guarding.pull(adapter, world.size)
     tokens = int(world.total(sum(batch.tokens for batch in batches), model.device))
-    return Result(world.total(float(loss_sum), model.device) / count, count, tokens, shown)
+    return Result(mean, count, tokens, shown, by_task)
+
+
+def by_name(numbers: Sequence[float], tasks: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Task -> (sum, count), of those that count anything; `numbers` are sum and count of each task in turn."""
+    pairs = zip(tasks, numbers[::2], numbers[1::2], strict=True)
+    return {name: (total, count) for name, total, count in pairs if total or count}
 
 
 def arithmetic(model: Model, plan: Plan) -> AbstractContextManager[object]:
@@ -173,24 +198,32 @@ def arithmetic(model: Model, plan: Plan) -> AbstractContextManager[object]:
 
 
 class Validated(NamedTuple):
-    """Mean loss of held-out examples and what it was taken over; further means, and a few records of what was said."""
+    """Mean loss of held-out examples and what it was taken over; further means; a few records of what was said.
+
+    tasks: sum and count of each task of a mixture, as a step has them.
+    """
 
     loss: float
     counted: float
     shown: Mapping[str, float] = {}
     samples: Sequence[Mapping[str, Any]] = ()
+    tasks: Mapping[str, tuple[float, float]] = {}
 
 
 @torch.no_grad()
-def validate(model: Model, objective: Objective, examples: Sequence[Example], plan: Plan, seed: int = 0) -> Validated:
+def validate(
+    model: Model, objective: Objective, examples: Sequence[Example], plan: Plan, seed: int = 0, tasks: Sequence[str] = ()
+) -> Validated:
     """The mean over examples, token by token and not batch by batch; leaves mode and random states as they were."""
     training = model.training
     model.eval()
     with torch.random.fork_rng(), arithmetic(model, plan):
         placed = Made(lambda place, example: Placed(example, place, seed), examples)
-        held = objective.held(placed, model, plan.room)
+        held = objective.held(placed, model, plan.room, len(tasks))
     model.train(training)
-    return Validated(held.total / max(held.count, 1e-12), held.count, held.shown, held.samples)
+    by_task = {} if held.tasks is None else by_name(held.tasks.ravel().tolist(), tasks)
+    total = sum(one for one, _ in by_task.values()) if by_task else held.total
+    return Validated(total / max(held.count, 1e-12), held.count, held.shown, held.samples, by_task)
 
 
 def diverged(step: int, loss: float, norm: float, placed: Sequence[Placed], plan: Plan) -> UserError:

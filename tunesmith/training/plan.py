@@ -35,6 +35,7 @@ class Plan:
     best:           which weights are kept: those of the lowest `loss` at a validation; those of the best headline `score` on
                     the validation examples, asked as in the end (of several tasks the mean; of equal scores the lower loss);
                     or the `last` ones.
+    scores:         ask the validation examples at every validation too, and log the score of each task, as `best: score` does.
     patience:       stop after so many validations without a better loss (or score); null: never.
     save_every:     steps between checkpoints for resuming; null: at validations.
     stop_after:     share of the steps after which to stop, at the next validation, keep everything and answer nothing; the same
@@ -67,6 +68,7 @@ class Plan:
     order: Literal["shuffled", "by_length"] = "shuffled"
     validate_every: Annotated[int, Field(gt=0)] | None = None
     best: Literal["loss", "score", "last"] = "loss"
+    scores: bool = False
     patience: Annotated[int, Field(gt=0)] | None = None
     save_every: Annotated[int, Field(gt=0)] | None = None
     stop_after: Annotated[float, Field(gt=0, le=1)] | None = None

@@ -2,12 +2,15 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
+
+SHOWN = 3  # tasks of a mixture whose losses stand in the line
 
 
 class Shown(Protocol):
@@ -21,6 +24,8 @@ class Shown(Protocol):
     def tokens(self) -> int: ...
     @property
     def seconds(self) -> float: ...
+    @property
+    def tasks(self) -> Mapping[str, tuple[float, float]]: ...
 
 
 class Reporter:
@@ -36,6 +41,7 @@ class Reporter:
         self.spoken = 0.0
         self.rate = 0.0  # tokens a second, smoothed
         self.pace = 0.0  # seconds a step, smoothed
+        self.tasks: dict[str, tuple[float, float]] = {}  # of a mixture: sums and counts, older ones for less
         self.bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
@@ -67,9 +73,20 @@ class Reporter:
         self.pace = keep * self.pace + (1 - keep) * seconds
         self.rate = keep * self.rate + (1 - keep) * shown.tokens / seconds
         left = duration(self.pace * (steps - shown.step))
-        learnt = f"step {shown.step}/{steps}  loss {shown.loss:.3f}"
+        learnt = f"step {shown.step}/{steps}  loss {shown.loss:.3f}{self._by_task(shown.tasks)}"
         text = f"{learnt}  {self.rate:,.0f} tokens/s  {left} left  {gigabytes(memory_bytes)}"
         self._show("learning", shown.step, steps, text)
+
+    def _by_task(self, tasks: Mapping[str, tuple[float, float]]) -> str:
+        """The smoothed losses of a mixture's tasks: of many the highest and the lowest."""
+        for name in {**self.tasks, **tasks}:
+            (total, count), (more, counted) = self.tasks.get(name, (0.0, 0.0)), tasks.get(name, (0.0, 0.0))
+            self.tasks[name] = (0.9 * total + more, 0.9 * count + counted) if counted else (total, count)
+        losses = sorted((total / count, name) for name, (total, count) in self.tasks.items() if count)
+        if not losses:
+            return ""
+        told = [f"{name.rpartition('/')[2]} {loss:.2f}" for loss, name in reversed(losses)]
+        return f" ({', '.join(told if len(told) <= SHOWN else [told[0], '…', told[-1]])})"
 
     def count(self, what: str, done: int, total: int) -> None:
         """Progress of anything that is counted: answers, examples."""

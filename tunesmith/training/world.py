@@ -28,6 +28,12 @@ class World:
             return number
         return float(self._sum(torch.tensor(number, dtype=torch.float64, device=device)))
 
+    def totals(self, numbers: Sequence[float], device: torch.device) -> list[float]:
+        """The sums of several numbers over all processes."""
+        if self.size == 1:
+            return list(numbers)
+        return [float(x) for x in self._sum(torch.tensor(numbers, dtype=torch.float64, device=device)).tolist()]
+
     def sum_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
         """Every process ends with the sum of all gradients; one message for all of them."""
         if self.size == 1:

@@ -1,0 +1,98 @@
+"""The playground's page, and what it asks: which runs can speak, a model to be loaded, and answers as they are said."""
+
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi.responses import HTMLResponse, Response, StreamingResponse
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+
+from tunesmith.errors import UserError
+from tunesmith.serving.server import page
+from tunesmith.serving.studio.index import Index, found
+from tunesmith.serving.studio.playing import Playground, shown
+from tunesmith.serving.studio.routes import Place, guarded, told
+
+RunId = Annotated[str, Field(pattern="^([0-9a-f]{16})?$")]
+LISTED = 100
+
+
+class Chosen(BaseModel):
+    """Whose network is to be loaded; empty: the one that was given."""
+
+    run: RunId = ""
+
+
+class Asked(BaseModel):
+    """One answer that is wanted; `run` is empty for the network without an adapter."""
+
+    run: RunId = ""
+    prompt: Annotated[str, Field(min_length=1, max_length=100_000)]
+    chat: bool = True
+    max_tokens: Annotated[int, Field(ge=1, le=4096)] = 128
+    temperature: Annotated[float, Field(ge=0, le=5, allow_inf_nan=False)] = 0.0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    seed: Annotated[int, Field(ge=0, lt=2**62)] = 0
+    logprobs: Annotated[int, Field(ge=0, le=10)] = 5
+
+
+def router(index: Index, playground: Playground, places: list[Place]) -> APIRouter:
+    """`/play` and its requests."""
+    made = APIRouter()
+
+    @made.get("/play")
+    def show() -> HTMLResponse:
+        return page("studio-play", title="Playground", here="/play", places=places)
+
+    @made.get("/api/studio/play")
+    def state(
+        find: Annotated[str, Query(max_length=300)] = "",
+        ids: Annotated[list[Annotated[str, Query(pattern="^[0-9a-f]{16}$")]], Query(max_length=16)] = [],  # noqa: B006
+    ) -> Response:
+        every = [entry for entry in index.entries() if entry.holds]
+        rows = [entry for entry in found(every, find, "time", True, time.time()) if entry.id not in ids]
+        fitting = sorted(rows, key=lambda entry: not playground.fits(entry))[:LISTED]
+        speaking = [entry for entry in every if entry.id in ids] + fitting
+        return told({**standing(playground), "runs": [runs_told(playground, entry) for entry in speaking]})
+
+    @made.post("/api/studio/play/load")
+    def load(chosen: Chosen) -> Response:
+        def answer() -> dict[str, Any]:
+            playground.choose(index.entry(chosen.run) if chosen.run else None)
+            return standing(playground)
+
+        return guarded(answer)
+
+    @made.post("/api/studio/play/say")
+    async def say(asked: Asked) -> Response:
+        from tunesmith.serving.studio.speaking import spoken  # with all that a network needs
+
+        try:
+            entry = index.entry(asked.run) if asked.run else None
+            worker, adapter = await run_in_threadpool(playground.stand, entry)
+            return StreamingResponse(await spoken(worker, adapter, asked), media_type="text/event-stream")
+        except UserError as error:
+            return told({"said": str(error)}, 409)
+
+    return made
+
+
+def standing(playground: Playground) -> dict[str, Any]:
+    worker = playground.worker
+    return {
+        "standing": playground.standing,
+        "model": playground.model,
+        "said": playground.said,
+        "seconds": time.time() - playground.since if playground.standing == "loading" else 0,
+        "given": shown(playground.given) if playground.given else "",
+        "family": worker.model.family if worker else "",
+        "chats": worker is not None and worker.model.renderer.chat is not None,
+        "window": worker.model.window if worker else None,
+    }
+
+
+def runs_told(playground: Playground, entry: Any) -> dict[str, Any]:
+    names = ["id", "name", "group", "method", "task", "metric", "score", "holds"]
+    base = shown(playground.base_of(entry)) if entry.holds == "adapter" else entry.name
+    return {name: getattr(entry, name) for name in names} | {"fits": playground.fits(entry), "base": base}
