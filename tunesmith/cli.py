@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tunesmith import __version__, commands
-from tunesmith.commands import data, serving, studio
+from tunesmith.commands import data, housekeeping, serving, studio
 from tunesmith.commands.writing import arguments as writing_arguments
 from tunesmith.errors import UserError, did_you_mean
 
@@ -93,6 +93,20 @@ def parser() -> Parser:
 
     _labelling(verbs)
 
+    _looking(verbs)
+    return top
+
+
+def _listing(verbs: "argparse._SubParsersAction[Parser]") -> None:
+    verb = _verb(
+        verbs, "list", commands.list_, "what a recipe can name: methods, objectives, metrics, rewards, tasks; templates"
+    )
+    verb.add_argument("kind", nargs="?", help="one of these; or a family of tasks, such as bigbench/lite: what it has here")
+    verb.add_argument("file", nargs="?", help="of templates: a YAML file, a task or a file of rows (all that come along)")
+    verb.add_argument("--json", action="store_true", help="of templates: print it as JSON")
+
+
+def _looking(verbs: "argparse._SubParsersAction[Parser]") -> None:
     verb = _verb(verbs, "show", commands.show, "examples with what is learnt marked, lengths, what would be cut; runs nothing")
     verb.add_argument(
         "given",
@@ -118,18 +132,10 @@ def parser() -> Parser:
 
     _listing(verbs)
 
+    housekeeping.arguments(verbs)
+
     verb = _verb(verbs, "schema", commands.schema, "the JSON schema of a recipe, for editors")
     verb.add_argument("recipe", nargs="?", choices=("run", "comparison"), default="comparison")
-    return top
-
-
-def _listing(verbs: "argparse._SubParsersAction[Parser]") -> None:
-    verb = _verb(
-        verbs, "list", commands.list_, "what a recipe can name: methods, objectives, metrics, rewards, tasks; templates"
-    )
-    verb.add_argument("kind", nargs="?", help="one of these; or a family of tasks, such as bigbench/lite: what it has here")
-    verb.add_argument("file", nargs="?", help="of templates: a YAML file, a task or a file of rows (all that come along)")
-    verb.add_argument("--json", action="store_true", help="of templates: print it as JSON")
 
 
 def _judging(verbs: "argparse._SubParsersAction[Parser]") -> None:

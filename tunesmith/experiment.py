@@ -51,6 +51,7 @@ from tunesmith.resume import begin, keep_resolved
 from tunesmith.run import Run
 from tunesmith.tasks.own import task_from, tasks_from, told
 from tunesmith.tasks.task import Task
+from tunesmith.trackers.feed import following
 from tunesmith.training.feed import Look
 from tunesmith.training.guard import Guard
 from tunesmith.training.learning import Learning, Scores
@@ -76,30 +77,30 @@ def run(
     telling: say what rows were recognised as, where nobody said how they are put.
     load_model: instead of `load`; for several runs on one base (`models/one_base.py`).
     """
-    record = Run(folder)
-    work = prepared(recipe)
-    begin(record, recipe, work.all)
-    with Reporter(recipe.name, quiet) as reporter, record.failing():
-        if record.world().get("ended"):
-            reporter.say(f"finished before, nothing is repeated: {folder}")
-            return record
-        for line in told(work.all).values() if telling else ():
-            reporter.say(line)
-        torch.manual_seed(recipe.seed)
-        random.seed(recipe.seed)
-        model = (load_model or load)(recipe.model, work.objective.head())
-        memory = Memory(model.device)
-        record.keep_world(**facts(recipe, model))
-        untaught(record, recipe, work, model)
-        if isinstance(recipe.method, Method):
-            learnt = learn(record, recipe, recipe.method, work, model, reporter, memory)
-            if not learnt or recipe.plan.stop_after is not None:
+    own, work = Run(folder), prepared(recipe)
+    with own.writing(), Reporter(recipe.name, quiet) as reporter, following(own, recipe.track, reporter.say) as record:
+        begin(record, recipe, work.all)
+        with record.failing():
+            if record.world().get("ended"):
+                reporter.say(f"finished before, nothing is repeated: {folder}")
                 return record
-        model.forget_values()
-        answer(record, recipe, work, model, reporter, memory, cache_folder() if cached else None)
-        keep_card(record, model.family)
-    shutil.rmtree(folder / "state", ignore_errors=True)  # what was learnt stands in adapter/ or model/
-    record.keep_world(ended=True)
+            for line in told(work.all).values() if telling else ():
+                reporter.say(line)
+            torch.manual_seed(recipe.seed)
+            random.seed(recipe.seed)
+            model = (load_model or load)(recipe.model, work.objective.head())
+            memory = Memory(model.device)
+            record.keep_world(**facts(recipe, model))
+            untaught(record, recipe, work, model)
+            if isinstance(recipe.method, Method):
+                learnt = learn(record, recipe, recipe.method, work, model, reporter, memory)
+                if not learnt or recipe.plan.stop_after is not None:
+                    return record
+            model.forget_values()
+            answer(record, recipe, work, model, reporter, memory, cache_folder() if cached else None)
+            keep_card(record, model.family)
+            shutil.rmtree(folder / "state", ignore_errors=True)  # what was learnt stands in adapter/ or model/
+            record.keep_world(ended=True)
     return record
 
 
@@ -276,6 +277,8 @@ def prepared(recipe: Recipe) -> Work:
     recipe.seven.perturbations()
     refuse_random(recipe)
     refuse_guard(recipe)
+    for tracker in recipe.track:
+        tracker.require()
     for name, setting in recipe.tasks.items():
         weight_of(name, setting)
     for name, setting in recipe.replay.items():

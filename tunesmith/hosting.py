@@ -64,6 +64,7 @@ def serve(
         patience: seconds that answers under way have to end in.
         ready:    called when requests are taken; None: prints the address.
     """
+    from tunesmith.evaluation.heads import classify
     from tunesmith.serving import draining, server
     from tunesmith.serving.api import application
     from tunesmith.serving.served import Limits, Served
@@ -79,7 +80,7 @@ def serve(
         served = Served(worker, base.name, Limits(queue, longest, body), folder)
         watching = Watching(worker, folder, base.name).start() if folder is not None and watch else None
         listening, token = server.bind(host, port, token)
-        app = application(served, token=token)
+        app = application(served, classify, token=token)
         names = (base.name, *worker.shelf.names())
         (ready or announce)(Address(server.link(listening, "/v1", None), token, names))
         draining.serve(app, served, listening, patience)

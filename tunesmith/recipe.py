@@ -18,6 +18,7 @@ from tunesmith.models.load import ModelSettings
 from tunesmith.objectives.objective import Objective
 from tunesmith.objectives.sft import SFT
 from tunesmith.tasks.own import spread
+from tunesmith.trackers.tracker import Tracker
 from tunesmith.training.guard import Guard
 from tunesmith.training.plan import Plan
 
@@ -52,6 +53,7 @@ class Recipe:
     helm:       take HELM's seven metrics of each task that judges: its questions are asked in other ways too.
     harms:      count bias and toxicity in the answers to the main task and to open prompts, and in what is learnt from.
     method:     `none`, or `{kind: lora, rank: 8}`.
+    track:      trackers that get the curves besides: `[tensorboard]`, or mappings with `kind` and settings (docs/tracking.md).
     limit:      most examples of each of: training, validation, test, and each forgetting task.
     """
 
@@ -71,6 +73,7 @@ class Recipe:
     plan: Plan = Plan()
     guard: Guard = Guard()
     limit: Limit = Limit()
+    track: Sequence[Tracker] = ()
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -15,16 +15,17 @@ The folder is the only contract between learning and comparing:
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import yaml
 
 from tunesmith.errors import UserError
 
+LOCK = ".writing"  # file that is locked by whoever writes into the folder
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, ten times as fast, where YAML was built with it
 
 
@@ -81,9 +82,13 @@ class Score:
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder, read and written. Reading never needs torch."""
+    """A run's folder, read and written. Reading never needs torch.
+
+    listening: hears the name of a file and what was just written into it (`trackers/feed.py`).
+    """
 
     folder: Path
+    listening: Callable[[str, Mapping[str, Any]], None] | None = field(default=None, compare=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -91,6 +96,41 @@ class Run:
 
     def exists(self) -> bool:
         return (self.folder / "recipe.yaml").is_file()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the folder for this process alone; whoever else would write waits for nothing and is refused.
+
+        The lock is the system's own (`flock`), so it is gone with the process, however that ends. On systems and disks that
+        have none, nothing is held.
+
+        Raises:
+            UserError: another process writes there.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / LOCK
+        with path.open("a+", encoding="utf-8") as file:
+            held = locked(file)
+            if held is False:
+                problem = f"process {self.writer() or ''} writes into `{self.folder}` at this moment".replace("  ", " ")
+                raise UserError(problem, "wait for it, or choose another folder with `--into`")
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            try:
+                yield
+            finally:
+                with suppress(OSError):  # where open files cannot be removed
+                    path.unlink()
+
+    def writer(self) -> int | None:
+        """The process that writes into the folder at this moment (0 where its number is not known); None: nobody does."""
+        path = self.folder / LOCK
+        if not path.is_file():
+            return None
+        with path.open("r", encoding="utf-8") as file:
+            told = file.read().strip()
+            return None if locked(file) is not False else int(told) if told.isdigit() else 0
 
     def recipe(self) -> dict[str, Any]:
         """The resolved recipe as a plain tree."""
@@ -131,6 +171,8 @@ class Run:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        if self.listening is not None:
+            self.listening(name, record)
 
     def steps(self) -> list[dict[str, Any]]:
         """One record an optimizer step: step, loss, learning_rate, tokens, seconds ..."""
@@ -172,10 +214,28 @@ class Run:
 
     def keep_scores(self, task: str, scores: Mapping[str, Score]) -> None:
         tree = {t: {m: asdict(s) for m, s in row.items()} for t, row in self.scores().items()}
-        write_json(self.folder / "scores.json", {**tree, task: {m: asdict(s) for m, s in scores.items()}})
+        row = {m: asdict(s) for m, s in scores.items()}
+        write_json(self.folder / "scores.json", {**tree, task: row})
+        if self.listening is not None:
+            self.listening("scores", {"task": task, "scores": row})
 
     def _answers_path(self, task: str) -> Path:
         return self.folder / "answers" / f"{task}.jsonl"
+
+
+def locked(file: IO[str]) -> bool | None:
+    """Take the lock of an open file, until it is closed: False where another has it, None where there are no locks."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a disk without locks
+        return None
+    return True
 
 
 def write_text(path: Path, text: str) -> None:

@@ -257,6 +257,7 @@ KINDS = {
     "perturbations": "tunesmith.perturbations",
     "rewards": "tunesmith.rewards",
     "tasks": "tunesmith.tasks",
+    "trackers": "tunesmith.trackers",
 }
 VALUED: Mapping[str, type] = {
     "tunesmith.metrics": Metric,

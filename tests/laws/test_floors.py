@@ -11,7 +11,7 @@ import pytest
 FLOORS = [
     {"errors", "methods"},
     {"data", "run", "settings", "registry"},
-    {"metrics", "tokens", "town", "perturbations"},
+    {"metrics", "tokens", "town", "perturbations", "trackers"},
     {"tasks", "models", "comparison"},
     {"generation"},
     {"evaluation", "serving"},
@@ -40,6 +40,11 @@ FLOORS = [
         "submitting",
         "wordings",
         "writing",
+        "housekeeping",
+        "removing",
+        "examination",
+        "pushing",
+        "tracked",
         "__main__",
     },
 ]

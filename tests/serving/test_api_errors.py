@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 
 from tests.serving.api_server import BASE, Server, adapters, base, serving
+from tunesmith.evaluation.heads import classify
 from tunesmith.serving import server
 from tunesmith.serving.api import application
 from tunesmith.serving.served import Limits, Served
@@ -140,7 +141,7 @@ def here(tmp_path):
     worker = Worker(model, rows=2).start()
     served = Served(worker, BASE, Limits())
     listening, _ = server.bind("127.0.0.1", 0, None)
-    running = uvicorn.Server(uvicorn.Config(application(served), log_level="critical"))
+    running = uvicorn.Server(uvicorn.Config(application(served, classify), log_level="critical"))
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
     thread.start()
     yield Server(None, server.link(listening, "", None), {}, tmp_path), worker

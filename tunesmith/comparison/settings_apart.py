@@ -17,11 +17,11 @@ class Setting:
 
 
 def settings_apart(runs: Sequence[Run]) -> tuple[Setting, ...]:
-    """The settings whose values differ, in the order they first appear; the run's own name is none of them."""
+    """The settings whose values differ, in the order they first appear; its name and its trackers are none of them."""
     recipes = [dict(flattened(run.recipe())) for run in runs]
     names = list(dict.fromkeys(name for recipe in recipes for name in recipe))
     rows = (Setting(name, tuple(recipe.get(name, "") for recipe in recipes)) for name in names)
-    return tuple(row for row in rows if len(set(row.values)) > 1 and row.name != "name")
+    return tuple(row for row in rows if len(set(row.values)) > 1 and row.name not in ("name", "track"))
 
 
 def flattened(recipe: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -9,10 +9,11 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, Response
 
 from tunesmith import __version__
-from tunesmith.serving import refusals, server
+from tunesmith.serving import refusals, server, swapping, vectors
 from tunesmith.serving.figures import Measured
 from tunesmith.serving.served import Served
 from tunesmith.serving.telling import Chat, Completion, Tree
+from tunesmith.serving.vectors import Classify
 from tunesmith.serving.wire import ChatRequest, CompletionRequest
 
 REFUSED: dict[str, Any] = {
@@ -40,11 +41,9 @@ REFUSED: dict[str, Any] = {
 }
 
 
-def application(served: Served, *, token: str | None = None, pages: Sequence[APIRouter] = ()) -> FastAPI:
-    """The API of one model, beside pages where there are any."""
-    from tunesmith.serving import swapping, vectors
-
-    routers = [router(served), vectors.router(served), *pages]
+def application(served: Served, classify: Classify, *, token: str | None = None, pages: Sequence[APIRouter] = ()) -> FastAPI:
+    """The API of one model, beside pages where there are any. `classify`: how a head is asked."""
+    routers = [router(served), vectors.router(served, classify), *pages]
     if served.folder is not None:
         routers.append(swapping.router(served, served.folder))
     app = server.create(routers, home="/v1/models", token=token, largest=served.limits.body)

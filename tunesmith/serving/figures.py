@@ -73,6 +73,8 @@ class _OfWorker(Collector):
         yield GaugeMetricFamily("tunesmith_under_way", "Rows under way.", value=worker.under_way)
         yield GaugeMetricFamily("tunesmith_waiting", "Answers that wait for a row.", value=worker.waiting)
         yield GaugeMetricFamily("tunesmith_adapters", "Names of adapters.", value=len(worker.shelf.names()))
+        told = "Versions of adapters on the network; more than names while answers end that began with an earlier one."
+        yield GaugeMetricFamily("tunesmith_versions", told, value=len(worker.model.adapters))
         yield GaugeMetricFamily("tunesmith_worker_alive", "1 while the worker's thread runs.", value=int(worker.alive))
 
 
