@@ -181,7 +181,7 @@ def test_rows_as_the_model_reads_them(home):
     assert HOSTILE in first.inner_text()
     assert first.locator(".special").count() >= 1
     assert contrast(page, "#rows .learnt") > 4.5
-    page.fill("#find", "17 and")
+    page.fill("#find", "refused")
     page.wait_for_function("() => document.getElementById('range').textContent.endsWith('of 1')")
     page.check("#edges")
     assert page.locator("#rows .piece").count() > 3
