@@ -2,8 +2,8 @@
 
 Every command is a call: `compare`, `train`, `evaluate`, `evaluate_adapters`, `answer`, `chat`, `predict`, `show`, `plan`,
 `listed`, `study`, `clusters`, `inspect`, `forgetting`, `items`, `board`, `spread`, `submit`, `harness`, `label`,
-`export_labels`, `report_labels`, `write`, `export_writing`, `report_writing`, `check_data`, `grow`, `serve`. They are imported
-when first used, so that `import tunesmith` and `tunesmith --help` are instant.
+`export_labels`, `report_labels`, `write`, `export_writing`, `report_writing`, `check_data`, `grow`, `serve`, `studio`. They are
+imported when first used, so that `import tunesmith` and `tunesmith --help` are instant.
 """
 
 from importlib import import_module
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tunesmith.submitting import submit
     from tunesmith.synthesis.growing import grow
     from tunesmith.verbs import compare, evaluate, listed, train
+    from tunesmith.watching import studio
     from tunesmith.writing import export_writing, report_writing, write
 
 __version__ = "0.1.0"
@@ -52,6 +53,7 @@ __all__ = [
     "serve",
     "show",
     "spread",
+    "studio",
     "study",
     "submit",
     "train",
@@ -70,6 +72,7 @@ MODULES = {
     "serve": "tunesmith.hosting",
     "show": "tunesmith.showing",
     "spread": "tunesmith.spreading",
+    "studio": "tunesmith.watching",
     "study": "tunesmith.studies.study",
     "submit": "tunesmith.submitting",
     **dict.fromkeys(("write", "export_writing", "report_writing"), "tunesmith.writing"),
