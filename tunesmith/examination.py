@@ -189,7 +189,8 @@ def graphics() -> Iterator[Found]:
         return
     for number in range(torch.cuda.device_count()):
         card, (free, whole) = torch.cuda.get_device_properties(number), torch.cuda.mem_get_info(number)
-        told = f"{free / 2**30:.0f} of {whole / 2**30:.0f} GiB free, CUDA {torch.version.cuda}, capability {card.major}.{card.minor}"
+        told = f"{free / 2**30:.0f} of {whole / 2**30:.0f} GiB free, CUDA {torch.version.cuda}, "
+        told += f"capability {card.major}.{card.minor}"
         yield Found(
             "gpu", card.name, "good", told + (f", driver {driver.splitlines()[0].rpartition(', ')[2]}" if driver else "")
         )
