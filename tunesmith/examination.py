@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -68,9 +69,18 @@ class Examined:
         return {"well": not self.broken, "found": [asdict(one) for one in self.found]}
 
 
-def doctor() -> Examined:
-    """Look at everything; about two seconds, half of it the matrix product. Command: `tunesmith doctor`."""
-    looks = (python, packages, torch_and_processor, graphics, room, folders, assets, browser)
+def doctor(seconds: float = 1.0) -> Examined:
+    """Look at everything. `seconds`: of the matrix product. Command: `tunesmith doctor`."""
+    looks = (
+        python,
+        packages,
+        partial(torch_and_processor, seconds),
+        partial(graphics, seconds),
+        room,
+        folders,
+        assets,
+        browser,
+    )
     return Examined(tuple(one for look in looks for one in safely(look)))
 
 
@@ -80,7 +90,11 @@ def safely(look: Any) -> Iterator[Found]:
         yield from look()
     except Exception as error:
         yield Found(
-            "machine", look.__name__.replace("_", " "), "broken", f"{type(error).__name__}: {error}", "install it again"
+            "machine",
+            getattr(look, "func", look).__name__.replace("_", " "),
+            "broken",
+            f"{type(error).__name__}: {error}",
+            "install it again",
         )
 
 
@@ -121,7 +135,7 @@ def standing(asked: Requirement) -> tuple[State, str]:
     return ("good", version) if fits else ("broken", f"is {version}, and should be {asked.specifier}")
 
 
-def torch_and_processor() -> Iterator[Found]:
+def torch_and_processor(seconds: float) -> Iterator[Found]:
     """What torch makes of the processor, with the figure of a matrix product."""
     import torch
 
@@ -150,11 +164,14 @@ def torch_and_processor() -> Iterator[Found]:
         "computed" if half else "not by this processor; `plan.precision: float32` is the faster",
     )
     yield Found(
-        "processor", "matrix product", "good", f"{product(torch.device('cpu'), torch.float32) / 1e9:,.0f} GFLOP/s in float32"
+        "processor",
+        "matrix product",
+        "good",
+        f"{product(torch.device('cpu'), torch.float32, seconds) / 1e9:,.0f} GFLOP/s in float32",
     )
 
 
-def product(device: Any, dtype: Any, seconds: float = 1.0) -> float:
+def product(device: Any, dtype: Any, seconds: float) -> float:
     """Operations a second of a product of square matrices."""
     import torch
 
@@ -171,7 +188,7 @@ def product(device: Any, dtype: Any, seconds: float = 1.0) -> float:
     return float(made * 2 * WIDTH**3 / took)
 
 
-def graphics() -> Iterator[Found]:
+def graphics(seconds: float) -> Iterator[Found]:
     """GPU and driver."""
     import torch
 
@@ -196,7 +213,7 @@ def graphics() -> Iterator[Found]:
         )
     half = torch.cuda.is_bf16_supported()
     dtype = torch.bfloat16 if half else torch.float16
-    figure = product(torch.device("cuda"), dtype) / 1e12
+    figure = product(torch.device("cuda"), dtype, seconds) / 1e12
     yield Found(
         "gpu",
         "bfloat16",

@@ -17,11 +17,11 @@ from tunesmith.errors import UserError
 from tunesmith.run import Run
 
 SENT = (  # names, or patterns of names
-    *"README.md adapter_config.json adapter_model.safetensors added_tokens.json base.json".split(),
-    *"chat_template.jinja config.json generation_config.json head.json head.safetensors".split(),
-    *"merges.txt model.safetensors model-*-of-*.safetensors model.safetensors.index.json scores.json".split(),
-    *"special_tokens_map.json spiece.model template.yaml tokenizer.json tokenizer.model".split(),
-    *"tokenizer_config.json tunesmith.json vocab.json vocab.txt *.gguf".split(),
+    *["README.md", "adapter_config.json", "adapter_model.safetensors", "added_tokens.json", "base.json"],
+    *["chat_template.jinja", "config.json", "generation_config.json", "head.json", "head.safetensors"],
+    *["merges.txt", "model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json", "scores.json"],
+    *["special_tokens_map.json", "spiece.model", "template.yaml", "tokenizer.json", "tokenizer.model"],
+    *["tokenizer_config.json", "tunesmith.json", "vocab.json", "vocab.txt", "*.gguf"],
 )
 KEYS = re.compile(
     r"\bhf_[A-Za-z0-9]{20,}|\bsk-[A-Za-z0-9_-]{20,}|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{30,}"
