@@ -39,7 +39,7 @@ def test_what_is_broken_is_told_and_ends_with_status_one(capsys, monkeypatch, tm
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path, monkeypatch):
-    def refuse(dir):
+    def refuse(**given):
         raise PermissionError(13, "Permission denied")
 
     assert examination.unwritable(tmp_path / "not" / "yet") == ""

@@ -148,7 +148,7 @@ def torch_and_processor(seconds: float) -> Iterator[Found]:
         f"{threads} of {cores} cores"
         + (f" (OMP_NUM_THREADS={os.environ['OMP_NUM_THREADS']})" if "OMP_NUM_THREADS" in os.environ else ""),
     )
-    has = torch.backends.mkldnn.is_available()
+    has = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     yield Found(
         "processor",
         "oneDNN",
@@ -178,13 +178,13 @@ def product(device: Any, dtype: Any, seconds: float) -> float:
     a = torch.ones(WIDTH, WIDTH, device=device, dtype=dtype)
     wait = torch.cuda.synchronize if device.type == "cuda" else (lambda: None)
     a @ a
-    wait()
+    wait()  # type: ignore[no-untyped-call]
     made, began = 0, time.perf_counter()
     while (took := time.perf_counter() - began) < seconds:
         for _ in range(10 if device.type == "cuda" else 1):
             a @ a
             made += 1
-        wait()
+        wait()  # type: ignore[no-untyped-call]
     return float(made * 2 * WIDTH**3 / took)
 
 
