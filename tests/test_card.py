@@ -8,7 +8,7 @@ import yaml
 
 from tests.tiny import rows, tiny_model
 from tunesmith import answering, card, verbs
-from tunesmith.data.template import Template, _families, as_tree, load_templates
+from tunesmith.data.template import Template, as_tree, families, load_templates
 from tunesmith.models.load import ModelSettings, load
 from tunesmith.run import Run
 
@@ -77,7 +77,7 @@ def test_an_adapter_alone_knows_how_rows_are_put():
     assert alone.read_text() == run.read_text()
 
 
-@pytest.mark.parametrize("family", _families())
+@pytest.mark.parametrize("family", families())
 def test_wordings_are_read_as_they_were_written(family, tmp_path):
     found = load_templates(family)
     (tmp_path / "template.yaml").write_text(card.wordings(found))

@@ -48,10 +48,10 @@ def test_a_thousand_runs_by_keys_and_words(visit, served):
     assert len(shown(page)) == 100
     page.keyboard.press("/")
     page.keyboard.type("lora run-")
-    page.wait_for_function("document.querySelectorAll('#rows tr').length === 3")
+    page.wait_for_function("() => document.querySelectorAll('#rows tr').length === 3")
     page.keyboard.press("Escape")
     page.click("th[data-sort=score]")
-    page.wait_for_function("document.querySelector('#rows .named a').textContent === 'run-1'")
+    page.wait_for_function("() => document.querySelector('#rows .named a').textContent === 'run-1'")
     assert shown(page) == ["run-1", "run-2", "run-0"]
     for key in ("j", "x", "j", "x", "c"):
         page.keyboard.press(key)
@@ -60,23 +60,23 @@ def test_a_thousand_runs_by_keys_and_words(visit, served):
     page.goto(served.address)
     listed(page, "All 1,000")
     page.click("#on")
-    page.wait_for_function("document.getElementById('range').textContent.startsWith('101 to 200')")
+    page.wait_for_function("() => document.getElementById('range').textContent.startsWith('101 to 200')")
 
 
 def test_a_curve_grows_while_it_is_written(visit, served):
     page = visit(name="")
     page.click("text=going")
     page.wait_for_selector("#state.running")
-    page.wait_for_function("document.querySelector('#going span').textContent.startsWith('step 3 of 40')")
+    page.wait_for_function("() => document.querySelector('#going span').textContent.startsWith('step 3 of 40')")
     path = "document.querySelectorAll('#plots .plot path').length"
-    page.wait_for_function(f"{path} > 0")
+    page.wait_for_function(f"() => {path} > 0")
     before = page.locator("#plots .first path:not(.raw)").first.get_attribute("d").count("L")
     run = Run(served.folder / "runs" / "going")
     for step in range(4, 9):
         run.log(step_of(step))
-    page.wait_for_function("document.querySelector('#going span').textContent.startsWith('step 8 of 40')")
+    page.wait_for_function("() => document.querySelector('#going span').textContent.startsWith('step 8 of 40')")
     page.wait_for_function(
-        f"document.querySelector('#plots .first path:not(.raw)').getAttribute('d').split('L').length === {before + 6}"
+        f"() => document.querySelector('#plots .first path:not(.raw)').getAttribute('d').split('L').length === {before + 6}"
     )
     page.locator("#plots .first svg").focus()
     page.keyboard.press("ArrowLeft")
@@ -91,7 +91,7 @@ def test_answers_are_shown_and_never_run(visit, served):
     page.wait_for_selector("#said-rows li")
     assert page.locator("#score-table td").nth(2).inner_text() == "0.200"
     page.fill("#find", "owned")
-    page.wait_for_function("document.getElementById('count').textContent === '8 of 10 answers'")
+    page.wait_for_function("() => document.getElementById('count').textContent === '8 of 10 answers'")
     assert HOSTILE in page.locator("#said-rows .text").nth(1).inner_text()
     assert "run-0" in page.title()
     page.fill("#setting", "rank")
@@ -157,7 +157,7 @@ def test_two_adapters_and_their_base_answer_side_by_side(home):
     page.check("#shown")
     page.keyboard.press("Control+Enter")
     page.wait_for_function(
-        "[...document.querySelectorAll('.voice footer')].every(one => one.textContent.includes('tokens'))", timeout=60_000
+        "() => [...document.querySelectorAll('.voice footer')].every(one => one.textContent.includes('tokens'))", timeout=60_000
     )
     said = page.locator(".voice .text").all_inner_texts()
     assert len(set(said)) == 3
@@ -168,7 +168,7 @@ def test_two_adapters_and_their_base_answer_side_by_side(home):
     page.fill("#temperature", "1")
     page.click("#send")
     page.click("#stop")
-    page.wait_for_function("document.querySelectorAll('.voice.busy').length === 0")
+    page.wait_for_function("() => document.querySelectorAll('.voice.busy').length === 0")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
@@ -182,7 +182,7 @@ def test_rows_as_the_model_reads_them(home):
     assert first.locator(".special").count() >= 1
     assert contrast(page, "#rows .learnt") > 4.5
     page.fill("#find", "17 and")
-    page.wait_for_function("document.getElementById('range').textContent.endsWith('of 1')")
+    page.wait_for_function("() => document.getElementById('range').textContent.endsWith('of 1')")
     page.check("#edges")
     assert page.locator("#rows .piece").count() > 3
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

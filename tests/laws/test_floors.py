@@ -35,7 +35,7 @@ FLOORS = [
         "showing",
         "shown",
         "spreading",
-        "studio",
+        "watching",
         "viewing",
         "submitting",
         "wordings",

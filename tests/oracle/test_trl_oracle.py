@@ -210,7 +210,6 @@ def test_rewards(folder, centre, margins):
     model.network.model.load_state_dict(trainer.model.model.state_dict())
     with torch.no_grad():
         model.head.weight.copy_(trainer.model.score.weight)
-        model.head.bias.zero_()
     ids = [row[mask.bool()].tolist() for row, mask in zip(inputs["input_ids"], inputs["attention_mask"], strict=True)]
     both = [row for pair in zip(ids[:3], ids[3:], strict=True) for row in pair]
     margin = [value for value in inputs["margin"].tolist() for _ in range(2)] if margins else [0.0] * 6

@@ -26,7 +26,7 @@ def arguments(verbs: SubCommands) -> None:
 
 
 def studio(given: argparse.Namespace) -> None:
-    from tunesmith import studio as made
+    from tunesmith import watching as made
 
     def ready(address: str) -> None:
         made.announce(address)

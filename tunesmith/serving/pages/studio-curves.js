@@ -58,7 +58,7 @@ class Plot {
     const faint = lines.filter(one => one.raw).flatMap(one => one.ys).sort((a, b) => a - b), part = share => faint[Math.floor(share * (faint.length - 1))];
     if (faint.length) ys.push(part(0.02), part(0.98));
     let [low, high] = [Math.min(...ys), Math.max(...ys)], [left, right] = [Math.min(...xs), Math.max(...xs)];
-    if (low === high) [low, high] = [low - (Math.abs(low) || 1) * 0.1, high + (Math.abs(high) || 1) * 0.1];
+    if (high - low <= 1e-9 * Math.max(Math.abs(low), Math.abs(high))) [low, high] = [low - (Math.abs(low) || 1) * 0.1, high + (Math.abs(high) || 1) * 0.1];
     if (left === right) [left, right] = [left - 1, right + 1];
     [low, high] = [low - (high - low) * 0.05, high + (high - low) * 0.05];
     const ticks = log ? logTicks(low, high) : roundTicks(low, high, 5), texts = ticks.map(at => compact(log ? 10 ** at : at));

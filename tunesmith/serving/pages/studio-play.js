@@ -108,7 +108,7 @@
     voice.element.classList.remove("busy");
     if (foot.className) return;
     const seconds = (performance.now() - began) / 1000, sum = voice.tokens.reduce((all, one) => all + one.worth, 0);
-    foot.textContent = [`${voice.tokens.length} tokens`, `${number(voice.tokens.length / seconds, 0)} a second`, first ? `first after ${Math.round(first)} ms` : "", voice.tokens.length ? `mean probability ${number(Math.exp(sum / voice.tokens.length), 2)}` : "", {length: "cut at its length", stop: "", stopped: "stopped"}[reason]].filter(Boolean).join(" · ");
+    foot.textContent = [`${voice.tokens.length} tokens`, voice.tokens.length > 4 ? `${number(voice.tokens.length / seconds, 1)} a second` : "", first ? `first after ${Math.round(first)} ms` : "", voice.tokens.length ? `mean probability ${number(Math.exp(sum / voice.tokens.length), 2)}` : "", {length: "cut at its length", stop: "", stopped: "stopped"}[reason]].filter(Boolean).join(" · ");
     if (!voice.text && reason === "stop") foot.textContent = `It said nothing. ${foot.textContent}`;
   }
   async function* events(body) {
@@ -128,6 +128,7 @@
     if (text.children.length > voice.tokens.length || !text.children.length) text.replaceChildren();
     for (const one of voice.tokens.slice(text.children.length)) {
       const p = Math.exp(one.worth), span = made("span", one.token.replaceAll("\n", "↵\n"), p > 0.9 ? "p5" : p > 0.6 ? "p4" : p > 0.3 ? "p3" : p > 0.1 ? "p2" : "p1");
+      if (/^<[^<>\s]+>$/.test(one.token)) span.className += " special";
       span.tabIndex = 0;
       span.addEventListener("pointerenter", () => alternatives(span, one));
       span.addEventListener("focus", () => alternatives(span, one));

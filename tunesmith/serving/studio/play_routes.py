@@ -5,36 +5,15 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
-from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 from tunesmith.errors import UserError
 from tunesmith.serving.server import page
 from tunesmith.serving.studio.index import Index, found
-from tunesmith.serving.studio.playing import Playground, shown
+from tunesmith.serving.studio.playing import Asked, Chosen, Playground, shown
 from tunesmith.serving.studio.routes import Place, guarded, told
 
-RunId = Annotated[str, Field(pattern="^([0-9a-f]{16})?$")]
 LISTED = 100
-
-
-class Chosen(BaseModel):
-    """Whose network is to be loaded; empty: the one that was given."""
-
-    run: RunId = ""
-
-
-class Asked(BaseModel):
-    """One answer that is wanted; `run` is empty for the network without an adapter."""
-
-    run: RunId = ""
-    prompt: Annotated[str, Field(min_length=1, max_length=100_000)]
-    chat: bool = True
-    max_tokens: Annotated[int, Field(ge=1, le=4096)] = 128
-    temperature: Annotated[float, Field(ge=0, le=5, allow_inf_nan=False)] = 0.0
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    seed: Annotated[int, Field(ge=0, lt=2**62)] = 0
-    logprobs: Annotated[int, Field(ge=0, le=10)] = 5
 
 
 def router(index: Index, playground: Playground, places: list[Place]) -> APIRouter:

@@ -5,7 +5,9 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BaseModel, Field
 
 from tunesmith.errors import UserError
 from tunesmith.serving.studio.index import Entry, Index
@@ -14,7 +16,27 @@ if TYPE_CHECKING:
     from tunesmith.serving.worker import Worker
 
 Standing = Literal["none", "loading", "ready", "failed"]
+RunId = Annotated[str, Field(pattern="^([0-9a-f]{16})?$")]
 ROWS = 16  # answers under way at once
+
+
+class Chosen(BaseModel):
+    """Whose network is to be loaded; empty: the one that was given."""
+
+    run: RunId = ""
+
+
+class Asked(BaseModel):
+    """One answer that is wanted; `run` is empty for the network without an adapter."""
+
+    run: RunId = ""
+    prompt: Annotated[str, Field(min_length=1, max_length=100_000)]
+    chat: bool = True
+    max_tokens: Annotated[int, Field(ge=1, le=4096)] = 128
+    temperature: Annotated[float, Field(ge=0, le=5, allow_inf_nan=False)] = 0.0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    seed: Annotated[int, Field(ge=0, lt=2**62)] = 0
+    logprobs: Annotated[int, Field(ge=0, le=10)] = 5
 
 
 @dataclass

@@ -12,7 +12,7 @@ from tunesmith.data.example import Example, Message
 from tunesmith.generation.sampling import Sampling
 from tunesmith.generation.slots import Wants
 from tunesmith.generation.streaming import Words
-from tunesmith.serving.studio.play_routes import Asked
+from tunesmith.serving.studio.playing import Asked
 from tunesmith.serving.worker import Ask, Heard, Worker
 
 
