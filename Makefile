@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: compare test install check fix golden bench clean
+.PHONY: compare test install check fix golden bench build build-check clean
 
 compare: install  ## train and judge base, few-shot, full, LoRA and prompt tuning on the embedded model and data
 	$(BIN)/tunesmith compare
@@ -36,5 +36,13 @@ bench: install  ## speed against peers, an hour; writes benchmarks/results/*.jso
 	for script in benchmarks/*_speed.py benchmarks/*_training.py; do $(BIN)/python $$script; done
 	$(BIN)/python benchmarks/table.py --write
 
+build: install  ## wheel and source archive with all assets, into dist
+	$(BIN)/python -m pip install --quiet 'setuptools>=77'
+	$(BIN)/python tests/build_check.py --only-build
+
+build-check: install  ## the same, then the wheel in an environment of its own: version, tasks, two steps of training
+	$(BIN)/python -m pip install --quiet 'setuptools>=77'
+	$(BIN)/python tests/build_check.py
+
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv build dist *.egg-info

@@ -8,7 +8,7 @@ import yaml
 
 from tests.tiny import rows, tiny_model
 from tunesmith import answering, card, verbs
-from tunesmith.data.template import Template, families, as_tree, load_templates
+from tunesmith.data.template import Template, as_tree, families, load_templates
 from tunesmith.models.load import ModelSettings, load
 from tunesmith.run import Run
 

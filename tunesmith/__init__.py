@@ -2,8 +2,8 @@
 
 Every command is a call: `compare`, `train`, `evaluate`, `evaluate_adapters`, `answer`, `chat`, `predict`, `show`, `plan`,
 `listed`, `study`, `clusters`, `inspect`, `forgetting`, `items`, `board`, `spread`, `submit`, `harness`, `label`,
-`export_labels`, `report_labels`, `write`, `export_writing`, `report_writing`, `check_data`, `grow`, `serve`, `studio`. They are
-imported when first used, so that `import tunesmith` and `tunesmith --help` are instant.
+`export_labels`, `report_labels`, `write`, `export_writing`, `report_writing`, `check_data`, `grow`, `serve`, `studio`, `runs`,
+`doctor`, `push`, `track`. They are imported when first used, so that `import tunesmith` and `tunesmith --help` are instant.
 """
 
 from importlib import import_module
@@ -12,17 +12,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tunesmith.answering import answer, chat, predict
     from tunesmith.checking import check_data
+    from tunesmith.examination import doctor
     from tunesmith.hosting import serve
+    from tunesmith.housekeeping import runs
     from tunesmith.inspection import inspect
     from tunesmith.judging import board, evaluate_adapters, forgetting, harness, items
     from tunesmith.labelling import export_labels, label, report_labels
     from tunesmith.planning.plan import plan
+    from tunesmith.pushing import push
     from tunesmith.showing import show
     from tunesmith.spreading import spread
     from tunesmith.studies.clusters import clusters
     from tunesmith.studies.study import study
     from tunesmith.submitting import submit
     from tunesmith.synthesis.growing import grow
+    from tunesmith.tracked import track
     from tunesmith.verbs import compare, evaluate, listed, train
     from tunesmith.watching import studio
     from tunesmith.writing import export_writing, report_writing, write
@@ -35,6 +39,7 @@ __all__ = [
     "check_data",
     "clusters",
     "compare",
+    "doctor",
     "evaluate",
     "evaluate_adapters",
     "export_labels",
@@ -48,18 +53,25 @@ __all__ = [
     "listed",
     "plan",
     "predict",
+    "push",
     "report_labels",
     "report_writing",
+    "runs",
     "serve",
     "show",
     "spread",
     "studio",
     "study",
     "submit",
+    "track",
     "train",
     "write",
 ]
 MODULES = {
+    "doctor": "tunesmith.examination",
+    "push": "tunesmith.pushing",
+    "track": "tunesmith.tracked",
+    "runs": "tunesmith.housekeeping",
     **dict.fromkeys(("answer", "chat", "predict"), "tunesmith.answering"),
     "check_data": "tunesmith.checking",
     "clusters": "tunesmith.studies.clusters",

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -68,9 +69,18 @@ class Examined:
         return {"well": not self.broken, "found": [asdict(one) for one in self.found]}
 
 
-def doctor() -> Examined:
-    """Look at everything; about two seconds, half of it the matrix product. Command: `tunesmith doctor`."""
-    looks = (python, packages, torch_and_processor, graphics, room, folders, assets, browser)
+def doctor(seconds: float = 1.0) -> Examined:
+    """Look at everything. `seconds`: of the matrix product. Command: `tunesmith doctor`."""
+    looks = (
+        python,
+        packages,
+        partial(torch_and_processor, seconds),
+        partial(graphics, seconds),
+        room,
+        folders,
+        assets,
+        browser,
+    )
     return Examined(tuple(one for look in looks for one in safely(look)))
 
 
@@ -80,7 +90,11 @@ def safely(look: Any) -> Iterator[Found]:
         yield from look()
     except Exception as error:
         yield Found(
-            "machine", look.__name__.replace("_", " "), "broken", f"{type(error).__name__}: {error}", "install it again"
+            "machine",
+            getattr(look, "func", look).__name__.replace("_", " "),
+            "broken",
+            f"{type(error).__name__}: {error}",
+            "install it again",
         )
 
 
@@ -121,7 +135,7 @@ def standing(asked: Requirement) -> tuple[State, str]:
     return ("good", version) if fits else ("broken", f"is {version}, and should be {asked.specifier}")
 
 
-def torch_and_processor() -> Iterator[Found]:
+def torch_and_processor(seconds: float) -> Iterator[Found]:
     """What torch makes of the processor, with the figure of a matrix product."""
     import torch
 
@@ -134,7 +148,7 @@ def torch_and_processor() -> Iterator[Found]:
         f"{threads} of {cores} cores"
         + (f" (OMP_NUM_THREADS={os.environ['OMP_NUM_THREADS']})" if "OMP_NUM_THREADS" in os.environ else ""),
     )
-    has = torch.backends.mkldnn.is_available()
+    has = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     yield Found(
         "processor",
         "oneDNN",
@@ -150,28 +164,31 @@ def torch_and_processor() -> Iterator[Found]:
         "computed" if half else "not by this processor; `plan.precision: float32` is the faster",
     )
     yield Found(
-        "processor", "matrix product", "good", f"{product(torch.device('cpu'), torch.float32) / 1e9:,.0f} GFLOP/s in float32"
+        "processor",
+        "matrix product",
+        "good",
+        f"{product(torch.device('cpu'), torch.float32, seconds) / 1e9:,.0f} GFLOP/s in float32",
     )
 
 
-def product(device: Any, dtype: Any, seconds: float = 1.0) -> float:
+def product(device: Any, dtype: Any, seconds: float) -> float:
     """Operations a second of a product of square matrices."""
     import torch
 
     a = torch.ones(WIDTH, WIDTH, device=device, dtype=dtype)
     wait = torch.cuda.synchronize if device.type == "cuda" else (lambda: None)
     a @ a
-    wait()
+    wait()  # type: ignore[no-untyped-call]
     made, began = 0, time.perf_counter()
     while (took := time.perf_counter() - began) < seconds:
         for _ in range(10 if device.type == "cuda" else 1):
             a @ a
             made += 1
-        wait()
+        wait()  # type: ignore[no-untyped-call]
     return float(made * 2 * WIDTH**3 / took)
 
 
-def graphics() -> Iterator[Found]:
+def graphics(seconds: float) -> Iterator[Found]:
     """GPU and driver."""
     import torch
 
@@ -189,13 +206,14 @@ def graphics() -> Iterator[Found]:
         return
     for number in range(torch.cuda.device_count()):
         card, (free, whole) = torch.cuda.get_device_properties(number), torch.cuda.mem_get_info(number)
-        told = f"{free / 2**30:.0f} of {whole / 2**30:.0f} GiB free, CUDA {torch.version.cuda}, capability {card.major}.{card.minor}"
+        told = f"{free / 2**30:.0f} of {whole / 2**30:.0f} GiB free, CUDA {torch.version.cuda}, "
+        told += f"capability {card.major}.{card.minor}"
         yield Found(
             "gpu", card.name, "good", told + (f", driver {driver.splitlines()[0].rpartition(', ')[2]}" if driver else "")
         )
     half = torch.cuda.is_bf16_supported()
     dtype = torch.bfloat16 if half else torch.float16
-    figure = product(torch.device("cuda"), dtype) / 1e12
+    figure = product(torch.device("cuda"), dtype, seconds) / 1e12
     yield Found(
         "gpu",
         "bfloat16",

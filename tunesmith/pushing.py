@@ -16,35 +16,13 @@ from typing import Any
 from tunesmith.errors import UserError
 from tunesmith.run import Run
 
-SENT = frozenset(
-    [
-        "README.md",
-        "adapter_config.json",
-        "adapter_model.safetensors",
-        "added_tokens.json",
-        "base.json",
-        "chat_template.jinja",
-        "config.json",
-        "generation_config.json",
-        "head.json",
-        "head.safetensors",
-        "merges.txt",
-        "model.safetensors",
-        "model-*-of-*.safetensors",
-        "model.safetensors.index.json",
-        "scores.json",
-        "special_tokens_map.json",
-        "spiece.model",
-        "template.yaml",
-        "tokenizer.json",
-        "tokenizer.model",
-        "tokenizer_config.json",
-        "tunesmith.json",
-        "vocab.json",
-        "vocab.txt",
-        "*.gguf",
-    ]
-)  # names, or patterns of names
+SENT = (  # names, or patterns of names
+    *["README.md", "adapter_config.json", "adapter_model.safetensors", "added_tokens.json", "base.json"],
+    *["chat_template.jinja", "config.json", "generation_config.json", "head.json", "head.safetensors"],
+    *["merges.txt", "model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json", "scores.json"],
+    *["special_tokens_map.json", "spiece.model", "template.yaml", "tokenizer.json", "tokenizer.model"],
+    *["tokenizer_config.json", "tunesmith.json", "vocab.json", "vocab.txt", "*.gguf"],
+)
 KEYS = re.compile(
     r"\bhf_[A-Za-z0-9]{20,}|\bsk-[A-Za-z0-9_-]{20,}|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{30,}"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----|://[^\s/:@\"']+:[^\s/@\"']+@"

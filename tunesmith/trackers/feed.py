@@ -118,11 +118,12 @@ def following(record: Run, trackers: Sequence[Tracker], say: Say) -> Iterator[Ru
     on has no gap; what it then does over again, up to the step that they have heard of, is not sent twice.
     """
     fed: list[Fed] = []
-    begins = iter([lambda: fed.extend(begin(record, trackers, say))] if trackers else [])
+    waiting = list(trackers)
 
     def hear(records: str, row: Mapping[str, Any]) -> None:
-        for first in begins:
-            first()
+        if waiting:
+            waiting.clear()  # once, whatever comes of it
+            fed.extend(begin(record, trackers, say))
         for one in fed:
             one.hear(records, row)
 

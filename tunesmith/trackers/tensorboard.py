@@ -31,7 +31,7 @@ class Events(Session):
 
         self.known = {"run": str(folder)}
         self.before = read(folder) if folder.is_dir() else {}
-        self.writer: Any = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+        self.writer: Any = SummaryWriter(str(folder))
         if not self.before:
             table = [f"| `{name}` | `{value}` |" for name, value in told.settings.items()]
             self.writer.add_text("recipe", "\n".join(["| setting | value |", "|---|---|", *table]))
