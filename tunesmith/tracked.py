@@ -32,6 +32,6 @@ def track(run: str | Path, to: Sequence[str | Mapping[str, Any]], *, overrides: 
         raise UserError("no tracker is named", did_you_mean("", names(TRACKERS)))
     given = settings.override({}, overrides)
     trees = [{"kind": one, **given} if isinstance(one, str) else one for one in to]
-    trackers = [settings.plugin(tree, TRACKERS, Tracker, "track") for tree in trees]
+    trackers = [settings.plugin(tree, TRACKERS, Tracker, "track") for tree in trees]  # type: ignore[type-abstract]
     with record.writing():
         feed.track(record, trackers, say)
