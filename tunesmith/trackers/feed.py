@@ -118,11 +118,11 @@ def following(record: Run, trackers: Sequence[Tracker], say: Say) -> Iterator[Ru
     on has no gap; what it then does over again, up to the step that they have heard of, is not sent twice.
     """
     fed: list[Fed] = []
-    begins = iter([lambda: fed.extend(begin(record, trackers, say))] if trackers else [])
+    coming = list(trackers)
 
     def hear(records: str, row: Mapping[str, Any]) -> None:
-        for first in begins:
-            first()
+        while coming:
+            fed.extend(begin(record, [coming.pop(0)], say))
         for one in fed:
             one.hear(records, row)
 
