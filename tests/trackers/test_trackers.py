@@ -56,7 +56,7 @@ def by_tensorboard(folder):
 def by_mlflow(folder):
     from mlflow import MlflowClient
 
-    client = MlflowClient(tracking_uri=f"sqlite:///{folder.parents[1]}/mlflow.db")
+    client = MlflowClient(tracking_uri=f"sqlite:///{folder.resolve().parents[1]}/mlflow.db")
     [made] = client.search_runs([client.get_experiment_by_name("tunesmith").experiment_id])
     assert made.data.params["method.rank"] == "2" and float(made.data.params["plan.learning_rate"]) == 1e-2
     return {
