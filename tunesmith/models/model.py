@@ -362,11 +362,7 @@ class Reading:
         return self._taken(self.body, self.batch.target_rows, self.batch.target_columns)
 
     def pooled(self, pooling: Pooling | None = None) -> Tensor:
-<<<<<<< HEAD
-        """[S, D] one state of each sequence, as its head reads it (`HeadPlan.pooling`) or as said here; virtual tokens aside."""
-=======
         """[S, D] a state of each sequence, as its head reads it (`HeadPlan.pooling`) or as said here, virtual tokens aside."""
->>>>>>> main
         batch, pooling = self.batch, pooling or self._head().plan.pooling
         if pooling == "last":
             return self._taken(self.body, batch.last_rows, batch.last_columns)

@@ -118,12 +118,11 @@ def following(record: Run, trackers: Sequence[Tracker], say: Say) -> Iterator[Ru
     on has no gap; what it then does over again, up to the step that they have heard of, is not sent twice.
     """
     fed: list[Fed] = []
-    waiting = list(trackers)
+    coming = list(trackers)
 
     def hear(records: str, row: Mapping[str, Any]) -> None:
-        if waiting:
-            waiting.clear()  # once, whatever comes of it
-            fed.extend(begin(record, trackers, say))
+        while coming:
+            fed.extend(begin(record, [coming.pop(0)], say))
         for one in fed:
             one.hear(records, row)
 
