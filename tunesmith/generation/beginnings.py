@@ -8,13 +8,14 @@ from tunesmith.models.path import Ids, common
 LEAST = 32  # tokens that a beginning must have to be worth looking at apart
 RECENT = 16  # prompts that a new one is held against
 MOST = 16  # beginnings that are known of an adapter
+ADAPTERS = 128  # whose beginnings are known: those that were asked last
 
 
 class Beginnings:
     """Prompts as they come; the second of two that begin alike makes their beginning known."""
 
     def __init__(self) -> None:
-        self._recent: dict[str, deque[Ids]] = {}
+        self._recent: OrderedDict[str, deque[Ids]] = OrderedDict()
         self._known: dict[str, OrderedDict[Ids, None]] = {}
 
     def trunk(self, adapter: str, prompt: Sequence[int]) -> int:
@@ -22,6 +23,10 @@ class Beginnings:
         ids = tuple(prompt)
         recent = self._recent.setdefault(adapter, deque(maxlen=RECENT))
         known = self._known.setdefault(adapter, OrderedDict())
+        self._recent.move_to_end(adapter)
+        if len(self._recent) > ADAPTERS:
+            gone, _ = self._recent.popitem(last=False)
+            del self._known[gone]
         best = max((len(one) for one in known if len(one) < len(ids) and ids[: len(one)] == one), default=0)
         alike = max((min(common(ids, other), len(ids) - 1) for other in recent), default=0)
         recent.append(ids)
@@ -33,8 +38,3 @@ class Beginnings:
         if best:
             known.move_to_end(ids[:best])
         return best
-
-    def forget(self, adapter: str) -> None:
-        """An adapter is gone."""
-        self._recent.pop(adapter, None)
-        self._known.pop(adapter, None)

@@ -22,6 +22,7 @@ from tunesmith.models.model import Model
 from tunesmith.models.speech import Speech
 
 OnDone = Callable[[int, Spoken], None]
+STOPS = 256  # sets of stop texts that are remembered
 
 
 def generate(
@@ -135,6 +136,8 @@ class Engine:
         """
         number = next(self._numbers)
         if sampling.stop not in self._ends:
+            if len(self._ends) == STOPS:
+                self._ends.clear()
             self._ends[sampling.stop] = ends_of(self.model, sampling)
         limit = self._limit(number, prompt, adapter, sampling.tokens)
         return Slot(number, prompt, adapter, limit, copy, 0, self._ends[sampling.stop], sampling, wants, guide, client, heeds)
