@@ -51,10 +51,10 @@ def verdict(made: LeftOut) -> str:
     better = sum(gain.corrected < ALPHA and gain.value.value > 0 for gain in gains)
     worse = sum(gain.corrected < ALPHA and gain.value.value < 0 for gain in gains)
     mean = made.overall[BASE].value
-    told = f"on {better} of {len(judged)} clusters" if better else "on none of the clusters that can be told from chance"
-    rest = f", worse on {worse}" if worse else ""
+    told = f"on {better or 'none'} of {len(judged)} clusters"
+    rest = f", and worse on {worse}" if worse else ""
     figures = f"mean gain {words.signed(mean.value)} ({ends(mean)})"
-    return f"Tuned on the other clusters, the model is better than untuned {told} it never learnt from{rest}; {figures}."
+    return f"Tuned on the other clusters, the model is shown to be better {told} that it never learnt from{rest}; {figures}."
 
 
 def facts(made: LeftOut) -> str:
