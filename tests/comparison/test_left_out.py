@@ -73,7 +73,7 @@ def test_p_is_that_of_the_paired_test_and_corrected_over_clusters(made):
 
 
 def test_the_page_says_no_more_than_the_tests(made, tmp_path):
-    assert "better than untuned on 1 of 2 clusters" in verdict(made)
+    assert "is shown to be better on 1 of 2 clusters" in verdict(made)
     page = write_left_out(made, tmp_path / "page")
     tree = json.loads((tmp_path / "page" / "report.json").read_text())
     assert tree["clusters"][0]["gains"][BASE]["corrected"] == made.clusters[0].gains[BASE].corrected
