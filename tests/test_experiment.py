@@ -81,7 +81,7 @@ def written(path):
 
 
 def test_every_key_is_in_the_documents_and_every_documented_key_is_written(whole):
-    assert set(whole.world()) == documented("world.json")
+    assert set(whole.world()) == documented("world.json") - {"failed"}  # only of a run that a fault has stopped
     assert written(whole.folder / "steps.jsonl") == documented("steps.jsonl") - {"tasks"}
     besides = {"shown", "score", "tasks"}  # only of objectives that show something, of scores that are asked for, of mixtures
     assert written(whole.folder / "validation.jsonl") == documented("validation.jsonl") - besides
