@@ -85,23 +85,7 @@ class Entry:
 
     def tree(self, now: float) -> dict[str, Any]:
         """What the page is told of it."""
-        names = [
-            "id",
-            "name",
-            "group",
-            "method",
-            "model",
-            "task",
-            "metric",
-            "score",
-            "higher",
-            "step",
-            "planned",
-            "loss",
-            "changed",
-            "holds",
-        ]
-        return {name: getattr(self, name) for name in names} | {"state": self.state(now), "why": self.failed or self.fault}
+        return {name: getattr(self, name) for name in TOLD} | {"state": self.state(now), "why": self.failed or self.fault}
 
 
 @dataclass(frozen=True, slots=True)
