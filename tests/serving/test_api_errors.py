@@ -71,7 +71,8 @@ def test_other_mistakes(api):
     assert "JSON" in wrong(api, b'{"model": ')["message"]
     assert wrong(api, b"\xff\xfe\x00")
     assert wrong(api, b"[" * 100_000)
-    assert wrong(api, b"[" * (1 << 21), status=413)["code"] == "request_too_large"
+    for _ in range(8):  # the sender hears why, whether or not it was still sending
+        assert wrong(api, b"[" * (1 << 23), status=413)["code"] == "request_too_large"
     assert wrong(api, ASKED, status=415, **{"Content-Type": "text/plain"})
     assert wrong(api, ASKED, status=403, Origin="https://elsewhere.example")
     assert wrong(api, ASKED, status=421, Host="elsewhere.example")

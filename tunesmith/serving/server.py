@@ -4,6 +4,8 @@ A page is a template in `pages/` that extends `frame.html.jinja`, and a router w
 anywhere else, and nothing is built.
 """
 
+import asyncio
+import contextlib
 import hmac
 import ipaddress
 import secrets
@@ -34,6 +36,7 @@ SANDBOXED = (  # of a page from the disk, which brings its own style and script:
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 LEAST_TOKEN = 8  # letters
 LARGEST_BODY = 1 << 18  # bytes that anybody may send
+READ_PAST = 1 << 24, 5.0  # bytes and seconds of a refused body that are read, so that its sender hears why
 OPEN = ("/health",)  # what a load balancer asks, without a token
 KINDS = {".css": "text/css", ".js": "text/javascript"}
 HEADERS = {
@@ -105,6 +108,8 @@ class Guard:
         refused = self._refusal(Request(scope))
         if refused is not None and refused.status_code >= 400 and is_api(scope["path"]):
             refused = RefusalError(refused.status_code, bytes(refused.body).decode()).response()
+        if refused is not None:
+            await _read_past(receive)
         return await (self.app if refused is None else refused)(scope, receive, guarded)
 
     def _refusal(self, request: Request) -> Response | None:
@@ -136,6 +141,15 @@ class Guard:
         if is_api(request.scope["path"]):
             return PlainTextResponse("Incorrect API key: give the server's token as `Authorization: Bearer TOKEN`.", 401)
         return PlainTextResponse("Open the link that the server printed when it started: it has the token in it.", 401)
+
+
+async def _read_past(receive: Receive) -> None:
+    """Let the sender of a refused body come to its end: a connection closed before is a reset to it, without the reason."""
+    most, seconds = READ_PAST
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while most > 0 and (message := await receive()).get("more_body", False):
+                most -= len(message["body"])
 
 
 def _foreign(headers: Headers, largest: int) -> Response | None:
