@@ -10,8 +10,8 @@ from tunesmith import settings
 from tunesmith.data.example import Example
 from tunesmith.errors import UserError
 from tunesmith.models.load import load_renderer
+from tunesmith.objectives.headed import wording
 from tunesmith.objectives.objective import Placed
-from tunesmith.preparation import wording
 from tunesmith.recipe import Recipe, own
 from tunesmith.run import Run
 from tunesmith.serving.studio.data_routes import Read
