@@ -16,13 +16,13 @@ import yaml
 from tunesmith import settings
 from tunesmith.comparison.table import Comparison, compare
 from tunesmith.errors import UserError, did_you_mean
-from tunesmith.experiment import prepared
 from tunesmith.interruption import ended
 from tunesmith.recipe import Recipe
 from tunesmith.resume import refuse_other, refuse_other_rows
 from tunesmith.run import Run, write_text
 from tunesmith.settings import Tree
 from tunesmith.tasks.own import told
+from tunesmith.work import prepared
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def run_apart(recipe: Recipe, folder: Path) -> None:
     try:
         status = ended([sys.executable, "-m", "tunesmith", "train", str(path), "--into", str(folder), "--brief"])
     finally:
-        path.unlink()
+        path.unlink(missing_ok=True)
     if status != 0:
         raise UserError(
             f"system `{recipe.name}` stopped with exit status {status}; the systems before it are kept",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 FLOORS = [
-    {"errors", "methods"},
+    {"errors", "interruption", "methods"},
     {"data", "run", "settings", "registry"},
     {"metrics", "tokens", "town", "perturbations", "trackers"},
     {"tasks", "models", "comparison"},
@@ -19,7 +19,7 @@ FLOORS = [
     {"objectives"},
     {"training"},
     {"recipe"},
-    {"resume", "handover", "card", "preparation"},
+    {"resume", "handover", "card", "preparation", "work"},
     {"experiment", "synthesis"},
     {"sweep", "inspection"},
     {"studies", "planning", "stages"},
@@ -51,7 +51,19 @@ FLOORS = [
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 BESIDE = {("methods", "errors"), ("settings", "registry")}  # on one floor, and never the other way
 TOP = FLOORS[-1]  # what a person calls: these files are one room
-WITHOUT_TORCH = {"errors", "settings", "registry", "run", "data", "town", "perturbations", "metrics", "tasks", "comparison"}
+WITHOUT_TORCH = {
+    "errors",
+    "interruption",
+    "settings",
+    "registry",
+    "run",
+    "data",
+    "town",
+    "perturbations",
+    "metrics",
+    "tasks",
+    "comparison",
+}
 TRANSFORMERS = ("models/", "tokens/renderer.py")
 PACKAGE = Path(__file__).resolve().parents[2] / "tunesmith"
 FILES = sorted(PACKAGE.rglob("*.py"))

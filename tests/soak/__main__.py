@@ -111,7 +111,9 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=100, help="kills in all (100)")
     parser.add_argument("--seed", type=int, help="of the moments; drawn and printed where it is not given")
     parser.add_argument("--only", action="append", help="scenarios whose names hold this text")
-    parser.add_argument("--into", type=Path, help="folder that is kept; else one for temporary files, kept where something is wrong")
+    parser.add_argument(
+        "--into", type=Path, help="folder that is kept; else one for temporary files, kept where something is wrong"
+    )
     parser.add_argument("--forked", action="store_true", help="fork a process that has read the libraries: three times as fast")
     parser.add_argument("--json", type=Path, help="file for the figures")
     given = parser.parse_args()

@@ -11,8 +11,18 @@ import sys
 import traceback
 from pathlib import Path
 
-HEAVY = ("tunesmith.cli", "tunesmith.stages", "tunesmith.studies.study", "tunesmith.comparison.report", "transformers.models.t5")
-HEAVY += ("transformers.models.llama.modeling_llama", "transformers.models.t5.modeling_t5", "transformers.models.bert.modeling_bert")
+HEAVY = (
+    "tunesmith.cli",
+    "tunesmith.stages",
+    "tunesmith.studies.study",
+    "tunesmith.comparison.report",
+    "transformers.models.t5",
+)
+HEAVY += (
+    "transformers.models.llama.modeling_llama",
+    "transformers.models.t5.modeling_t5",
+    "transformers.models.bert.modeling_bert",
+)
 
 
 def main() -> None:

@@ -60,7 +60,11 @@ class Begun:
     def __enter__(self) -> "Begun":
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.soak.begun"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
+            [sys.executable, "-m", "tests.soak.begun"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            text=True,
         )
         assert self.said() == "ready"
         return self
@@ -116,8 +120,8 @@ class Victim:
         if self.begun is None:
             number, status = self.apart(environment, seconds)
         else:
-            told = {"command": list(self.command), "folder": str(self.folder), "environment": environment, "output": str(said)}
-            number, status = self.begun.live(told, seconds)
+            told: dict[str, object] = {"command": list(self.command), "folder": str(self.folder), "output": str(said)}
+            number, status = self.begun.live({**told, "environment": environment}, seconds)
         lived = time.monotonic() - began
         behind = ended(number)
         return Life(status, count.stat().st_size, lived, behind, said.read_text(encoding="utf-8", errors="replace"))

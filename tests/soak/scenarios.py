@@ -40,7 +40,9 @@ class Scenario:
         return {name: value.replace("{folder}", str(folder)) for name, value in self.environment.items()}
 
 
-def training(network: str, method: Any, task: str = "town/question", plan: Tree = MappingProxyType({}), **more: Any) -> Scenario:
+def training(
+    network: str, method: Any, task: str = "town/question", plan: Tree = MappingProxyType({}), **more: Any
+) -> Scenario:
     """`tunesmith train` of a short run."""
     tree = {
         "name": "soak",

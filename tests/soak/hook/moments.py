@@ -14,6 +14,7 @@ Environment (nothing is done without the first):
 import os
 import signal
 import sys
+from pathlib import Path
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC
 CHANGING = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate")
@@ -52,7 +53,7 @@ class Hook:
             return False
         folder = arguments[-1] if event in ("os.remove", "os.rmdir") else -1
         if isinstance(folder, int) and folder >= 0:  # `shutil.rmtree` names what it removes by its open folder
-            path = os.path.join(os.readlink(f"/proc/self/fd/{folder}"), path)
+            path = Path(f"/proc/self/fd/{folder}").readlink() / path
         return os.path.realpath(path).startswith(self.root + os.sep)
 
     def moment(self):
@@ -72,13 +73,12 @@ class Hook:
         """Every file below the root: inode -> (size, time of change, path)."""
         found = {}
         for folder, _, names in os.walk(self.root):
-            for name in names:
-                path = os.path.join(folder, name)
+            for path in (Path(folder) / name for name in names):
                 try:
-                    told = os.stat(path)
+                    told = path.stat()
                 except OSError:
                     continue
-                found[told.st_ino] = (told.st_size, told.st_mtime_ns, path)
+                found[told.st_ino] = (told.st_size, told.st_mtime_ns, str(path))
         return found
 
     def cut_last(self):
