@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 FLOORS = [
-    {"errors", "interruption", "methods"},
-    {"data", "run", "settings", "registry"},
+    {"errors", "methods", "disk", "interruption"},
+    {"data", "run", "settings", "registry", "manifest"},
     {"metrics", "tokens", "town", "perturbations", "trackers"},
     {"tasks", "models", "comparison"},
     {"generation"},
@@ -49,10 +49,12 @@ FLOORS = [
     },
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-BESIDE = {("methods", "errors"), ("settings", "registry")}  # on one floor, and never the other way
+BESIDE = {("methods", "errors"), ("disk", "errors"), ("settings", "registry")}  # on one floor, and never the other way
 TOP = FLOORS[-1]  # what a person calls: these files are one room
 WITHOUT_TORCH = {
     "errors",
+    "disk",
+    "manifest",
     "interruption",
     "settings",
     "registry",

@@ -172,7 +172,7 @@ def members(session: int) -> list[int]:
 
 
 def drawn(random_: random.Random, whole: Life) -> Kill:
-    """A random moment within the life of a command that was not killed: of writing, in the middle of a write, or of its time."""
+    """Some moment within the life of a command that was not killed: of writing, in the middle of a write, or of its time."""
     how = random_.random()
     if how < 0.3:
         return Kill(seconds=random_.uniform(0.3, 1.0) * whole.seconds)
