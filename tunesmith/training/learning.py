@@ -27,9 +27,10 @@ from tunesmith.models.memory import Memory, give_back
 from tunesmith.models.model import Model
 from tunesmith.objectives.objective import Objective
 from tunesmith.run import Run, Score
+from tunesmith.training.arithmetic import arithmetic
 from tunesmith.training.feed import Look, feeding
 from tunesmith.training.guard import Guard
-from tunesmith.training.loop import Step, arithmetic, train, validate
+from tunesmith.training.loop import Step, train, validate
 from tunesmith.training.plan import Plan
 from tunesmith.training.progress import Reporter
 from tunesmith.training.state import State, latest
