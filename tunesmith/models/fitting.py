@@ -1,6 +1,7 @@
 """What to do when memory runs out: the same work again, in half the room."""
 
 import gc
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,9 +11,11 @@ import torch
 
 from tunesmith.errors import UserError
 from tunesmith.models.memory import give_back
+from tunesmith.models.model import Model
 from tunesmith.tokens.packing import Room
 
 T = TypeVar("T")
+LOG = logging.getLogger("tunesmith")
 
 # What torch and the libraries beneath it say, in lower case, when memory runs out and they have no class of errors for it.
 FULL = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "bad_alloc", "alloc_failed")
@@ -49,18 +52,13 @@ def halved(room: Room, tokens: int | None = None) -> Room:
     return replace(room, rows=max(1, room.rows // 2), tokens=max(1, most // 2))
 
 
-def fitted(
-    work: Callable[[Room], T],
-    room: Room,
-    device: torch.device,
-    told: Callable[[Room], None],
-    what: str = "what is read",
-) -> T:
+def fitted(work: Callable[[Room], T], room: Room, model: Model, what: str = "what is read") -> T:
     """What `work` gives in this room, or, where memory runs out, in half of it, and so on down to one row at a time.
 
+    A model keeps in mind what has fitted: it is said once, and no later call begins with more.
+
     Args:
-        work: may be called again from its start; what it gives does not hang on the room.
-        told: hears of each smaller room before it is tried.
+        work: may be called again from its start; what it gives does not hang on the room. It takes no gradients.
         what: needs the memory; for the error.
 
     Raises:
@@ -68,15 +66,29 @@ def fitted(
     """
     while True:
         try:
-            return work(room)
+            return work(room if model.fits is None else least(room, model.fits))
         except Exception as error:
             if not out_of_memory(error):
                 raise
-        clear(device)
-        if room.rows == 1:
-            raise NoMemoryError(f"out of memory: {what} does not fit, not even one row at a time", SMALLER)
-        room = halved(room)
-        told(room)
+        less(model, room, what)
+
+
+def least(room: Room, other: Room) -> Room:
+    return replace(room, rows=min(room.rows, other.rows), tokens=min(room.tokens, other.tokens))
+
+
+def less(model: Model, room: Room, what: str) -> None:
+    """Half the room of what did not fit, from here on, where gradients are not wanted.
+
+    Raises:
+        NoMemoryError: it was one row already.
+    """
+    clear(model.device)
+    tried = room if model.fits is None else least(room, model.fits)
+    if tried.rows == 1:
+        raise NoMemoryError(f"out of memory: {what} does not fit, not even one row at a time", SMALLER)
+    model.fits = halved(tried)
+    LOG.warning(f"out of memory: at most {model.fits.rows} rows at once from here on; this changes no answer")
 
 
 @contextmanager

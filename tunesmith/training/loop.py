@@ -7,6 +7,7 @@ is a matter of memory and never changes the result.
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -16,13 +17,13 @@ from tunesmith.data.example import Example
 from tunesmith.data.rows import Made
 from tunesmith.errors import UserError
 from tunesmith.models.adapter import Adapter
-from tunesmith.models.fitting import optimizing
+from tunesmith.models.fitting import fitted, optimizing
 from tunesmith.models.model import Model
 from tunesmith.objectives.objective import Loss, Objective, Placed
 from tunesmith.tokens.batch import Batch
 from tunesmith.tokens.tally import Tally
 from tunesmith.training.arithmetic import arithmetic
-from tunesmith.training.culprits import Search
+from tunesmith.training.culprits import Search, listed
 from tunesmith.training.guard import Guarding
 from tunesmith.training.laying import Laying, Update, fits
 from tunesmith.training.movement import STEPS as MOVES
@@ -291,8 +292,27 @@ def validate(
     model.eval()
     with torch.random.fork_rng(), arithmetic(model, plan):
         placed = Made(lambda place, example: Placed(example, place, seed), examples)
-        held = objective.held(placed, model, plan.room, len(tasks))
+        held = fitted(lambda room: objective.held(placed, model, room, len(tasks)), plan.room, model, "a validation example")
     model.train(training)
     by_task = {} if held.tasks is None else by_name(held.tasks.ravel().tolist(), tasks)
     total = sum(one for one, _ in by_task.values()) if by_task else held.total
     return Validated(total / max(held.count, 1e-12), held.count, held.shown, held.samples, by_task)
+
+
+@torch.no_grad()
+def unsound(
+    model: Model, objective: Objective, examples: Sequence[Example], plan: Plan, seed: int = 0, step: int = 0
+) -> tuple[str, str]:
+    """Why the loss of held-out examples is no number after a step, and what to do: each is validated by itself."""
+    rows = []
+    for example in examples:
+        with suppress(UserError):  # an objective that compares rows asks for two
+            if not math.isfinite(validate(model, objective, [example], plan, seed).loss):
+                rows.append(example.id)
+    every = len(rows) == len(examples)
+    what = (
+        f"rows {listed(rows)} of {len(examples):,}" if rows and not every else f"{len(examples):,} rows, no one of them alone"
+    )
+    what = f"each of its {len(examples):,} rows" if every else what
+    hint = "look at these rows" if rows and not every else "a lower `plan.learning_rate`; or weights that are no numbers"
+    return f"training diverged: after step {step} the loss of the validation examples is no number, by {what}", hint

@@ -101,7 +101,7 @@ class Watch:
         self.leaps = Leaps(settings.far)
         self.high = False  # whether the last loss had leapt too: a leap is told once
         for line in made:
-            if line.get("loss") is not None:
+            if line.get("loss") is not None and line.get("gradient_norm") is not None:
                 self.high = self.leaps.heed(line["loss"], sums_of(line)) is not None
 
     def leap(self, loss: float, tasks: Tasks) -> float | None:
