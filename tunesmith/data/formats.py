@@ -72,8 +72,9 @@ class JsonLines(Lazy[Row]):
         likely = path.stat().st_size // LINE
         key = ("JSON lines", self._hash, bad and (bad.do, bad.longest)) if likely >= MANY else ()
         found = passed(key, likely, self._pass)
-        self.bounds, self.lines = found["bounds"], found["lines"]  # begin and end of each row, in bytes; its line
-        self.faults = self._told if self._told is not None else faults_again(path, bad, found["faulty"])
+        self.bounds = found["bounds"]  # begin and end of each row, in bytes
+        self.lines: Any = found["lines"]  # the line of each row
+        self.faults = self._told if self._told is not None else faults_again(path, bad, found["faulty"].tolist())
         self._refuse_change()
 
     def _pass(self) -> Arrays:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tunesmith.data.example import Example
-from tunesmith.data.faults import ENOUGH, Fault, refusal
+from tunesmith.data.faults import ENOUGH, Fault, refusal, told
 from tunesmith.data.formats import Row
 from tunesmith.data.passes import MANY, Arrays, passed
 from tunesmith.data.quality.places import places_of
@@ -134,3 +134,12 @@ class OwnTask(Task):
             "task `%s`: %d of its %s rows have an id that another row has, the first at %s (`%s`); they are called by their "
             "number, such as `%s-%d`", self.name, len(renamed), split, place, rows[first][self.templates[0].id], split, first,
         )  # fmt: skip
+
+
+def told_bad(tasks: Sequence[Task]) -> dict[str, str]:
+    """Task -> a line on the rows that are left out because they cannot be used."""
+    found = {task.name: task.bad for task in tasks if isinstance(task, OwnTask) and task.bad}
+    return {
+        name: f"{name}: {len(bad):,} row{'s' * (len(bad) > 1)} left out, which cannot be used: {told(bad)}"
+        for name, bad in found.items()
+    }

@@ -7,7 +7,7 @@ from typing import Any
 
 from tunesmith import registry, settings
 from tunesmith.data import standard_input
-from tunesmith.data.faults import BadRows
+from tunesmith.data.faults import BadRows, Fault
 from tunesmith.data.formats import SUFFIXES, Row
 from tunesmith.data.jinja import halves
 from tunesmith.data.natural_instructions import WORDINGS, tasks_in
@@ -201,7 +201,8 @@ def own_task(
     further = others(shape_found.template, lead) if shape_found else ()
     wordings = ranked((shape_found.template, *further) if shape_found else templates_of(template or ()))
     wordings = tuple(replace(with_choices(one, rows, choices), texts=texts_of(texts) or one.texts) for one in wordings)
-    called, faults, first = name or name_of(data), (), wordings[0]
+    called, first = name or name_of(data), wordings[0]
+    faults: tuple[Fault, ...] = ()
     pairs = first.rejected in first.named(lead)
     if pairs and bad.do == "stop":
         refuse_odd(source, first)
