@@ -43,18 +43,34 @@ def files_in(folder: Path, configuration: str = "") -> Files:
     Raises:
         UserError: there are none, or which of them are meant cannot be told.
     """
-    folder = _snapshot(folder)
+    top, folder = folder, _snapshot(folder)
     found = _saved(folder) or _by_card(folder, configuration)
     if found is None:
         if configuration:
             raise UserError(f"the folder `{folder}` names no configurations", f"leave `:{configuration}` out")
         found = _by_names(folder)
+    for file in (file for members in found.values() for file in members):
+        refuse_outside(file, top)
     for split, members in found.items():
         kinds = sorted({suffix_of(file) for file in members})
         if len(kinds) > 1:
             what = f"files of `{split}`" if split else "files"
             raise UserError(f"the folder `{folder}` has {what} in several layouts: {', '.join(kinds)}", "name one file of them")
     return found
+
+
+def refuse_outside(file: Path, folder: Path) -> None:
+    """An error for a file of a folder that truly lies elsewhere: who made the folder would choose what of this disk is read.
+
+    What lies in the hub's own cache beside the folder is its data set.
+    """
+    top = folder.resolve()
+    kept = next((one for one in (top, *top.parents) if one.name.startswith("datasets--")), top)
+    if not file.resolve().is_relative_to(kept):
+        raise UserError(
+            f"`{file}` leads out of the folder `{folder}`, to `{file.resolve()}`",
+            "if it is meant, name that file itself, or copy it into the folder",
+        )
 
 
 def named(path: Path, split: str) -> list[Path]:

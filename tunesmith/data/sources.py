@@ -176,13 +176,17 @@ class FileSource:
             return looked_through(file)  # which says so
         state = file.stat()
         how = (self.columns, self.cut_text, self.layout, self.bad)
+        told = standard_input.CALLED if self.path == standard_input.NAME else f"`{file}`"
         try:
-            return _read_once(file.resolve(), state.st_mtime_ns, state.st_size, *how)
+            found = _read_once(file.resolve(), state.st_mtime_ns, state.st_size, *how)
         except UserError as error:
-            if self.path != standard_input.NAME:
-                raise
-            problem = error.problem.replace(f"`{file.resolve()}`", standard_input.CALLED)
-            raise UserError(problem, error.hint or "say what it is with the setting `layout`") from None
+            problem = error.problem.replace(f"`{file.resolve()}`", told)
+            hint = "say what it is with the setting `layout`" if self.path == standard_input.NAME else ""
+            raise UserError(problem, error.hint or hint) from None
+        if not found.faults:
+            return found
+        faults = (replace(one, file=str(file), problem=one.problem.replace(f"`{file.resolve()}`", told)) for one in found.faults)
+        return replace(found, faults=tuple(faults))
 
     def _files(self) -> dict[str, list[Path]]:
         if self.path == standard_input.NAME and not self.splits_at:
