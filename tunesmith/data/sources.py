@@ -185,7 +185,9 @@ class FileSource:
             raise UserError(problem, error.hint or hint) from None
         if not found.faults:
             return found
-        faults = (replace(one, file=str(file), problem=one.problem.replace(f"`{file.resolve()}`", told)) for one in found.faults)
+        faults = (
+            replace(one, file=str(file), problem=one.problem.replace(f"`{file.resolve()}`", told)) for one in found.faults
+        )
         return replace(found, faults=tuple(faults))
 
     def _files(self) -> dict[str, list[Path]]:
