@@ -72,7 +72,9 @@ def test_an_answer_weighs_the_same_when_it_is_read_as_a_prompt(client):
     assert both.logprobs.tokens[before:] == said.logprobs.tokens
     assert both.logprobs.token_logprobs[before:] == pytest.approx(said.logprobs.token_logprobs, abs=1e-4)
     ids = base().renderer.text(PROMPT)
-    read = client.completions.create(model="low", prompt=both.text, temperature=0, logprobs=1, echo=True, max_tokens=0).choices[0]
+    read = client.completions.create(model="low", prompt=both.text, temperature=0, logprobs=1, echo=True, max_tokens=0).choices[
+        0
+    ]
     if len(read.logprobs.tokens) == len(ids) + 8:  # spelled again as it was said
         assert read.logprobs.token_logprobs[len(ids) :] == pytest.approx(said.logprobs.token_logprobs, abs=1e-3)
     offsets = both.logprobs.text_offset
@@ -118,7 +120,7 @@ def test_a_call_that_must_be_is_one(client):
     assert choice.finish_reason == "stop" and choice.message.tool_calls[0].function.name == "weather"
     parts = [part.choices[0] for part in client.chat.completions.create(**given, stream=True)]
     [calls] = [part.delta.tool_calls for part in parts if part.delta.tool_calls]
-    assert calls[0].function == choice.message.tool_calls[0].function
+    assert calls[0].function.model_dump() == choice.message.tool_calls[0].function.model_dump()
     assert parts[-1].finish_reason == "stop"
     cut = client.chat.completions.create(**{**given, "max_tokens": 3}).choices[0]
     assert cut.finish_reason == "length" and not cut.message.tool_calls and cut.message.content
