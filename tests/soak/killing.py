@@ -120,7 +120,7 @@ class Victim:
         if self.begun is None:
             number, status = self.apart(environment, seconds)
         else:
-            told: dict[str, object] = {"command": list(self.command), "folder": str(self.folder), "output": str(said)}
+            told: dict[str, object] = {"command": [*self.command], "folder": str(self.folder), "output": str(said)}
             number, status = self.begun.live({**told, "environment": environment}, seconds)
         lived = time.monotonic() - began
         behind = ended(number)

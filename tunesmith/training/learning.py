@@ -246,15 +246,17 @@ class Learning:
     def _keep_best(self, state: State) -> None:
         self._root.mkdir(parents=True, exist_ok=True)
         beside = self._root / ".best.safetensors.tmp"
-        save_file({name: p.detach().cpu().contiguous() for name, p in state.trained.items()}, beside)
+        kept = {**state.trained, **state.remembered}
+        save_file({name: p.detach().cpu().contiguous() for name, p in kept.items()}, beside)
         beside.replace(self._root / "best.safetensors")
 
     def _take_best(self, state: State) -> None:
         give_back()  # the file is read into memory, beside all that a step needed
         best = load_file(self._root / "best.safetensors")
         with torch.no_grad():
-            for name, parameter in state.trained.items():
-                parameter.copy_(best[name])
+            for name, value in {**state.trained, **state.remembered}.items():
+                if name in best:  # what is remembered may be lacking in files of older versions
+                    value.copy_(best[name])
 
     def _save(self, state: State) -> None:
         kept = state.save(self._root)
