@@ -97,6 +97,19 @@ def test_an_interrupted_write_leaves_nothing_beside(tmp_path, monkeypatch):
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("kept.txt", "before")]
 
 
+def test_what_a_killed_process_left_beside_a_file_goes_when_it_is_written_again(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left, others = (
+        tmp_path / f".a[1].txt.{gone.pid}.tmp",
+        [tmp_path / f".a[1].txt.{os.getppid()}.tmp", tmp_path / ".b.txt.1.tmp"],
+    )
+    for path in (left, *others):
+        path.touch()
+    write_text(tmp_path / "a[1].txt", "")
+    assert sorted(tmp_path.iterdir()) == sorted([tmp_path / "a[1].txt", *others])
+
+
 def test_lines_are_read_whatever_their_texts_hold_and_wherever_the_last_was_cut(tmp_path):
     """A line in which a letter was cut in two was once no line but an error; so were some ends of lines within a text."""
     told = [{"said": "a\u2028b\x85c\x0bd"}, {"said": "städtisch"}]
