@@ -139,7 +139,7 @@ class Learning:
                                 objective.rounds,
                             )
                     except DivergedError as error:
-                        go_back(self.record, self._root, state, plan, error, self.reporter.say)
+                        go_back(self.record, self._restored, state, plan, error, self.reporter.say)
                         self._save(state)
             model.eval()
             model.compiling(False)
@@ -264,14 +264,18 @@ class Learning:
             if old != kept:
                 shutil.rmtree(old)
 
-    def _resume(self, state: State) -> None:
+    def _restored(self, state: State) -> bool:
         found = latest(self._root)
-        if found is None:
+        if found is not None:
+            state.restore(found)
+        return found is not None
+
+    def _resume(self, state: State) -> None:
+        if not self._restored(state):
             self.record.cut(-1)
             tell(self.record, state)
             (self._root / "best.safetensors").unlink(missing_ok=True)
             return
-        state.restore(found)
         self.record.cut(state.step)
         tell(self.record, state)
         self.reporter.say(f"going on from step {state.step}")
