@@ -59,6 +59,7 @@ class Learning:
     guard: Guard = Guard()
     scores: Callable[[], Scores] | None = None  # of each task's validation examples: what `plan.best: score` goes by
     tasks: Sequence[str] = ()  # names of a mixture's tasks, by the numbers of its examples
+    where: Callable[[Example], str] | None = None  # words for where the row of an example stands
 
     def with_presets(self, method: Method, objective: Objective, model: Model) -> Plan:
         """The plan with the presets of method and objective where it is null. A plan that has them is read as it is."""
@@ -128,7 +129,7 @@ class Learning:
                                     guarding=guarding,
                                     take=take,
                                     tasks=self.tasks,
-                                    watch=Watch(plan.divergence, self.record.steps()),
+                                    watch=Watch(plan.divergence, self.record.steps(), self.where),
                                 ),
                                 steps,
                                 state,
