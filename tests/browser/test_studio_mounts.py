@@ -59,7 +59,7 @@ def test_votes_are_cast_within_the_studio(visit, served, wide, high, scheme):
     assert contrast(page, "#over-text") > 4.5
     assert page.evaluate("document.documentElement.scrollWidth") <= wide
     votes = Votes(served.folder / "labels.sqlite", new=False)
-    mine = [event.side for event in votes.standing() if event.annotator == f"Ann {scheme}"]
+    mine = [event.verdict for event in votes.standing() if event.annotator == f"Ann {scheme}"]
     votes.close()
     assert len(mine) == 3 and mine.count("tie") == 1
     page.click(".brand a")
