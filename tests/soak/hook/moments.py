@@ -84,7 +84,7 @@ class Hook:
         return found
 
     def cut_last(self):
-        """Take the end off what this process has written since the moment before; of safetensors nobody tells when they open."""
+        """Take the end off what this process has written since the moment before; safetensors open without a word."""
         changed = [
             (when, path, size, self.sizes.get(inode, (0, 0, ""))[0])
             for inode, (size, when, path) in self.look().items()
