@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from tunesmith.data.example import Example
 from tunesmith.errors import UserError
-from tunesmith.interruption import Heard, patient, taking_signals  # noqa: F401 (found here by those who begin processes)
+from tunesmith.interruption import Heard, patient
 from tunesmith.methods.method import Method
 from tunesmith.models.adapter import Adapter
 from tunesmith.models.memory import Memory, give_back
