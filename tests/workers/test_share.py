@@ -119,7 +119,7 @@ def test_what_several_runs_need(tmp_path):
 
     tree = {
         "model": {"path": "town/t5"},
-        "tasks": {"town/names": 1.0},
+        "tasks": {"town/tags": 1.0},
         "plan": {"steps": 1, "examples": 2},
         "forgetting": "none",
     }

@@ -103,7 +103,7 @@ def shared_out(machines: list[Machine], parallel: int, needs: int) -> tuple[int,
         parallel = min(parallel or len(machines) * 64, sum(one.gpus for one in able))
         cpus = min(max(1, one.cpus // one.gpus) for one in able)
         return parallel, cpus, 1, min(parallel, max(one.gpus for one in able))
-    parallel = parallel or len(able)
+    parallel = min(parallel or len(able), sum(one.memory // needs for one in able) if needs else 2**30)
     cpus = max(1, min(max(one.cpus for one in able), sum(one.cpus for one in able) // parallel))
     room = [min(one.cpus // cpus, one.memory // needs if needs else one.cpus) for one in able]
     parallel = max(1, min(parallel, sum(room)))
