@@ -183,8 +183,9 @@ def study(
     known = (name, main, tuple(settings), seeds, measures, tuple(arms), best, first, plateaus)
     curves = tuple(_curves(tried, measures, values, drawn)) if EXAMPLES in settings else ()
     times = crowded(run.world() for one in tried for run in one.runs.values())
-    told = {"scaling": scaling, "warnings": warnings, "how": how, "times": times}
-    return Study(*known, **told, examples=examples, draws=draws, curves=curves)
+    return Study(
+        *known, scaling=scaling, warnings=warnings, how=how, examples=examples, draws=draws, curves=curves, times=times
+    )
 
 
 def arms_failed(arms: Sequence[Arm]) -> str:
