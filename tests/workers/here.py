@@ -8,7 +8,7 @@ from tunesmith.workers import pool, processes
 class Done:
     """A worker that has ended."""
 
-    where = "here"
+    where, told = "here", 0
 
     def __init__(self, status):
         self.status = status
@@ -16,7 +16,7 @@ class Done:
     def poll(self):
         return self.status
 
-    def send_signal(self, number):
+    def pass_on(self, number):
         raise AssertionError
 
 

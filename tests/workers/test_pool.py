@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -15,9 +14,10 @@ from tests.conftest import ROOT
 from tests.tiny import rows, tiny_model
 from tests.workers.here import made_here
 from tunesmith import settings, sweep, verbs
+from tunesmith.interruption import TerminatedError
 from tunesmith.recipe import Recipe
 from tunesmith.run import Run
-from tunesmith.workers.job import INTERRUPTED, Job, end_of, why
+from tunesmith.workers.job import Job, end_of, why
 from tunesmith.workers.pool import RETRIES, Outcomes, Pool, died
 from tunesmith.workers.processes import Process, Processes
 
@@ -68,8 +68,7 @@ class Scripts:
         script = self.scripts[job.name].pop(0)
         self.logs.mkdir(exist_ok=True)
         with (self.logs / f"{job.name}.log").open("ab") as output:
-            process = subprocess.Popen([sys.executable, "-c", script], stdout=output, stderr=output, process_group=0)
-        return Process(process, "here")
+            return Process("here", [sys.executable, "-c", script], {}, output)
 
 
 def job(name, folder):
@@ -78,33 +77,42 @@ def job(name, folder):
 
 STUBBORN = """
 import signal, sys, time
-stop = []
-signal.signal(signal.SIGINT, lambda *_: stop.append(1))
+heard = []
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, lambda number, frame: heard.append(number))
 print("begun", flush=True)
-while not stop:
+while len(heard) < TIMES:
     time.sleep(0.01)
-print("saved", flush=True)
-sys.exit(130)
+print(*map(int, heard), flush=True)
+sys.exit(128 + heard[0])
 """
 KILLED = "import os; print('begun', flush=True); os.kill(os.getpid(), 9)"
 
 
-def test_ctrl_c_waits_for_every_run_and_begins_no_more(tmp_path):
-    place = Scripts(2, {name: [STUBBORN] for name in "abcd"}, tmp_path)
+@pytest.mark.parametrize(
+    ("numbers", "kind"),
+    [((2,), KeyboardInterrupt), ((15,), TerminatedError), ((15, 2), TerminatedError)],
+    ids=["Ctrl-C", "SIGTERM", "twice"],
+)
+def test_signals_reach_every_run_once_and_no_more_begin(tmp_path, numbers, kind):
+    place = Scripts(2, {name: [STUBBORN.replace("TIMES", str(len(numbers)))] for name in "abcd"}, tmp_path)
 
     def press():
         while not all((tmp_path / f"{one}.log").is_file() and (tmp_path / f"{one}.log").read_text() for one in "ab"):
             time.sleep(0.02)
-        os.kill(os.getpid(), signal.SIGINT)
+        for number in numbers:
+            os.kill(os.getpid(), number)
+            time.sleep(0.2)
 
     pressing = threading.Thread(target=press)
     pressing.start()
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as stop:
         Pool(place, tmp_path).make(iter([job(name, tmp_path) for name in "abcd"]), lambda job, status: None)
     pressing.join()
+    assert type(stop.value) is kind
     assert place.begun == ["a", "b"]
-    assert [(tmp_path / f"{one}.log").read_text().split() for one in "ab"] == [["begun", "saved"]] * 2
+    assert [(tmp_path / f"{one}.log").read_text().split() for one in "ab"] == [["begun", *map(str, numbers)]] * 2
     assert signal.getsignal(signal.SIGINT) == before
 
 
@@ -137,9 +145,10 @@ def test_a_failed_run_is_told_with_the_end_of_its_log(tmp_path):
     assert died(3) == "exit status 3"
 
 
-def test_a_run_that_stopped_itself_lets_no_other_begin(tmp_path):
-    place = Scripts(1, {"a": [f"raise SystemExit({INTERRUPTED})"], "b": [""]}, tmp_path)
-    with pytest.raises(KeyboardInterrupt):
+@pytest.mark.parametrize(("status", "kind"), [(130, KeyboardInterrupt), (143, TerminatedError)])
+def test_a_run_that_stopped_itself_lets_no_other_begin(tmp_path, status, kind):
+    place = Scripts(1, {"a": [f"raise SystemExit({status})"], "b": [""]}, tmp_path)
+    with pytest.raises(kind):
         Pool(place, tmp_path).make(iter([job("a", tmp_path), job("b", tmp_path)]), lambda job, status: None)
     assert place.begun == ["a"]
 
@@ -187,8 +196,8 @@ def test_a_run_whose_process_is_killed_goes_on_from_its_checkpoint(here, tmp_pat
         while not list((own.run.folder / "state").glob("step-*")):
             time.sleep(0.005)
         [worker] = pool.running
-        killed.append(worker.own.pid)
-        worker.own.kill()
+        killed.append(worker.pid)
+        worker.kill()
 
     killing = threading.Thread(target=kill)
     killing.start()
@@ -198,32 +207,6 @@ def test_a_run_whose_process_is_killed_goes_on_from_its_checkpoint(here, tmp_pat
     assert killed and any("killed by SIGKILL" in line for line in told) and not outcomes.failed
     assert "going on from step" in (tmp_path / "logs" / "lora.log").read_text()
     assert comparable(own.run) == comparable(whole)
-
-
-def test_a_run_ends_with_the_process_that_began_it(here, tmp_path):
-    """The driver is killed: the run that it made saves and ends, and leaves its folder to whoever comes next."""
-    if not sys.platform.startswith("linux"):
-        pytest.skip("only Linux tells a process that its parent is gone")
-    recipe = tmp_path / "recipe.yaml"
-    tree = {name: value for name, value in TREE.items() if name not in ("systems", "baseline")}
-    recipe.write_text(
-        Job(settings.build(Recipe, {**tree, "name": "x", "plan": {**TREE["plan"], "steps": 100_000}}), Run(tmp_path)).text()
-    )
-    code = (
-        "import subprocess, sys, time\nfrom pathlib import Path\nfrom tunesmith.workers.job import command\n"
-        f"subprocess.Popen(command(Path({str(recipe)!r}), Path({str(tmp_path / 'run')!r})), process_group=0)\ntime.sleep(600)"
-    )
-    driver = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
-    run, began = Run(tmp_path / "run"), time.monotonic()
-    while not (run.folder / "steps.jsonl").is_file() and time.monotonic() - began < 60:
-        time.sleep(0.05)
-    assert run.writer() is not None
-    driver.kill()
-    driver.wait()
-    while run.writer() is not None and time.monotonic() - began < 90:
-        time.sleep(0.05)
-    assert run.writer() is None
-    assert list((run.folder / "state").glob("step-*")), "its checkpoint"
 
 
 def test_latency_is_measured_again_only_where_it_was_measured_beside_others(here, tmp_path, monkeypatch):

@@ -17,9 +17,10 @@ from typing import Any
 
 import tunesmith
 from tunesmith.errors import UserError
+from tunesmith.interruption import STATUSES
 from tunesmith.run import write_text
 from tunesmith.workers import carrying
-from tunesmith.workers.job import INTERRUPTED, Job
+from tunesmith.workers.job import Job
 from tunesmith.workers.remote import Greeting, Look, Remote
 from tunesmith.workers.share import BESIDE
 
@@ -177,19 +178,23 @@ class RemoteWorker:
             try:
                 self._heard(self.ray.get(self.asked))
             except self.ray.exceptions.RayActorError:
-                self._over(INTERRUPTED if self.signals else LOST)
+                self._over(self._stopped() if self.signals else LOST)
             except (self.ray.exceptions.RayTaskError, UserError) as error:  # the others go on
                 with (self.logs / f"{self.job.name}.log").open("a", encoding="utf-8") as log:
                     log.write(f"error: {self.where}: {getattr(error, 'cause', None) or error}\n")
                 self._over(1)
         return self.status
 
-    def send_signal(self, number: int) -> None:
+    @property
+    def told(self) -> int:
+        return len(self.signals)
+
+    def pass_on(self, number: int) -> None:
         self.signals.append(number)
         if self.begun:
-            self.actor.send_signal.remote(number)
+            self.actor.pass_on.remote(number)
         else:  # nothing was begun: it may wait for a free machine for ever
-            self._over(INTERRUPTED)
+            self._over(self._stopped())
 
     def _heard(self, told: Greeting | Look | None) -> None:
         self.asked, self.due = None, time.monotonic() + EVERY
@@ -237,6 +242,10 @@ class RemoteWorker:
                 raise FileNotFoundError(path) from None
             raise
         return part
+
+    def _stopped(self) -> int:
+        """The exit status of what was told to stop."""
+        return STATUSES[signal.Signals(self.signals[0])]
 
     def _over(self, status: int) -> None:
         """Free the machine, and our hold of the folder."""

@@ -15,7 +15,6 @@ from tunesmith import settings
 from tunesmith.recipe import Recipe
 from tunesmith.run import Run
 
-INTERRUPTED = 130  # exit status after Ctrl-C
 TAIL = 6  # lines of a log that are told where nothing in it says what was wrong
 Say = Callable[[str], None]
 
@@ -44,11 +43,18 @@ class Worker(Protocol):
         """In a few words, for a table."""
         ...
 
+    @property
+    def told(self) -> int:
+        """How often it was told to stop."""
+        ...
+
     def poll(self) -> int | None:
         """None while it works, then the exit status; below nought where it did not end by itself: it was killed, or is lost."""
         ...
 
-    def send_signal(self, number: int) -> None: ...
+    def pass_on(self, number: int) -> None:
+        """Tell it what we were told."""
+        ...
 
 
 class Place(Protocol):
@@ -69,9 +75,8 @@ class Place(Protocol):
 
 
 def command(recipe: Path, folder: Path) -> list[str]:
-    """What makes a run in a process of its own, which stops when this process is gone."""
-    words = ["train", str(recipe), "--into", str(folder), "--brief"]
-    return [sys.executable, "-m", "tunesmith.workers.child", str(os.getpid()), *words]
+    """What makes a run in a process of its own."""
+    return [sys.executable, "-m", "tunesmith", "train", str(recipe), "--into", str(folder), "--brief"]
 
 
 def last_step(run: Run) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from pathlib import Path
 from types import FrameType
 
 from tunesmith.comparison import words
-from tunesmith.training.learning import taking_signals
-from tunesmith.workers.job import INTERRUPTED, Job, Place, Say, Worker, end_of, lowest, why
+from tunesmith.interruption import STATUSES, Heard, error_of, taking_signals
+from tunesmith.workers.job import Job, Place, Say, Worker, end_of, lowest, why
 from tunesmith.workers.table import watching
 
 POLL = 0.05  # seconds between two looks at the workers
@@ -45,28 +45,29 @@ class Pool:
         Raises:
             KeyboardInterrupt: after Ctrl-C or SIGTERM, when every run has saved and ended.
         """
-        stop, again = False, list[Job]()
-        with forwarding(self.running) as stopped, watching(self.running, self.place.apart, self.say) as shown:
+        again: list[Job] = []
+        stop: KeyboardInterrupt | None = None
+        with forwarding(self.running) as heard, watching(self.running, self.place.apart, self.say) as shown:
             try:
                 while True:
-                    while not stop and len(self.running) < self.parallel:
+                    while not (stop or heard()) and len(self.running) < self.parallel:
                         job = again.pop() if again else next(jobs, None)
                         if job is None:
                             break
-                        self.begin(job)
-                        if stopped():  # a signal that came meanwhile has not reached this one
-                            next(reversed(self.running)).send_signal(signal.SIGTERM)
+                        worker = self.begin(job)
+                        if heard() and not worker.told:  # while it began
+                            worker.pass_on(heard.numbers[0])
                     if not self.running:
                         break
                     shown()
                     time.sleep(POLL)
-                    stop = stop or stopped()
+                    stop = stop or (heard.error if heard() else None)
                     for worker, status in [(one, one.poll()) for one in self.running]:
                         if status is None:
                             continue
                         job = self.running.pop(worker)
                         del self.slots[worker]
-                        stop = stop or status == INTERRUPTED
+                        stop = stop or (error_of(status) if status in STATUSES.values() else None)
                         if status < 0 and not stop and self.lost[job.name] < RETRIES:
                             self.begun_again(job, status)
                             again.append(job)
@@ -74,17 +75,18 @@ class Pool:
                             ended(job, status)
             finally:
                 for worker in self.running:  # only where an error of ours ends the loop
-                    worker.send_signal(signal.SIGTERM)
-        if stop:
-            raise KeyboardInterrupt
+                    worker.pass_on(signal.SIGTERM)
+        if stop or heard():
+            raise stop or heard.error
 
-    def begin(self, job: Job) -> None:
+    def begin(self, job: Job) -> Worker:
         if self.place.apart and not self.lost[job.name]:
             (self.logs / f"{job.name}.log").unlink(missing_ok=True)  # of an attempt before this command
         slot = min(set(range(self.parallel)) - {*self.slots.values()})
         worker = self.place.begin(job, slot)
         self.running[worker] = job
         self.slots[worker] = slot
+        return worker
 
     def begun_again(self, job: Job, status: int) -> None:
         self.lost[job.name] += 1
@@ -130,14 +132,14 @@ def died(status: int) -> str:
 
 
 @contextmanager
-def forwarding(running: Mapping[Worker, Job]) -> Iterator[Callable[[], bool]]:
-    """Pass signals to stop on to the workers, which save and end; the function that is given tells whether one came."""
-    came: list[int] = []
+def forwarding(running: Mapping[Worker, Job]) -> Iterator[Heard]:
+    """Pass signals to stop on to the workers, which save and end; what is given tells which ones came."""
+    heard = Heard()
 
     def pass_on(number: int, frame: FrameType | None) -> None:
-        came.append(number)
+        heard.numbers.append(number)
         for worker in list(running):
-            worker.send_signal(number)
+            worker.pass_on(number)
 
     with taking_signals(pass_on):
-        yield lambda: bool(came)
+        yield heard

@@ -1,10 +1,11 @@
 """Runs on this machine: each in a process of its own, so that its peak memory is its own, with its share of the threads."""
 
-import os
-import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
+from tunesmith.interruption import Child
 from tunesmith.run import write_text
 from tunesmith.workers.job import Job, command
 from tunesmith.workers.share import BESIDE, environments
@@ -29,27 +30,19 @@ class Processes:
         path = self.logs / f"{job.name}.yaml"
         write_text(path, job.text())
         if not self.apart:
-            environment = {name: value for name, value in os.environ.items() if name != BESIDE}
-            return Process(subprocess.Popen(command(path, job.run.folder), env=environment, process_group=0), "here")
+            return Process("here", command(path, job.run.folder), {BESIDE: "1"})
         self.shares = self.shares or environments(self.parallel)
         share = self.shares[slot]
-        with (self.logs / f"{job.name}.log").open("ab") as output:
-            process = subprocess.Popen(
-                command(path, job.run.folder), stdout=output, stderr=output, env={**os.environ, **share}, process_group=0
-            )
         gpu = share.get("CUDA_VISIBLE_DEVICES")
-        return Process(process, f"GPU {gpu}" if gpu is not None else "here")
+        with (self.logs / f"{job.name}.log").open("ab") as output:
+            return Process(f"GPU {gpu}" if gpu is not None else "here", command(path, job.run.folder), share, output)
 
 
-@dataclass(frozen=True, eq=False)
-class Process:
-    """A run's process, in a group of its own, so that a signal comes once."""
+class Process(Child):
+    """A run's process on this machine."""
 
-    own: "subprocess.Popen[bytes]"
-    where: str
-
-    def poll(self) -> int | None:
-        return self.own.poll()
-
-    def send_signal(self, number: int) -> None:
-        self.own.send_signal(number)
+    def __init__(
+        self, where: str, command: Sequence[str], environment: Mapping[str, str], output: IO[bytes] | None = None
+    ) -> None:
+        super().__init__(command, environment, output, output)
+        self.where = where

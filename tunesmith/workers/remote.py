@@ -6,13 +6,13 @@ No Ray is imported here: `cluster.py` makes an actor of the class.
 import os
 import platform
 import shutil
-import subprocess
 import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import tunesmith
+from tunesmith.interruption import Child
 from tunesmith.run import Run, write_text
 from tunesmith.workers import carrying
 from tunesmith.workers.job import command, said
@@ -43,7 +43,7 @@ class Remote:
     """Makes one run."""
 
     def __init__(self) -> None:
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Child | None = None
         self.folder = self.home = Path()
         self.log = Path()
         self.own = False  # the folder is ours, and its files are to be carried
@@ -76,29 +76,23 @@ class Remote:
         while Run(self.folder).writer() is not None and time.monotonic() - began < PATIENCE:
             time.sleep(0.2)  # the process of a worker that died is still saving
         roots = [str(Path(tunesmith.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
-        own = {**os.environ, **environment, "PYTHONPATH": os.pathsep.join(roots)}
+        if Path(where).is_dir():
+            os.chdir(where)
         with self.log.open("ab") as output:
-            self.process = subprocess.Popen(
-                command(place / f"{name}.yaml", self.folder),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=own,
-                cwd=where if Path(where).is_dir() else None,
-                process_group=0,
-            )
+            own = environment | {"PYTHONPATH": os.pathsep.join(roots)}
+            self.process = Child(command(place / f"{name}.yaml", self.folder), own, output, output)
         if self.stopping:
-            self.process.send_signal(self.stopping)
+            self.process.pass_on(self.stopping)
 
     def look(self) -> Look:
         status = self.process.poll() if self.process is not None else None
         lines = tuple(said(self.log)[-LINES:]) if self.own or status else ()
         return Look(status, lines, carrying.listing(self.folder) if self.own else {})
 
-    def send_signal(self, number: int) -> None:
+    def pass_on(self, number: int) -> None:
         self.stopping = number
         if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(number)
+            self.process.pass_on(number)
 
     def end(self) -> None:
         """Leave nothing behind."""
