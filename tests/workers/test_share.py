@@ -68,7 +68,7 @@ def test_alone_a_run_has_the_whole_environment(tmp_path, monkeypatch, capfd):
     code = "import os; print(os.environ['CUDA_VISIBLE_DEVICES'], os.environ.get('TUNESMITH_BESIDE'))"
     monkeypatch.setattr(processes, "command", lambda recipe, folder: [sys.executable, "-c", code])
     Pool(Processes(1, tmp_path), tmp_path).make(iter([Job(Recipe(name="a"), Run(tmp_path / "a"))]), lambda job, status: None)
-    assert capfd.readouterr().out.split() == ["3,7", "None"]
+    assert capfd.readouterr().out.split() == ["3,7", "1"]
 
 
 def test_the_memory_that_is_free():

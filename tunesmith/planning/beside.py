@@ -50,7 +50,7 @@ def pool_for(
 
         needs = most_needed(runs())
         cluster = Cluster(parallel or 0, logs, needs)
-        say(told_of_cluster(cluster.parallel, cluster.cpus, cluster.gpus, needs))
+        say(told_of_cluster(cluster.parallel, cluster.cpus, cluster.gpus, cluster.needs))
         return Pool(cluster, logs, say)
     parallel = parallel or 1
     if parallel > 1:

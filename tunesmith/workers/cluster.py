@@ -48,7 +48,7 @@ class Cluster:
 
     parallel: runs at a time; 0: one a GPU where there are any, else one a machine.
     logs:     folder for recipes and what runs say, made absolute.
-    needs:    bytes of memory that each run asks the cluster for; 0: none.
+    needs:    bytes of memory that each run asks the cluster for; 0: none. On machines with GPUs none is asked for.
     carries:  carry all files, also where a machine sees this disk; a test of it.
     """
 
@@ -66,7 +66,11 @@ class Cluster:
     def __post_init__(self) -> None:
         self.logs = self.logs.resolve()
         self.ray = connected()
-        shares = shared_out(self.machines(), self.parallel, self.needs)
+        machines = self.machines()
+        self.needs = (
+            0 if any(one.gpus for one in machines) else self.needs
+        )  # a run's memory is that of its GPU, which is its own
+        shares = shared_out(machines, self.parallel, self.needs)
         self.parallel, self.cpus, self.gpus, self.beside = shares
 
     def machines(self) -> list[Machine]:
