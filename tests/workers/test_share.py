@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
+from tunesmith import settings
 from tunesmith.planning import beside
+from tunesmith.planning.plan import of_recipe
 from tunesmith.recipe import Recipe
 from tunesmith.run import Run
 from tunesmith.workers import processes, share
@@ -115,8 +117,6 @@ def test_fewer_runs_are_made_where_memory_is_short(monkeypatch):
 
 
 def test_what_several_runs_need(tmp_path):
-    from tunesmith import settings
-
     tree = {
         "model": {"path": "town/t5"},
         "tasks": {"town/tags": 1.0},
@@ -129,3 +129,5 @@ def test_what_several_runs_need(tmp_path):
     needs = beside.needed(base)
     assert 10**8 < needs < 4 * 10**9
     assert beside.most_needed([lora, other, base]) >= needs
+    told = of_recipe(lora)
+    assert beside.needed(lora) == pytest.approx(told.peak_bytes, rel=0.1), "the process itself grows meanwhile"

@@ -14,16 +14,19 @@ from tunesmith.methods.lora import LoRA
 from tunesmith.methods.method import Method
 from tunesmith.models.load import best_device, dtype_of, load_config
 from tunesmith.models.memory import Memory
-from tunesmith.planning.plan import fits_case, of_recipe
-from tunesmith.planning.step import counted
+from tunesmith.planning.ahead import laid_out
+from tunesmith.planning.once import once, spared
+from tunesmith.planning.plan import REHEARSED, choice, fits_case, quantised_choice, validated, with_states
+from tunesmith.planning.step import counted, held
 from tunesmith.recipe import Recipe
+from tunesmith.work import prepared
 from tunesmith.workers.job import Place, Say
 from tunesmith.workers.pool import Pool
 from tunesmith.workers.processes import Processes
 from tunesmith.workers.share import devices, free_memory, free_on_gpus
 
 On = Literal["here", "ray"]
-LOOKED = 6  # kinds of runs of which memory is told; of more, evenly spread ones
+LOOKED = 4  # kinds of runs of which memory is told; of more, evenly spread ones
 ANSWERING = 1.5  # times its weights, what a run takes that only answers
 CONTEXT = 600 * 2**20  # bytes of CUDA's own, of each run
 ALIKE = ("name", "seed", "plan.learning_rate", "plan.warmup", "plan.stop_after", "plan.epochs", "plan.steps", "ask.shots")
@@ -46,14 +49,16 @@ def pool_for(
     if on not in get_args(On):
         raise UserError(f"`--on {on}`: runs are made `here` or on `ray`", did_you_mean(on, get_args(On)))
     if on == "ray":
-        from tunesmith.workers.cluster import Cluster
+        from tunesmith.workers.cluster import Cluster, connected
 
+        connected()  # a cluster that is not there is told at once
         needs = most_needed(runs())
         cluster = Cluster(parallel or 0, logs, needs)
         say(told_of_cluster(cluster.parallel, cluster.cpus, cluster.gpus, cluster.needs))
         return Pool(cluster, logs, say)
     parallel = parallel or 1
     if parallel > 1:
+        say("looking at the memory that a run takes")
         needs = most_needed(runs())
         parallel = lowered(parallel, needs, say)
     place: Place = Processes(parallel, logs)
@@ -107,9 +112,25 @@ def alike(recipe: Recipe) -> dict[str, Any]:
 def needed(recipe: Recipe) -> int:
     """Bytes at most. Of a run that learns, those of learning; of another those of its weights, and some for answering."""
     if isinstance(recipe.method, Method):
-        return of_recipe(dataclasses.replace(recipe, plan=dataclasses.replace(recipe.plan, stop_after=None))).peak_bytes
+        return peak(dataclasses.replace(recipe, plan=dataclasses.replace(recipe.plan, stop_after=None)))
     config, family = load_config(recipe.model)
     device = best_device().type
     case = dataclasses.replace(fits_case(config, family), dtype=dtype_of(recipe.model.dtype, config, device), device=device)
     process = 0 if device == "cuda" else Memory(torch.device("cpu")).now()
     return process + round(ANSWERING * counted(case, LoRA()).weight_bytes)
+
+
+def peak(recipe: Recipe) -> int:
+    """Most bytes that a run that learns takes, as `tunesmith plan` tells it of the recipe's own method, and nothing besides."""
+    work = prepared(recipe)
+    recipe = dataclasses.replace(recipe, objective=work.objective)
+    assert isinstance(recipe.method, Method), "looked at before"
+    case, coming = laid_out(recipe, work)
+    gpu, sizes = case.device == "cuda", counted(case, recipe.method)
+    step = held(case, recipe.method, coming.heaviest[:REHEARSED])
+    found = choice("own", sizes, step, 0 if gpu else Memory(torch.device("cpu")).now(), coming.steps, gpu)
+    if recipe.model.quantize == "nf4":
+        found = quantised_choice(found, sizes, case, "own")
+    part = once(case, recipe.method)
+    keeping = spared(part, coming, step, recipe, validated(coming, recipe)) if part else None
+    return with_states(found, keeping).peak_bytes
