@@ -106,9 +106,9 @@ def no_folders_left():
 
 
 def test_a_comparison_on_a_cluster_finds_what_one_here_finds(here, tmp_path):
-    compared = verbs.compare({**TREE, "systems": {**TREE["systems"]}}, into=tmp_path / "two", on="ray", parallel=2)
+    compared = verbs.compare(TREE, into=tmp_path / "two", on="ray", parallel=2)
     assert [system.name for system in compared.comparison.systems] == [*TREE["systems"]]
-    alone = verbs.train(ONE, into=tmp_path / "lora", quiet=True)
+    alone = verbs.train({**ONE, **TREE["systems"]["lora"]}, into=tmp_path / "lora", quiet=True)
     run = Run(tmp_path / "two" / "runs" / "lora")
     assert comparable(run) == comparable(alone)
     assert run.world()["beside"] == 2

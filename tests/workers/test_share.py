@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from tunesmith import settings
+from tunesmith.models.memory import Memory
 from tunesmith.planning import beside
 from tunesmith.planning.plan import of_recipe
 from tunesmith.recipe import Recipe
@@ -116,7 +117,8 @@ def test_fewer_runs_are_made_where_memory_is_short(monkeypatch):
     assert beside.lowered(4, 9 * 10**9, told.append) == 4, "nothing is known"
 
 
-def test_what_several_runs_need(tmp_path):
+def test_what_several_runs_need(monkeypatch):
+    monkeypatch.setattr(Memory, "now", lambda self: 2 * 10**8)  # of this process, which grows meanwhile
     tree = {
         "model": {"path": "town/t5"},
         "tasks": {"town/tags": 1.0},
@@ -130,4 +132,4 @@ def test_what_several_runs_need(tmp_path):
     assert 10**8 < needs < 4 * 10**9
     assert beside.most_needed([lora, other, base]) >= needs
     told = of_recipe(lora)
-    assert beside.needed(lora) == pytest.approx(told.peak_bytes, rel=0.1), "the process itself grows meanwhile"
+    assert beside.needed(lora) == told.peak_bytes
