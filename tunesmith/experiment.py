@@ -105,7 +105,8 @@ def run(
 def learn(record: Run, recipe: Recipe, method: Method, work: Work, model: Model, reporter: Reporter, memory: Memory) -> bool:
     """Attach the method, or go on with an adapter of it, train, and save. False where `plan.stop_after` stopped it before."""
     asked = partial(on_validation, model, recipe, work.learnt)
-    learning = Learning(record, recipe.plan, recipe.seed, reporter, memory, recipe.guard, asked, work.names(recipe))
+    names = work.names(recipe)
+    learning = Learning(record, recipe.plan, recipe.seed, reporter, memory, recipe.guard, asked, names, work.where)
     plan = learning.with_presets(method, work.objective, model)
     keep_resolved(record, dataclasses.replace(recipe, plan=plan))
     recipe = dataclasses.replace(recipe, objective=work.objective)

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 KEPT = "were kept from before"  # a note that says why times are not those of this life
-CLOCK = re.compile(r"second|memory|latency|efficiency|energy")  # keys whose values differ between any two runs
-PROSE = {".html", ".md", ".svg", ".log", ".sqlite"}  # made from the rest, with times in it
+CLOCK = re.compile(r"second|memory|latency|efficiency|energy|^commit$")  # keys whose values differ between any two runs
+PROSE = {".html", ".md", ".svg", ".png", ".log", ".sqlite"}  # made from the rest, with times in it
 ROUNDING = 1e-5  # of answers that were asked for beside others than before, relative to the larger of 1 and the number
 
 

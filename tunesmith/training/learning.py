@@ -59,6 +59,7 @@ class Learning:
     guard: Guard = Guard()
     scores: Callable[[], Scores] | None = None  # of each task's validation examples: what `plan.best: score` goes by
     tasks: Sequence[str] = ()  # names of a mixture's tasks, by the numbers of its examples
+    where: Callable[[Example], str] | None = None  # words for where the row of an example stands
 
     def with_presets(self, method: Method, objective: Objective, model: Model) -> Plan:
         """The plan with the presets of method and objective where it is null. A plan that has them is read as it is."""
@@ -128,7 +129,7 @@ class Learning:
                                     guarding=guarding,
                                     take=take,
                                     tasks=self.tasks,
-                                    watch=Watch(plan.divergence, self.record.steps()),
+                                    watch=Watch(plan.divergence, self.record.steps(), self.where),
                                 ),
                                 steps,
                                 state,
@@ -137,7 +138,7 @@ class Learning:
                                 objective.rounds,
                             )
                     except DivergedError as error:
-                        go_back(self.record, self._root, state, plan, error, self.reporter.say)
+                        go_back(self.record, self._restored, state, plan, error, self.reporter.say)
                         self._save(state)
             model.eval()
             model.compiling(False)
@@ -264,14 +265,18 @@ class Learning:
             if old != kept:
                 shutil.rmtree(old)
 
-    def _resume(self, state: State) -> None:
+    def _restored(self, state: State) -> bool:
         found = latest(self._root)
-        if found is None:
+        if found is not None:
+            state.restore(found)
+        return found is not None
+
+    def _resume(self, state: State) -> None:
+        if not self._restored(state):
             self.record.cut(-1)
             tell(self.record, state)
             (self._root / "best.safetensors").unlink(missing_ok=True)
             return
-        state.restore(found)
         self.record.cut(state.step)
         tell(self.record, state)
         self.reporter.say(f"going on from step {state.step}")
