@@ -210,7 +210,9 @@ def _refuse_strange(loader: _Loader, root: yaml.Node) -> None:
             sizes[id(node)] = 1 + sum(size(one, depth + 1) for one in _inside(node))
             above.discard(id(node))
             if sizes[id(node)] > MOST:
-                raise UserError(f"`{name}` line {line}: more than {MOST:,} values, aliases counted", "rows belong under `tasks`")
+                raise UserError(
+                    f"`{name}` line {line}: more than {MOST:,} values, aliases counted", "rows belong under `tasks`"
+                )
         return sizes[id(node)]
 
     size(root, 0)
@@ -218,7 +220,8 @@ def _refuse_strange(loader: _Loader, root: yaml.Node) -> None:
 
 def _refuse_tag(loader: _Loader, node: yaml.Node) -> None:
     """A value is what it looks like: `!!python/object`, `!include` and the like mean nothing here."""
-    looks_like = {loader.resolve(type(node), node.value if isinstance(node, yaml.ScalarNode) else None, (True, False))}
+    resolve: Any = loader.resolve
+    looks_like = {resolve(type(node), node.value if isinstance(node, yaml.ScalarNode) else None, (True, False))}
     if node.tag not in looks_like | ({STRING} if isinstance(node, yaml.ScalarNode) else set()):
         raise UserError(
             f"`{loader.name}` line {node.start_mark.line + 1}: the tag `{node.tag.replace('tag:yaml.org,2002:', '!!')}`",
