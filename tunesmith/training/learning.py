@@ -5,15 +5,12 @@ The loop only makes steps; this pulls them.
 
 import dataclasses
 import shutil
-import signal
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 from statistics import mean
-from types import FrameType, MappingProxyType
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import torch
@@ -21,6 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from tunesmith.data.example import Example
 from tunesmith.errors import UserError
+from tunesmith.interruption import Heard, patient, taking_signals  # noqa: F401 (found here by those who begin processes)
 from tunesmith.methods.method import Method
 from tunesmith.models.adapter import Adapter
 from tunesmith.models.memory import Memory, give_back
@@ -139,7 +137,7 @@ class Learning:
             self._tell(state, steps)
             self.record.keep_world(best_step=state.facts.get("best_step", state.step), stopped_early=state.step < steps)
         if interrupted():
-            raise KeyboardInterrupt
+            raise interrupted.error
         return True
 
     def _steps(
@@ -147,7 +145,7 @@ class Learning:
         made: Iterator[Step],
         steps: int,
         state: State,
-        interrupted: Callable[[], bool],
+        interrupted: Heard,
         better: Callable[[], bool],
         rounds: int,
     ) -> bool:
@@ -171,7 +169,7 @@ class Learning:
                 self._save(state)
             if stopping:
                 self.reporter.say(f"stopped after step {step.step} of {steps}")
-                raise KeyboardInterrupt
+                raise interrupted.error
             if enough and step.step < steps:
                 self.reporter.say(f"stopped after step {step.step} of {steps}, as `plan.stop_after` says")
                 return True
@@ -267,31 +265,3 @@ def task_by_task(sums: Mapping[str, tuple[float, float]], scores: Scores = Mappi
 def signed(score: Score) -> float:
     """Higher is better."""
     return score.value if score.higher_is_better else -score.value
-
-
-@contextmanager
-def patient() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C and SIGTERM only set a mark, which the function that is given tells of; the second one stops at once."""
-    marks: list[int] = []
-
-    def mark(number: int, frame: FrameType | None) -> None:
-        if marks:
-            raise KeyboardInterrupt
-        marks.append(number)
-
-    with taking_signals(mark):
-        yield lambda: bool(marks)
-
-
-@contextmanager
-def taking_signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Ctrl-C and SIGTERM go to a function. Outside the main thread, where signals cannot be taken, nothing changes."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, own in before.items():
-            signal.signal(number, own or signal.SIG_DFL)
