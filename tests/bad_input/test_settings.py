@@ -86,7 +86,7 @@ FILES = {
     "aliases of aliases": (bomb(), ("line", "100,000 values", "aliases")),
     "an alias within itself": ("plan: &a {steps: *a}\n", ("line 1", "an alias")),
     "an alias of nothing": ("plan: *none\n", ("line 1", "undefined alias")),
-    "brackets without end": ("a: " + "[" * 5000 + "]" * 5000, ("too deep",)),
+    "brackets without end": ("a: " + "[" * 1500 + "]" * 1500, ("too deep",)),
     "too many brackets": ("a: " + "[" * 80 + "]" * 80, ("line 1", "64")),
     "a mapping as a name": ("{a: 1}: 2\n", ("line 1", "name of a setting")),
     "two documents": ("a: 1\n---\nb: 2\n", ("line 2", "another document")),
@@ -151,7 +151,7 @@ OVERRIDES = {
     "name.first=3": ("`name` is text", "no settings below it"),
     "plan={steps: [}": ("is not YAML", "quotes"),
     "plan=!!python/name:os.system": ("tag", "quotes"),
-    f"plan={'[' * 3000}": ("too deep",),
+    f"plan={'[' * 1500}": ("too deep",),
     "method=lorra": ("no method `lorra`", "did you mean `lora`"),
     "method.rank=0": ("`method.rank`: found `0`",),
     "systems.a.method=full": ("`systems`", "tunesmith compare"),
@@ -192,7 +192,8 @@ def test_the_place_of_a_recipe_is_told(tmp_path):
         with pytest.raises(UserError, match=words) as caught:
             settings.load(tmp_path / path)
         assert caught.value.hint
-    assert "folder/recipe.yaml" in str(pytest.raises(UserError, settings.load, tmp_path / "folder").value)
+    with pytest.raises(UserError, match=r"folder/recipe\.yaml"):
+        settings.load(tmp_path / "folder")
 
 
 def test_every_recipe_of_the_project_keeps_its_lines():
