@@ -85,12 +85,18 @@ def run_all(tree: Tree, into: Path, say: Callable[[str], None]) -> list[Run]:
         say(f"[{number}/{len(chosen)}] {name}" + (": kept from before" if kept else ""))
         if not kept:
             run_apart(recipe, runs[name].folder)
+        given_to(runs[name].folder).unlink(missing_ok=True)
     return list(runs.values())
+
+
+def given_to(folder: Path) -> Path:
+    """The file of the recipe that a run's process reads, as long as that lives."""
+    return folder.parent / f"{folder.name}.yaml"
 
 
 def run_apart(recipe: Recipe, folder: Path) -> None:
     """One run in a process of its own; its talk goes to our stderr."""
-    path = folder.parent / f"{folder.name}.yaml"
+    path = given_to(folder)
     write_text(path, yaml.safe_dump(settings.dump(recipe), sort_keys=False, allow_unicode=True))
     try:
         status = ended([sys.executable, "-m", "tunesmith", "train", str(path), "--into", str(folder), "--brief"])

@@ -8,14 +8,16 @@ from itertools import islice
 from tunesmith import settings
 from tunesmith.data.example import Example
 from tunesmith.data.published import Published
+from tunesmith.data.sources import FileSource
 from tunesmith.errors import UserError
 from tunesmith.methods.full import Full
 from tunesmith.methods.method import Method
 from tunesmith.objectives.headed import Headed, wording
 from tunesmith.objectives.objective import Objective
 from tunesmith.objectives.sft import SFT
-from tunesmith.recipe import Recipe, own, weight_of
-from tunesmith.tasks.own import task_from, tasks_from
+from tunesmith.recipe import Named, Recipe, own, weight_of
+from tunesmith.tasks.examples import OwnTask
+from tunesmith.tasks.own import lenient, task_from, tasks_from
 from tunesmith.tasks.task import Task
 from tunesmith.training.guard import Guard
 from tunesmith.training.portions import distinct
@@ -46,6 +48,14 @@ class Work:
         """What the tasks of the mixture are called in the log, those that are replayed last."""
         return distinct([task.name for task in (*self.learnt, *self.replayed)], [*recipe.tasks, *recipe.replay])
 
+    def where(self, example: Example) -> str:
+        """Words for where the row of an example that is learnt from stands: file and line, or else the task, of several."""
+        tasks = (*self.learnt, *self.replayed)
+        task = tasks[example.task] if example.task < len(tasks) else tasks[0]
+        own = isinstance(task, OwnTask) and isinstance(task.source, FileSource)
+        place = task.where("train", wording("train", self.objective), example.id) if own else ""  # type: ignore[attr-defined]
+        return place or (f"task `{task.name}`" if len(tasks) > 1 else "")
+
 
 def prepared(recipe: Recipe) -> Work:
     """The tasks, found and tried: what is wrong is told before anything is written.
@@ -70,9 +80,9 @@ def prepared(recipe: Recipe) -> Work:
         weight_of(name, setting)
     for name, setting in recipe.replay.items():
         weight_of(name, setting, "replay")
-    learnt = tuple(task_from(own(name, setting)) for name, setting in recipe.tasks.items())
-    judged = tuple(task for setting in recipe.judged_by for task in tasks_from(setting)) or learnt
-    replayed = tuple(task_from(own(name, setting)) for name, setting in recipe.replay.items())
+    learnt = tuple(task_of(recipe, own(name, setting)) for name, setting in recipe.tasks.items())
+    judged = tuple(task for setting in recipe.judged_by for task in tasks_from(lenient(setting, recipe.bad_rows))) or learnt
+    replayed = tuple(task_of(recipe, own(name, setting)) for name, setting in recipe.replay.items())
     learnt, replayed = (tuple(dataclasses.replace(one, seed=recipe.seed) for one in many) for many in (learnt, replayed))
     work = Work(learnt, judged, forgetting(recipe, (*learnt, *replayed), judged), replayed)
     for task in (*work.learnt, *work.replayed) if recipe.method != "none" else ():
@@ -86,6 +96,11 @@ def prepared(recipe: Recipe) -> Work:
     for task in (*work.judged, *work.forgetting):
         try_out(task, "test")
     return dataclasses.replace(work, objective=fitted(recipe, learnt))
+
+
+def task_of(recipe: Recipe, setting: Named) -> Task:
+    """A task as a recipe names it, with what the recipe does with bad rows."""
+    return task_from(lenient(setting, recipe.bad_rows))
 
 
 def fitted(recipe: Recipe, learnt: Sequence[Task]) -> Objective:
@@ -148,7 +163,7 @@ def forgetting(recipe: Recipe, learnt: Sequence[Task], judged: Sequence[Task]) -
         return ()
     if recipe.forgetting != "auto":
         named = [recipe.forgetting] if isinstance(recipe.forgetting, str) else recipe.forgetting
-        return tuple(task_from(setting) for setting in named)
+        return tuple(task_of(recipe, setting) for setting in named)
     from tunesmith.tasks.town import FORGETTING
 
     clusters, names = {task.cluster for task in judged}, {task.name for task in learnt}

@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -14,6 +13,7 @@ import pytest
 from tests.tiny import rows, tiny_model
 from tunesmith import cli, experiment
 from tunesmith.errors import UserError
+from tunesmith.interruption import Child
 from tunesmith.run import Run
 from tunesmith.studies import processes
 from tunesmith.studies.grid import arm, grid, space
@@ -219,7 +219,7 @@ def test_ctrl_c_waits_for_every_process_and_begins_no_more(tmp_path, monkeypatch
     def begin(job, parallel, logs):
         begun.append(job)
         with (tmp_path / f"{len(begun)}.log").open("wb") as output:
-            return subprocess.Popen([sys.executable, "-c", STUBBORN], stdout=output, process_group=0)
+            return Child([sys.executable, "-c", STUBBORN], stdout=output)
 
     def press():
         while not all((tmp_path / f"{one}.log").is_file() and (tmp_path / f"{one}.log").read_text() for one in (1, 2)):
