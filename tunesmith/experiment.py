@@ -39,7 +39,7 @@ from tunesmith.models.weights import save_adapter
 from tunesmith.objectives.headed import Headed
 from tunesmith.preparation import drawn_sets, keep_bad_rows, learnable, learnable_sets
 from tunesmith.recipe import Recipe, mixed
-from tunesmith.resume import begin, keep_resolved
+from tunesmith.resume import begin, keep_resolved, refuse_foreign
 from tunesmith.run import Run
 from tunesmith.tasks.own import told
 from tunesmith.tasks.task import Task
@@ -71,6 +71,7 @@ def run(
     load_model: instead of `load`; for several runs on one base (`models/one_base.py`).
     """
     own, work = Run(folder), prepared(recipe)
+    refuse_foreign(folder)
     with own.writing(), Reporter(recipe.name, quiet) as reporter, following(own, recipe.track, reporter.say) as record:
         begin(record, recipe, work.all)
         with record.failing():
