@@ -15,7 +15,7 @@ from tunesmith.tasks.own import shapes
 from tunesmith.tasks.task import Task
 
 # Settings that change no step: a run may go on with others.
-FREE = ("plan.room", "plan.recompute", "plan.save_every", "plan.stop_after", "plan.ahead", "ask.rows", "track")
+FREE = ("plan.room", "plan.recompute", "plan.save_every", "plan.checkpoints", "plan.stop_after", "plan.ahead", "ask.rows", "track")
 
 
 def begin(record: Run, recipe: Recipe, tasks: Sequence[Task]) -> None:
@@ -67,6 +67,12 @@ def fingerprints(tasks: Sequence[Task]) -> dict[str, str]:
     """Task -> hash of its files, for tasks that read a person's own files."""
     named = {task.name: task.source for task in tasks}  # what is learnt from is mostly judged too: its files are read once
     return {name: source.fingerprint() for name, source in named.items() if isinstance(source, (FileSource, Published))}
+
+
+def lasting(recipe: Recipe) -> dict[str, Any]:
+    """The settings that a checkpoint belongs to, by dotted name: all that change what is learnt."""
+    named = flat(settings.dump(recipe))
+    return {name: value for name, value in named.items() if not any(f"{name}.".startswith(f"{free}.") for free in FREE)}
 
 
 def keep_resolved(record: Run, recipe: Recipe) -> None:
