@@ -75,6 +75,7 @@ def run(
         begin(record, recipe, work.all)
         with record.failing():
             if record.world().get("ended"):
+                shutil.rmtree(folder / "state", ignore_errors=True)  # where a kill came between the end and this
                 reporter.say(f"finished before, nothing is repeated: {folder}")
                 return record
             for line in told(work.all).values() if telling else ():
@@ -92,8 +93,8 @@ def run(
             model.forget_values()
             answer(record, recipe, work, model, reporter, memory, cache_folder() if cached else None)
             keep_card(record, model.family)
-            shutil.rmtree(folder / "state", ignore_errors=True)  # what was learnt stands in adapter/ or model/
             record.keep_world(ended=True)
+            shutil.rmtree(folder / "state", ignore_errors=True)  # what was learnt stands in adapter/ or model/
     return record
 
 

@@ -15,6 +15,8 @@ The folder is the only contract between learning and comparing:
 
 import json
 import os
+import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -23,8 +25,10 @@ from typing import IO, Any
 
 import yaml
 
+from tunesmith.disk import sync, telling
 from tunesmith.errors import UserError
 
+LOGS = ("steps", "validation", "samples")  # the files that have a line a step
 LOCK = ".writing"  # file that is locked by whoever writes into the folder
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, ten times as fast, where YAML was built with it
 
@@ -107,21 +111,34 @@ class Run:
         Raises:
             UserError: another process writes there.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / LOCK
-        with path.open("a+", encoding="utf-8") as file:
-            held = locked(file)
-            if held is False:
-                problem = f"process {self.writer() or ''} writes into `{self.folder}` at this moment".replace("  ", " ")
-                raise UserError(problem, "wait for it, or choose another folder with `--into`")
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
+        with telling(self.folder), self._lock() as file:
+            remove_left(self.folder)
+            _held.add(file)
             try:
                 yield
             finally:
-                with suppress(OSError):  # where open files cannot be removed
-                    path.unlink()
+                _held.discard(file)
+                with suppress(OSError):  # where open files cannot be removed, and where the folder is gone
+                    if same(file, self.folder / LOCK):
+                        (self.folder / LOCK).unlink()
+
+    @contextmanager
+    def _lock(self) -> Iterator[IO[str]]:
+        """The file of the lock, held, with the number of this process in it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / LOCK
+        while True:
+            with path.open("a+", encoding="utf-8") as file:
+                if locked(file) is False:
+                    problem = f"process {self.writer() or ''} writes into `{self.folder}` at this moment".replace("  ", " ")
+                    raise UserError(problem, "wait for it, or choose another folder with `--into`")
+                if not same(file, path):  # whoever had it ended, and took the file away, between our opening and our lock
+                    continue
+                file.truncate(0)
+                file.write(str(os.getpid()))
+                file.flush()
+                yield file
+                return
 
     def writer(self) -> int | None:
         """The process that writes into the folder at this moment (0 where its number is not known); None: nobody does."""
@@ -131,6 +148,12 @@ class Run:
         with path.open("r", encoding="utf-8") as file:
             told = file.read().strip()
             return None if locked(file) is not False else int(told) if told.isdigit() else 0
+
+    def wait_for_writer(self, seconds: float = 60.0) -> None:
+        """Wait as long as another process writes into the folder: it may be about to end."""
+        last = time.monotonic() + seconds
+        while self.writer() is not None and time.monotonic() < last:
+            time.sleep(0.1)
 
     def recipe(self) -> dict[str, Any]:
         """The resolved recipe as a plain tree."""
@@ -160,15 +183,19 @@ class Run:
         if self.world().get("failed"):
             self.keep_world(failed=None)
         try:
-            yield
+            with telling(self.folder):
+                yield
         except Exception as error:
-            self.keep_world(failed=" ".join(str(error).split()) or type(error).__name__)
+            if self.folder.is_dir():
+                with suppress(OSError):  # a full disk is what may have failed
+                    self.keep_world(failed=" ".join(str(error).split()) or type(error).__name__)
             raise
 
     def log(self, record: Mapping[str, Any], name: str = "steps") -> None:
         """Append a line to `steps.jsonl`, or to `NAME.jsonl`."""
         path = self.folder / f"{name}.jsonl"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.parent != self.folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
         if self.listening is not None:
@@ -182,9 +209,16 @@ class Run:
         """One record a validation: step, loss (mean over learnt tokens) ..."""
         return list(read_jsonl(self.folder / "validation.jsonl"))
 
+    def settle(self) -> None:
+        """Wait until the logs have reached the disk: a power cut must not leave a checkpoint with a log that ends before it."""
+        for name in LOGS:
+            path = self.folder / f"{name}.jsonl"
+            if path.is_file():
+                sync(path)
+
     def cut(self, step: int) -> None:
         """Forget the lines of steps after `step`: called when a run resumes from a checkpoint."""
-        for name in ("steps", "validation", "samples"):
+        for name in LOGS:
             path = self.folder / f"{name}.jsonl"
             if path.is_file():
                 kept = [record for record in read_jsonl(path) if record["step"] <= step]
@@ -223,6 +257,37 @@ class Run:
         return self.folder / "answers" / f"{task}.jsonl"
 
 
+_held: set[IO[str]] = set()  # locks of this process
+
+
+def _let_go() -> None:
+    """A process that is forked has the lock too, and would keep it when we are killed."""
+    for file in _held:
+        file.close()
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)
+
+
+def remove_left(folder: Path) -> None:
+    """Remove what processes that were killed left half-written beside the files of a folder: nobody else writes there."""
+    for path in [*folder.rglob(".*.tmp"), *folder.rglob(".*.partial")]:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def same(file: IO[str], path: Path) -> bool:
+    """Whether an open file still is the one that has the name."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
 def locked(file: IO[str]) -> bool | None:
     """Take the lock of an open file, until it is closed: False where another has it, None where there are no locks."""
     try:
@@ -242,8 +307,12 @@ def write_text(path: Path, text: str) -> None:
     """Write beside and rename, so that a reader sees the old file or the new one, never half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except BaseException:  # Ctrl-C too
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def write_json(path: Path, tree: Any) -> None:
@@ -265,13 +334,25 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
     """One record a line; a last line that a crash cut short is left out."""
     if not path.is_file():
         return
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = path.read_bytes().split(b"\n")  # bytes: a letter may be cut in two, and texts hold other ends of lines than this
+    while len(lines) > 1 and not lines[-1].strip():
+        lines.pop()
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
             yield json.loads(line)
-        except json.JSONDecodeError as error:
+        except ValueError as error:
             if number == len(lines):
                 return
-            raise UserError(f"`{path}` line {number} is not JSON: {error.msg}", "remove the line, or the file") from None
+            why = error.msg if isinstance(error, json.JSONDecodeError) else "it is not UTF-8"
+            raise UserError(f"`{path}` line {number} is not JSON: {why}", "remove the line, or the file") from None
+
+
+def end_lines(path: Path) -> None:
+    """Take off a last line that a crash cut short, so that the next one stands alone."""
+    whole = path.read_bytes() if path.is_file() else b""
+    end = whole.rfind(b"\n") + 1
+    if end < len(whole):
+        with path.open("r+b") as file:
+            file.truncate(end)

@@ -91,8 +91,11 @@ def compare(arguments: argparse.Namespace) -> None:
 
 def train(arguments: argparse.Namespace) -> None:
     from tunesmith import verbs
+    from tunesmith.run import Run
 
     paths, overrides = split_given(arguments.given)
+    if arguments.brief and arguments.into:  # a run of a comparison or a study that was killed may still be saving there
+        Run(arguments.into).wait_for_writer()
     run = verbs.train(one_recipe(paths) or {}, into=arguments.into, overrides=overrides, telling=not arguments.brief)
     if not arguments.brief:
         print_scores(run)

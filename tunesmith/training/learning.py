@@ -4,18 +4,17 @@ The loop only makes steps; this pulls them.
 """
 
 import dataclasses
-import signal
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from itertools import chain
 from statistics import mean
-from types import FrameType, MappingProxyType
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from tunesmith.data.example import Example
 from tunesmith.errors import UserError
+from tunesmith.interruption import Heard, patient, taking_signals  # noqa: F401 (found here by those who begin processes)
 from tunesmith.manifest import DamagedError
 from tunesmith.methods.method import Method
 from tunesmith.models.adapter import Adapter
@@ -28,7 +27,7 @@ from tunesmith.training.guard import Guard
 from tunesmith.training.loop import Step, arithmetic, train, validate
 from tunesmith.training.plan import Plan
 from tunesmith.training.progress import Reporter
-from tunesmith.training.space import needed, refuse_short
+from tunesmith.training.space import needed, reserve
 from tunesmith.training.state import State
 from tunesmith.training.store import Store
 
@@ -100,9 +99,10 @@ class Learning:
         guarding = self.guard.begin(model, adapter)
         self._resume(state)
         room = needed(state, adapter, model.network, plan, steps, self.answers)
-        refuse_short(room, plan, self.record.folder, self.reporter.say)
+        spare = reserve(room, plan, self.record.folder, self.reporter.say)
         with patient() as interrupted:
             keep = plan.keep if objective.repeats else dataclasses.replace(plan.keep, frozen="never")
+            keep = dataclasses.replace(keep, gigabytes=min(keep.gigabytes, spare / 1e9))
             feed = feeding(stream, objective, model, plan, state.place, self.seed, looks=looks)
             with model.keeping(keep, self.record.folder) as word, feed as take:
                 if word:
@@ -141,7 +141,7 @@ class Learning:
             self._tell(state, steps)
             self.record.keep_world(best_step=best, stopped_early=state.step < steps)
         if interrupted():
-            raise KeyboardInterrupt
+            raise interrupted.error
         return True
 
     def _steps(
@@ -149,7 +149,7 @@ class Learning:
         made: Iterator[Step],
         steps: int,
         state: State,
-        interrupted: Callable[[], bool],
+        interrupted: Heard,
         better: Callable[[], bool],
         rounds: int,
     ) -> bool:
@@ -170,10 +170,11 @@ class Learning:
                 return False
             stopping, enough = interrupted() and step.step % rounds == 0, step.step == last
             if step.step < steps and (stopping or enough or step.step % saving == 0):
+                self.record.settle()
                 self.store.save(state)
             if stopping:
                 self.reporter.say(f"stopped after step {step.step} of {steps}")
-                raise KeyboardInterrupt
+                raise interrupted.error
             if enough and step.step < steps:
                 self.reporter.say(f"stopped after step {step.step} of {steps}, as `plan.stop_after` says")
                 return True
@@ -217,7 +218,7 @@ class Learning:
             facts["patience"] = facts.get("patience", 0) + 1
         return plan.patience is None or facts["patience"] < plan.patience
 
-    @property
+    @cached_property
     def store(self) -> Store:
         return Store(self.record.folder / "state", self.plan.checkpoints, self.reporter.say)
 
@@ -261,31 +262,3 @@ def task_by_task(sums: Mapping[str, tuple[float, float]], scores: Scores = Mappi
 def signed(score: Score) -> float:
     """Higher is better."""
     return score.value if score.higher_is_better else -score.value
-
-
-@contextmanager
-def patient() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C and SIGTERM only set a mark, which the function that is given tells of; the second one stops at once."""
-    marks: list[int] = []
-
-    def mark(number: int, frame: FrameType | None) -> None:
-        if marks:
-            raise KeyboardInterrupt
-        marks.append(number)
-
-    with taking_signals(mark):
-        yield lambda: bool(marks)
-
-
-@contextmanager
-def taking_signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Ctrl-C and SIGTERM go to a function. Outside the main thread, where signals cannot be taken, nothing changes."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, own in before.items():
-            signal.signal(number, own or signal.SIG_DFL)

@@ -52,8 +52,8 @@ class Needed:
     def told(self) -> str:
         size = disk.size
         return (
-            f"{self.checkpoints} checkpoints of {size(self.checkpoint)}, best weights {self.bests} times {size(self.best)}, the "
-            f"result {size(self.result)}, log and answers {size(self.besides)}"
+            f"{self.checkpoints} checkpoints of {size(self.checkpoint)}, best weights {self.bests} times {size(self.best)}, "
+            f"the result {size(self.result)}, log and answers {size(self.besides)}"
         )
 
 
@@ -67,7 +67,8 @@ def needed(state: State, adapter: Adapter, network: nn.Module, plan: Plan, steps
     numbers = sum(parameter.numel() for parameter in state.trained.values())
     kept = tensors.count(state.moments()) or int(numbers * MOMENTS[plan.optimizer])
     trained = tensors.count(state.trained)
-    result = sum(p.numel() * p.element_size() for p in network.parameters()) if isinstance(adapter.method, Full) else trained
+    whole = isinstance(adapter.method, Full)
+    result = sum(p.numel() * p.element_size() for p in network.parameters()) if whole else trained
     most = plan.checkpoints.last + 1
     saves, validations = (steps - 1) // plan.saving_every(steps), steps // plan.validating_every(steps) + 1
     return Needed(
@@ -81,8 +82,11 @@ def needed(state: State, adapter: Adapter, network: nn.Module, plan: Plan, steps
     )
 
 
-def refuse_short(wanted: Needed, plan: Plan, folder: Path, say: Callable[[str], None]) -> None:
+def reserve(wanted: Needed, plan: Plan, folder: Path, say: Callable[[str], None]) -> int:
     """Compare with what the disk has; what the run has there already is not needed twice.
+
+    Returns:
+        bytes that are free beyond it.
 
     Raises:
         UserError: there is too little, and `plan.checkpoints.short` does not let it go.
@@ -95,15 +99,16 @@ def refuse_short(wanted: Needed, plan: Plan, folder: Path, say: Callable[[str], 
         hint = "raise the limit (`ulimit -f unlimited`)"
     elif free < missing:
         problem = (
-            f"the disk of `{folder}` has {disk.size(free)} free, and the run is estimated to need {disk.size(missing)} while it "
-            f"learns: {wanted.told()}"
+            f"the disk of `{folder}` has {disk.size(free)} free, and the run is estimated to need {disk.size(missing)} "
+            f"while it learns: {wanted.told()}"
         )
         hint = f"make room, choose a folder on another disk with `--into`, or train fewer weights{_fewer(plan)}"
     else:
-        return
+        return free - missing
     if plan.checkpoints.short == "refuse":
         raise UserError(problem, f"{hint}; `plan.checkpoints.short: say` tries it all the same")
     say(f"{problem}; it goes on, as `plan.checkpoints.short` says")
+    return max(0, free - missing)
 
 
 def _fewer(plan: Plan) -> str:

@@ -78,7 +78,7 @@ class Store:
             ) from None
 
     def restore(self, state: State) -> bool:
-        """Take up the newest checkpoint that is whole, together with its best weights; False: there are none, it is the beginning.
+        """Take up the newest checkpoint that is whole, with its best weights; False: there are none, it is the beginning.
 
         Where only its best weights are damaged, an older checkpoint whose own are whole is taken before it, since going on from
         there finds them again; else it goes on without them.
@@ -91,18 +91,16 @@ class Store:
             self._begin(state)
             return False
         faults: list[str] = []
-        damaged: list[Path] = []
         without: tuple[Path, dict[str, Any]] | None = None
         for folder in found:
             try:
                 record = state.examine(folder)
             except DamagedError as error:
                 faults.append(f"`{folder.name}` is damaged: {error.problem}")
-                damaged.append(folder)
                 continue
             fault = self._fault_of_best(record)
             if fault is None:
-                return self._take(state, folder, record, faults, damaged)
+                return self._take(state, folder, record, faults)
             faults.append(f"the best weights that `{folder.name}` refers to are damaged: {fault}")
             without = without or (folder, record)
         if without is None:
@@ -114,15 +112,16 @@ class Store:
         for name in ("best", "best_step", "patience"):
             record["facts"].pop(name, None)
         self.say("the best weights are lost; the best of the validations to come is kept")
-        return self._take(state, folder, record, faults, damaged)
+        return self._take(state, folder, record, faults)
 
-    def _take(self, state: State, folder: Path, record: dict[str, Any], faults: Iterable[str], damaged: Iterable[Path]) -> bool:
+    def _take(self, state: State, folder: Path, record: dict[str, Any], faults: Iterable[str]) -> bool:
         for fault in faults:
             self.say(fault)
         if faults:
             self.say(f"what remains: `{folder.name}` is whole, and the run goes on from there")
         state.take(folder, record)
-        for one in damaged if state.writes else ():
+        found = checkpoints(self.root)
+        for one in found[: found.index(folder)] if state.writes else ():
             aside = self.root / f"damaged-{one.name}"
             remove(aside)
             one.replace(aside)
