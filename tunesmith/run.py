@@ -111,8 +111,14 @@ class Run:
         Raises:
             UserError: another process writes there.
         """
-        with telling(self.folder), self._lock() as file:
+        with self.holding():
             remove_left(self.folder)
+            yield
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Hold the folder, and leave alone what stands in it: others may write into folders below."""
+        with telling(self.folder), self._lock() as file:
             _held.add(file)
             try:
                 yield

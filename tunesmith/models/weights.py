@@ -90,8 +90,8 @@ def load_adapter(folder: Path, model: Model, name: str) -> Adapter:
     Raises:
         UserError: a file is missing or not as it was saved, the method is not known, or it was trained on another network.
     """
-    config = read_config(folder)
     intact(folder)
+    config = read_config(folder)
     random = torch.get_rng_state()
     plan = saved_plan(folder, model)
     head = saved_head(folder, plan, model) if plan else None
