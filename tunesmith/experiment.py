@@ -38,7 +38,7 @@ from tunesmith.models.model import Model
 from tunesmith.models.quantize import count
 from tunesmith.models.weights import save_adapter
 from tunesmith.objectives.headed import Headed
-from tunesmith.preparation import drawn_sets, learnable, learnable_sets
+from tunesmith.preparation import drawn_sets, keep_bad_rows, learnable, learnable_sets
 from tunesmith.recipe import Recipe, mixed
 from tunesmith.resume import begin, keep_resolved, lasting
 from tunesmith.run import Run
@@ -78,7 +78,8 @@ def run(
                 shutil.rmtree(folder / "state", ignore_errors=True)  # where a kill came between the end and this
                 reporter.say(f"finished before, nothing is repeated: {folder}")
                 return record
-            for line in told(work.all).values() if telling else ():
+            left_out = keep_bad_rows(record, work.all)
+            for line in [*(told(work.all).values() if telling else ()), *left_out]:
                 reporter.say(line)
             torch.manual_seed(recipe.seed)
             random.seed(recipe.seed)
@@ -94,6 +95,8 @@ def run(
             answer(record, recipe, work, model, reporter, memory, cache_folder() if cached else None)
             keep_card(record, model.family)
             record.keep_world(ended=True)
+            for line in left_out:
+                reporter.say(line)
             shutil.rmtree(folder / "state", ignore_errors=True)  # what was learnt stands in adapter/ or model/
     return record
 

@@ -64,7 +64,8 @@ def overlay(under: Any, over: Any) -> Any:
         return copy.deepcopy(over)
     if "kind" in over and over["kind"] != under.get("kind"):
         return copy.deepcopy(dict(over))
-    return {key: overlay(under.get(key), over[key]) if key in over else under[key] for key in {**under, **over}}
+    own = {key: key for key in over}  # a mistake is told with the line where the system's own setting stands
+    return {own.get(key, key): overlay(under.get(key), over[key]) if key in over else under[key] for key in {**under, **over}}
 
 
 def run_all(tree: Tree, into: Path, say: Callable[[str], None]) -> list[Run]:

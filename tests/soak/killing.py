@@ -120,7 +120,7 @@ class Victim:
         if self.begun is None:
             number, status = self.apart(environment, seconds)
         else:
-            told: dict[str, object] = {"command": list(self.command), "folder": str(self.folder), "output": str(said)}
+            told: dict[str, object] = {"command": [*self.command], "folder": str(self.folder), "output": str(said)}
             number, status = self.begun.live({**told, "environment": environment}, seconds)
         lived = time.monotonic() - began
         behind = ended(number)
@@ -172,7 +172,7 @@ def members(session: int) -> list[int]:
 
 
 def drawn(random_: random.Random, whole: Life) -> Kill:
-    """A random moment within the life of a command that was not killed: of writing, in the middle of a write, or of its time."""
+    """Some moment within the life of a command that was not killed: of writing, in the middle of a write, or of its time."""
     how = random_.random()
     if how < 0.3:
         return Kill(seconds=random_.uniform(0.3, 1.0) * whole.seconds)

@@ -49,6 +49,7 @@ class Model(nn.Module):
         revision: the commit of a hub repository, or None.
         starting: adapter that `reference` reads; "" is the bare network.
         references: what `reference` gave answers that were asked for before (`models/reference.py`); None: nothing is kept.
+        fits:     what is read at once without gradients since memory ran out (`models/fitting.py`); None: it has not.
     """
 
     def __init__(self, network: nn.Module, renderer: Renderer, family: families.Family, plan: HeadPlan | None = None) -> None:
@@ -82,6 +83,7 @@ class Model(nn.Module):
         self._compiled = False
         self._kept: Kept | None = None
         self.references: object | None = None
+        self.fits: Room | None = None
 
     @property
     def device(self) -> torch.device:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from tunesmith.models.fitting import fitted
 from tunesmith.models.identity import tensors_hash
 from tunesmith.models.model import Model
 from tunesmith.tokens.packing import Group, Room
@@ -58,10 +59,14 @@ class References:
 
 def sums(model: Model, sequences: Sequence[Tokens], room: Room) -> list[float]:
     """What the reference gives each whole answer now."""
-    found = [0.0] * len(sequences)
     groups: list[Group] = [[tokens] for tokens in sequences]
     if model.branches():
         groups = branched(sequences)
+    return fitted(lambda room: _sums(model, groups, len(sequences), room), room, model, "an answer that a reference weighs")
+
+
+def _sums(model: Model, groups: Sequence[Group], count: int, room: Room) -> list[float]:
+    found = [0.0] * count
     for batch in model.pack(groups, room):
         moved = batch.to(model.device)
         values_S = moved.by_sequence(model.reference(moved).logprobs()).tolist()

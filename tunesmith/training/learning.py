@@ -4,6 +4,7 @@ The loop only makes steps; this pulls them.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -22,14 +23,18 @@ from tunesmith.models.memory import Memory
 from tunesmith.models.model import Model
 from tunesmith.objectives.objective import Objective
 from tunesmith.run import Run, Score
+from tunesmith.training.arithmetic import arithmetic
+from tunesmith.training.astray import go_back, tell, warn
 from tunesmith.training.feed import Look, feeding
 from tunesmith.training.guard import Guard
-from tunesmith.training.loop import Step, arithmetic, train, validate
+from tunesmith.training.laying import room_of
+from tunesmith.training.loop import Step, train, unsound, validate
 from tunesmith.training.plan import Plan
 from tunesmith.training.progress import Reporter
 from tunesmith.training.space import needed, reserve
 from tunesmith.training.state import State
 from tunesmith.training.store import Store
+from tunesmith.training.watch import DivergedError, Watch
 
 Scores = Mapping[str, Mapping[str, Score]]  # task -> metric -> score; the first metric is the headline
 
@@ -103,32 +108,40 @@ class Learning:
         with patient() as interrupted:
             keep = plan.keep if objective.repeats else dataclasses.replace(plan.keep, frozen="never")
             keep = dataclasses.replace(keep, gigabytes=min(keep.gigabytes, spare / 1e9))
-            feed = feeding(stream, objective, model, plan, state.place, self.seed, looks=looks)
-            with model.keeping(keep, self.record.folder) as word, feed as take:
+            with model.keeping(keep, self.record.folder) as word:
                 if word:
                     self.reporter.say(word)
                 if looks:
                     self.reporter.say("training begins while its rows are held against the window in another process")
-                stopped = self._steps(
-                    train(
-                        model,
-                        adapter,
-                        objective,
-                        stream,
-                        plan,
-                        state,
-                        steps,
-                        self.seed,
-                        guarding=guarding,
-                        take=take,
-                        tasks=self.tasks,
-                    ),
-                    steps,
-                    state,
-                    interrupted,
-                    lambda: not validation or self._validate(model, objective, validation, plan, state),
-                    objective.rounds,
-                )
+                stopped = None
+                while stopped is None:
+                    feed = feeding(stream, objective, model, plan, state.place, self.seed, looks=looks)
+                    try:
+                        with feed as take:
+                            stopped = self._steps(
+                                train(
+                                    model,
+                                    adapter,
+                                    objective,
+                                    stream,
+                                    plan,
+                                    state,
+                                    steps,
+                                    self.seed,
+                                    guarding=guarding,
+                                    take=take,
+                                    tasks=self.tasks,
+                                    watch=Watch(plan.divergence, self.record.steps()),
+                                ),
+                                steps,
+                                state,
+                                interrupted,
+                                lambda: not validation or self._validate(model, objective, validation, plan, state),
+                                objective.rounds,
+                            )
+                    except DivergedError as error:
+                        go_back(self.record, self.store.root, state, plan, error, self.reporter.say)
+                        self._save(state)
             model.eval()
             model.compiling(False)
             if stopped:
@@ -159,19 +172,25 @@ class Learning:
         """
         every, last = self.plan.validating_every(steps, rounds), self.plan.stop_step(steps, rounds)
         saving = self.plan.saving_every(steps, rounds)
-        if state.step == 0:
+        going_back = self.plan.divergence.then == "back"
+        if state.step == 0 and not state.facts:
             better()
+            if going_back:
+                self._save(state)
         if last <= state.step < steps:
             return True
         for step in made:
             self.record.log(logged(step))
+            if step.warned or step.skipped:
+                left_out = [f"step {step.step} is left out: {step.skipped}"] if step.skipped else []
+                warn(self.record, state, [*step.warned, *left_out], self.reporter.say)
             self.reporter.step(step, steps, self.memory.now())
-            if (step.step % every == 0 or step.step == steps) and not better():
+            validated = step.step % every == 0 or step.step == steps
+            if validated and not better():
                 return False
             stopping, enough = interrupted() and step.step % rounds == 0, step.step == last
-            if step.step < steps and (stopping or enough or step.step % saving == 0):
-                self.record.settle()
-                self.store.save(state)
+            if step.step < steps and (stopping or enough or step.step % saving == 0 or (going_back and validated)):
+                self._save(state)
             if stopping:
                 self.reporter.say(f"stopped after step {step.step} of {steps}")
                 raise interrupted.error
@@ -195,7 +214,13 @@ class Learning:
 
     def _validate(self, model: Model, objective: Objective, validation: Sequence[Example], plan: Plan, state: State) -> bool:
         """Measure, keep the best weights, and say whether to go on."""
-        loss, count, shown, samples, tasks = validate(model, objective, validation, plan, self.seed, self.tasks)
+        room = dataclasses.replace(plan, room=room_of(state, plan))
+        loss, count, shown, samples, tasks = validate(model, objective, validation, room, self.seed, self.tasks)
+        if not math.isfinite(loss):
+            found = unsound(model, objective, validation, room, self.seed, state.step)
+            if plan.divergence.then != "skip":
+                raise DivergedError(state.step, *found)
+            warn(self.record, state, [found[0]], self.reporter.say)
         told: dict[str, Any] = {"shown": shown} if shown else {}
         worth = [-loss]
         scores: Scores = self.scores() if self.scores is not None and (plan.best == "score" or plan.scores) else {}
@@ -222,6 +247,10 @@ class Learning:
     def store(self) -> Store:
         return Store(self.record.folder / "state", self.plan.checkpoints, self.reporter.say)
 
+    def _save(self, state: State) -> None:
+        self.record.settle()
+        self.store.save(state)
+
     def _learnt(self, state: State) -> bool:
         """Whether all was learnt before, and only the answers are missing: the best weights then stand in the model."""
         best = self.record.world().get("best_step")
@@ -239,16 +268,22 @@ class Learning:
     def _resume(self, state: State) -> None:
         if not self.store.restore(state):
             self.record.cut(-1)
+            tell(self.record, state)
             return
         self.record.cut(state.step)
+        tell(self.record, state)
         self.reporter.say(f"going on from step {state.step}")
 
 
 def logged(step: Step) -> dict[str, Any]:
-    """A step as a line of `steps.jsonl`; sums and counts of tasks stand there where several are learnt."""
+    """A step as a line of `steps.jsonl`; sums and counts of tasks stand there where several are learnt, and warnings if any."""
     tree = asdict(step)
-    tasks = task_by_task(tree.pop("tasks"))
-    return {**tree, "tasks": tasks} if tasks else tree
+    more = {"tasks": task_by_task(tree.pop("tasks")), "skipped": tree.pop("skipped"), "warned": list(tree.pop("warned"))}
+    if step.skipped:  # what is no number stands as null, which every reader of JSON knows
+        tree["shown"] = {name: value for name, value in step.shown.items() if math.isfinite(value)}
+        tree |= {name: None for name in ("loss", "gradient_norm") if not math.isfinite(tree[name])}
+        more["tasks"] = {}
+    return {**tree, **{name: told for name, told in more.items() if told}}
 
 
 def task_by_task(sums: Mapping[str, tuple[float, float]], scores: Scores = MappingProxyType({})) -> dict[str, dict[str, Any]]:

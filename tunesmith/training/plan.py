@@ -10,6 +10,7 @@ from tunesmith.errors import UserError
 from tunesmith.models.kept import Keep
 from tunesmith.tokens.packing import Room
 from tunesmith.training.schedule import Shape
+from tunesmith.training.watch import Divergence
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Plan:
                     null: `split` where the objective is `pretrain`, else `refuse`.
     window:         longest example in tokens; null: the network's own.
     keep:           what is kept of what the frozen part of the network says.
+    divergence:     what happens where training goes astray.
     ahead:          processes that spell what coming steps read while the network learns; null: one where an epoch has 20,000
                     examples or more (Linux only). It changes no number.
     """
@@ -91,6 +93,7 @@ class Plan:
     room: Room = Room()
     keep: Keep = Keep()
     checkpoints: Checkpoints = Checkpoints()
+    divergence: Divergence = Divergence()
     ahead: Annotated[int, Field(ge=0)] | None = None
 
     def total_steps(self, examples: int) -> int:
