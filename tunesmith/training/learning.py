@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from tunesmith.data.example import Example
 from tunesmith.errors import UserError
-from tunesmith.interruption import Heard, patient, taking_signals  # noqa: F401 (found here by those who begin processes)
+from tunesmith.interruption import Heard, patient
 from tunesmith.manifest import DamagedError
 from tunesmith.methods.method import Method
 from tunesmith.models.adapter import Adapter
@@ -58,6 +58,7 @@ class Learning:
     guard: Guard = Guard()
     scores: Callable[[], Scores] | None = None  # of each task's validation examples: what `plan.best: score` goes by
     tasks: Sequence[str] = ()  # names of a mixture's tasks, by the numbers of its examples
+    where: Callable[[Example], str] | None = None  # words for where the row of an example stands
     belongs: Mapping[str, Any] = field(default_factory=dict)  # what a checkpoint must have been made with (`State.belongs`)
     answers: int = 0  # that will be given, for which there must be room on the disk too
 
@@ -131,7 +132,7 @@ class Learning:
                                     guarding=guarding,
                                     take=take,
                                     tasks=self.tasks,
-                                    watch=Watch(plan.divergence, self.record.steps()),
+                                    watch=Watch(plan.divergence, self.record.steps(), self.where),
                                 ),
                                 steps,
                                 state,
@@ -140,7 +141,7 @@ class Learning:
                                 objective.rounds,
                             )
                     except DivergedError as error:
-                        go_back(self.record, self.store.root, state, plan, error, self.reporter.say)
+                        go_back(self.record, self.store.restore, state, plan, error, self.reporter.say)
                         self._save(state)
             model.eval()
             model.compiling(False)

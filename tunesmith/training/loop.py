@@ -109,7 +109,7 @@ def train(
     parameters, told = list(state.trained.values()), list[str]()
     watch = watch or Watch(plan.divergence)
     laying = Laying(objective, model, plan, state, told.append)
-    search = Search(model, adapter, objective, plan, guarding)
+    search = Search(model, adapter, objective, plan, guarding, watch, told)
     begun = Movement(model, state.trained) if state.step == 0 and steps >= MOVES else None
     while state.step < steps:
         began = time.perf_counter()
@@ -127,7 +127,7 @@ def train(
             else:
                 world.sum_gradients(parameters)
                 norm = clip(parameters, plan.clip or math.inf)
-                fault = search.fault(watch, told, state.step + 1, result.loss, norm, result.tasks, update)
+                fault = search.fault(state.step + 1, result.loss, norm, result.tasks, update)
             rate = learning_rate(plan.learning_rate, plan.schedule, plan.warmup_steps(steps), steps, state.step, plan.floor)
             rate *= lower(state.facts)
             if fault is not None:
