@@ -99,7 +99,7 @@ class Search:
         numbers = f"loss {loss:.4g}, gradient norm {norm:.4g}"
         if not finite(loss, norm):
             found = self.culprits(update)
-            problem = f"training diverged at step {step}: {numbers}; {found.in_words()}; the last good checkpoint is kept"
+            problem = f"training diverged at step {step}: {numbers}; {found.in_words()}"
             return DivergedError(step, problem, found.remedy(self.plan))
         if not self.objective.repeats:  # a policy's loss says nothing of itself, and answers worth alike teach nothing
             return None
