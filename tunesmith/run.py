@@ -158,6 +158,13 @@ class Run:
             told = file.read().strip()
             return None if locked(file) is not False else int(told) if told.isdigit() else 0
 
+    def tidy(self) -> None:
+        """Of a run that has ended, remove what only going on needs: a kill may have come between the end and that."""
+        if self.world().get("ended") and self.writer() is None:
+            shutil.rmtree(self.folder / "state", ignore_errors=True)
+            remove_left(self.folder)
+            (self.folder / LOCK).unlink(missing_ok=True)
+
     def wait_for_writer(self, seconds: float = 60.0) -> None:
         """Wait as long as another process writes into the folder: it may be about to end."""
         last = time.monotonic() + seconds
