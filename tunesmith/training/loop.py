@@ -22,6 +22,7 @@ from tunesmith.objectives.objective import Loss, Objective, Placed
 from tunesmith.tokens.batch import Batch
 from tunesmith.tokens.tally import Tally
 from tunesmith.training.guard import Guarding
+from tunesmith.training.holding import holding
 from tunesmith.training.optimizers import clip, rows_alone
 from tunesmith.training.plan import Plan
 from tunesmith.training.schedule import learning_rate
@@ -95,8 +96,12 @@ def train(
         began = time.perf_counter()
         places = range(state.place, state.place + plan.examples)
         made = take(places.start) if take else None
-        placed = world.share([Placed(stream(place), place, seed) for place in places]) if made is None else made
-        for batches in _within(objective.updates(placed, model, plan.room), model, plan):
+        if made is None:
+            everyone = [Placed(stream(place), place, seed) for place in places]
+            made = world.share(everyone) if objective.shared == "examples" else everyone
+        placed = made
+        for laid in _within(objective.updates(placed, model, plan.room), model, plan):
+            batches = laid if objective.shared == "examples" else world.share(laid)
             model.train()
             result = backward(model, adapter, objective, batches, plan, world, guarding, tasks)
             world.sum_gradients(parameters)
@@ -158,10 +163,12 @@ def backward(
     totals: dict[str, torch.Tensor] = {}
     loss_sum = torch.zeros((), dtype=torch.float64, device=model.device)
     tally = Tally(objective.per)
-    for batch in batches:
+    for batch, counts in world.passes(batches):
         with arithmetic(model, plan), rows_alone(model.network, world.size == 1 and not guarding.first):
             total, loss = guarding.loss(objective, model, batch)
-        (total / count).backward()  # type: ignore[no-untyped-call]
+        (total * counts / count).backward()  # type: ignore[no-untyped-call]
+        if not counts:
+            continue
         loss_sum += loss.total.detach()
         if len(tasks) > 1:
             tally.add(Loss(loss.total.detach(), parts=loss.parts, per=loss.per), batch)  # of its graph nothing is held
@@ -174,11 +181,13 @@ def backward(
     mean = world.total(float(loss_sum), model.device) / count
     by_task: dict[str, tuple[float, float]] = {}
     held: dict[str, float] = {}
-    if len(tasks) > 1 and (sums := tally.sums(len(tasks))) is not None:
+    sums = tally.sums(len(tasks)) if len(tasks) > 1 else None
+    if len(tasks) > 1 and not world.any(sums is None) and sums is not None:
         by_task = by_name(world.totals(sums.ravel().tolist(), model.device), tasks)
         held = {"penalty": float(penalty.detach())} if penalty.requires_grad else {}
         mean = sum(total for total, _ in by_task.values()) / count + sum(held.values())
-    shown = {name: world.total(float(value), model.device) / count for name, value in totals.items()} | held
+    sums_shown = world.totals_of({name: float(value) for name, value in totals.items()}, model.device)
+    shown = {name: value / count for name, value in sums_shown.items()} | held
     shown |= guarding.pull(adapter, world.size)
     tokens = int(world.total(sum(batch.tokens for batch in batches), model.device))
     return Result(mean, count, tokens, shown, by_task)
@@ -212,14 +221,20 @@ class Validated(NamedTuple):
 
 @torch.no_grad()
 def validate(
-    model: Model, objective: Objective, examples: Sequence[Example], plan: Plan, seed: int = 0, tasks: Sequence[str] = ()
+    model: Model,
+    objective: Objective,
+    examples: Sequence[Example],
+    plan: Plan,
+    seed: int = 0,
+    tasks: Sequence[str] = (),
+    world: World = World(),
 ) -> Validated:
     """The mean over examples, token by token and not batch by batch; leaves mode and random states as they were."""
     training = model.training
     model.eval()
     with torch.random.fork_rng(), arithmetic(model, plan):
         placed = Made(lambda place, example: Placed(example, place, seed), examples)
-        held = objective.held(placed, model, plan.room, len(tasks))
+        held = holding(objective, placed, model, plan, len(tasks), world)
     model.train(training)
     by_task = {} if held.tasks is None else by_name(held.tasks.ravel().tolist(), tasks)
     total = sum(one for one, _ in by_task.values()) if by_task else held.total

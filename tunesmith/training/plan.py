@@ -10,6 +10,7 @@ from tunesmith.errors import UserError
 from tunesmith.models.kept import Keep
 from tunesmith.tokens.packing import Room
 from tunesmith.training.schedule import Shape
+from tunesmith.training.sharding import Processes
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Plan:
     keep:           what is kept of what the frozen part of the network says.
     ahead:          processes that spell what coming steps read while the network learns; null: one where an epoch has 20,000
                     examples or more (Linux only). It changes no number.
+    processes:      what several processes (docs/several-machines.md) do with the weights of the network.
     """
 
     steps: Annotated[int, Field(gt=0)] | None = None
@@ -77,6 +79,7 @@ class Plan:
     room: Room = Room()
     keep: Keep = Keep()
     ahead: Annotated[int, Field(ge=0)] | None = None
+    processes: Processes = Processes()
 
     def total_steps(self, examples: int) -> int:
         """Steps of the whole run, given the examples of one epoch."""
