@@ -18,6 +18,7 @@ from tunesmith.run import Score
 from tunesmith.training import learning
 from tunesmith.training.loop import Validated
 from tunesmith.training.progress import Reporter
+from tunesmith.work import prepared
 
 
 @pytest.fixture(scope="module")
@@ -266,38 +267,6 @@ def test_without_validation_the_last_weights_are_kept(tmp_path):
     assert made.world()["steps"] == 6
 
 
-MISTAKES = {
-    "an unknown task": (["tasks.town/dialoges=1"], "town/dialoges"),
-    "a file that is not there": (["judged_by=[nowhere.csv]"], "nowhere.csv"),
-    "a column that is not there": (['tasks={"sums.jsonl": {template: "{{question}} ||| {{completion}}"}}'], "question"),
-    "a weight that is no number": (["tasks={sums.jsonl: many}"], "expected a number"),
-    "two lengths": (["plan.epochs=1"], "both set"),
-    "an unknown metric": (["tasks={sums.jsonl: {metrics: [rougeX]}}"], "rougeX"),
-    "an unknown setting of a task": (["tasks={sums.jsonl: {wait: 1}}"], "wait"),
-    "one task twice": (["judged_by=[sums.jsonl, sums.jsonl]"], "two tasks that judge are called `sums`"),
-    "nothing to learn": (["tasks={}", "judged_by=[sums.jsonl]"], "nothing to learn from"),
-    "nothing at all": (["tasks={}"], "neither `tasks` nor `judged_by`"),
-    "no name": (["name=''"], "`name` is empty"),
-    "an unknown method": (["method={kind: lorra}"], "lora"),
-    "a wrong number": (["method.rank=0"], "method.rank"),
-    "a share that is no number": (["replay={sums.jsonl: many}"], "`replay.sums.jsonl`: found"),
-    "an unknown task to replay": (["replay.town/dialoges=1"], "town/dialoges"),
-    "a guard of random weights": (["model.random=true", "method=full", "guard.distance=1"], "nothing that could be forgotten"),
-    "a guard of what is not shown": (["guard={divergence: 1, over: replay}"], "`replay` names nothing"),
-    "a penalty that would push away": (["guard.divergence=-1"], "guard.divergence"),
-    "an adapter on random weights": (["model.random=true"], "would not be saved"),
-}
-
-
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_mistakes_are_told_before_the_folder_is_touched(tmp_path, mistake):
-    overrides, said = MISTAKES[mistake]
-    with pytest.raises(UserError) as error:
-        train(tmp_path / "run", *overrides)
-    assert said in str(error.value)
-    assert not (tmp_path / "run").exists()
-
-
 def test_a_folder_where_nothing_was_learnt_takes_another_recipe(tmp_path):
     with pytest.raises(UserError, match="no such folder"):
         train(tmp_path / "run", "model.path=./nowhere")
@@ -362,7 +331,7 @@ def test_what_is_replayed_is_shown_beside_the_task_and_is_neither_validated_nor_
     monkeypatch.setattr(learning.Learning, "learn", learn)
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "run", "replay={town/stars: 0.5}", "plan={steps: null, epochs: 1}", "forgetting=auto")
-    work = experiment.prepared(settings.build(Recipe, {**RECIPE, "replay": {"town/sentiment": 0.5}, "forgetting": "auto"}))
+    work = prepared(settings.build(Recipe, {**RECIPE, "replay": {"town/sentiment": 0.5}, "forgetting": "auto"}))
     own = [example.id for example in work.learnt[0].examples("train", 0)]
     shown = [id_ for id_ in seen["stream"] if id_ in own]
     assert sorted(shown) == sorted(own) and len(seen["stream"]) == round(1.5 * len(own))

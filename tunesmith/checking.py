@@ -254,7 +254,7 @@ def evaluated(name: str, template: str | None = None) -> list[Part]:
 
 def of_recipe(data: str) -> tuple[list[Part], list[Part]]:
     """What a recipe learns from, and all that it is judged by: validation, test, and what tells of forgetting."""
-    from tunesmith.experiment import prepared
+    from tunesmith.work import prepared
 
     learnt: dict[str, Part] = {}
     judged: dict[str, Part] = {}

@@ -5,36 +5,14 @@ import errno
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from tunesmith import __version__, commands
-from tunesmith.commands import data, housekeeping, serving, studio
+from tunesmith.commands import data, housekeeping, serving, studio, tuning
+from tunesmith.commands.parsing import OVERRIDES, Parser, Verbs, at_least_one, command, whole_numbers
 from tunesmith.commands.writing import arguments as writing_arguments
 from tunesmith.errors import UserError, did_you_mean
-
-OVERRIDES = "settings to change, as dotted.name=value (plan.epochs=2)"
-
-
-class Parser(argparse.ArgumentParser):
-    """Options and other arguments may stand in any order; a wrong option gets the nearest right one."""
-
-    mixing = False
-
-    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-        if self._subparsers is not None or self.mixing:
-            return super().parse_known_args(args, namespace)
-        self.mixing = True
-        try:
-            found, unknown = self.parse_known_intermixed_args(args, namespace)
-        finally:
-            self.mixing = False
-        if unknown:
-            self.error(f"there is no option `{unknown[0]}`; {did_you_mean(unknown[0], self.options())}")
-        return found, unknown
-
-    def options(self) -> list[str]:
-        return [name for action in self._actions for name in action.option_strings if name.startswith("--")]
 
 
 def parser() -> Parser:
@@ -46,29 +24,11 @@ def parser() -> Parser:
     top.add_argument("--version", action="version", version=f"tunesmith {__version__}")
     verbs = top.add_subparsers(dest="verb", metavar="COMMAND", required=True)
 
-    verb = _verb(
-        verbs, "compare", commands.compare, "train and judge several ways of tuning, or compare runs: one page of evidence"
-    )
-    verb.add_argument(
-        "given", nargs="*", metavar="RECIPE | RUN ... | name=value", help=f"a recipe, run folders, or {OVERRIDES}"
-    )
-    verb.add_argument("--model", action="append", default=[], help="hub name or folder; may be given several times")
-    verb.add_argument("--data", help="task, file, folder or hub data set")
-    verb.add_argument("--template", help="built-in wording, file, or 'prompt ||| answer'")
-    verb.add_argument("--systems", help="which systems, separated by commas")
-    verb.add_argument("--into", type=Path, help="folder for runs and page (comparisons/NAME)")
-    verb.add_argument("--open", action=argparse.BooleanOptionalAction, default=None, help="open the page in a browser")
-
-    verb = _verb(verbs, "train", commands.train, "train one system and judge it; goes on where an interrupted run stopped")
-    verb.add_argument("given", nargs="+", metavar="RECIPE | name=value", help=f"a recipe, and {OVERRIDES}")
-    verb.add_argument("--into", type=Path, help="folder of the run (runs/NAME)")
-    verb.add_argument("--brief", action="store_true", help="print neither scores nor what rows were recognised as")
-
-    _studying(verbs)
+    tuning.arguments(verbs)
 
     _judging(verbs)
 
-    verb = _verb(verbs, "answer", commands.answer, "what a run says to a prompt")
+    verb = command(verbs, "answer", commands.answer, "what a run says to a prompt")
     verb.add_argument("run")
     verb.add_argument("prompt", help="the prompt; - reads it from stdin")
     verb.add_argument(
@@ -76,11 +36,11 @@ def parser() -> Parser:
     )
     verb.add_argument("--second", help="the other text of a pair, for a head that has learnt pairs")
 
-    verb = _verb(verbs, "chat", commands.chat, "a conversation with a run")
+    verb = command(verbs, "chat", commands.chat, "a conversation with a run")
     verb.add_argument("run")
     verb.add_argument("given", nargs="*", metavar="name=value", help="tokens=64 temperature=0.7 ...")
 
-    verb = _verb(verbs, "predict", commands.predict, "answer every row of a file: rows in, rows out")
+    verb = command(verbs, "predict", commands.predict, "answer every row of a file: rows in, rows out")
     verb.add_argument("run")
     verb.add_argument("file", type=Path)
     verb.add_argument(
@@ -97,8 +57,8 @@ def parser() -> Parser:
     return top
 
 
-def _listing(verbs: "argparse._SubParsersAction[Parser]") -> None:
-    verb = _verb(
+def _listing(verbs: Verbs) -> None:
+    verb = command(
         verbs, "list", commands.list_, "what a recipe can name: methods, objectives, metrics, rewards, tasks; templates"
     )
     verb.add_argument("kind", nargs="?", help="one of these; or a family of tasks, such as bigbench/lite: what it has here")
@@ -106,8 +66,9 @@ def _listing(verbs: "argparse._SubParsersAction[Parser]") -> None:
     verb.add_argument("--json", action="store_true", help="of templates: print it as JSON")
 
 
-def _looking(verbs: "argparse._SubParsersAction[Parser]") -> None:
-    verb = _verb(verbs, "show", commands.show, "examples with what is learnt marked, lengths, what would be cut; runs nothing")
+def _looking(verbs: Verbs) -> None:
+    text = "examples with what is learnt marked, lengths, what would be cut; runs nothing"
+    verb = command(verbs, "show", commands.show, text)
     verb.add_argument(
         "given",
         nargs="*",
@@ -124,7 +85,9 @@ def _looking(verbs: "argparse._SubParsersAction[Parser]") -> None:
     studio.arguments(verbs)
     serving.arguments(verbs)
 
-    verb = _verb(verbs, "plan", commands.plan, "memory, time and disk of a run, and what would fit where; before anything runs")
+    verb = command(
+        verbs, "plan", commands.plan, "memory, time and disk of a run, and what would fit where; before anything runs"
+    )
     verb.add_argument("given", nargs="*", metavar="RECIPE | name=value", help=f"a recipe, and {OVERRIDES}")
     verb.add_argument("--model", help="hub name, folder, or a well-known shape such as Qwen3-8B; alone: what would fit")
     verb.add_argument("--probe", action="store_true", help="make a few real steps first, in a process of their own")
@@ -134,12 +97,12 @@ def _looking(verbs: "argparse._SubParsersAction[Parser]") -> None:
 
     housekeeping.arguments(verbs)
 
-    verb = _verb(verbs, "schema", commands.schema, "the JSON schema of a recipe, for editors")
+    verb = command(verbs, "schema", commands.schema, "the JSON schema of a recipe, for editors")
     verb.add_argument("recipe", nargs="?", choices=("run", "comparison"), default="comparison")
 
 
-def _judging(verbs: "argparse._SubParsersAction[Parser]") -> None:
-    verb = _verb(verbs, "eval", commands.evaluate, "judge a model or a run on tasks")
+def _judging(verbs: Verbs) -> None:
+    verb = command(verbs, "eval", commands.evaluate, "judge a model or a run on tasks")
     verb.add_argument("model", help="run folder, model folder or hub name")
     verb.add_argument("tasks", nargs="*", metavar="TASK | name=value", help=f"tasks or files, and {OVERRIDES}")
     verb.add_argument(
@@ -159,7 +122,7 @@ def _judging(verbs: "argparse._SubParsersAction[Parser]") -> None:
     verb.add_argument("--shots", type=whole_numbers, help="of --spread: numbers of shots (0,1,5)")
     verb.add_argument("--seeds", type=at_least_one, help="of --spread: draws of the shots (3)")
 
-    verb = _verb(verbs, "harness", commands.harness, "judge a model or a run on tasks of lm-evaluation-harness")
+    verb = command(verbs, "harness", commands.harness, "judge a model or a run on tasks of lm-evaluation-harness")
     verb.add_argument("model", help="run folder, model folder or hub name")
     verb.add_argument("tasks", nargs="+", metavar="TASK", help="such as arc_easy")
     verb.add_argument("--folder", type=Path, help="of further tasks, as the harness's YAML files")
@@ -167,7 +130,7 @@ def _judging(verbs: "argparse._SubParsersAction[Parser]") -> None:
     verb.add_argument("--limit", type=int, help="questions of each task (all)")
     verb.add_argument("--json", action="store_true", help="print all that the harness finds as JSON")
 
-    verb = _verb(
+    verb = command(
         verbs, "submit", commands.submit, "answer the hidden rows of GLUE or SuperGLUE, as files that the leaderboards take"
     )
     verb.add_argument("model", help="run folder, model folder or hub name")
@@ -179,7 +142,7 @@ def _judging(verbs: "argparse._SubParsersAction[Parser]") -> None:
         help="such as glue/cola, or glue (those that the run was judged by)",
     )
 
-    verb = _verb(verbs, "items", commands.items, "the examples on which one of two runs has the better answer")
+    verb = command(verbs, "items", commands.items, "the examples on which one of two runs has the better answer")
     verb.add_argument("runs", nargs=2, metavar="RUN", help="folder of a run")
     verb.add_argument("task", nargs="?", help="a task that both answered (the one they were made for)")
     verb.add_argument("--metric", help="by which answers are held against each other (the task's first)")
@@ -187,7 +150,7 @@ def _judging(verbs: "argparse._SubParsersAction[Parser]") -> None:
     verb.add_argument("--markdown", action="store_true", help="print all items as Markdown")
     verb.add_argument("--json", action="store_true", help="print all items as JSON")
 
-    verb = _verb(
+    verb = command(
         verbs, "board", commands.board, "runs ranked over tasks: means, mean win rates, who is told apart from the first"
     )
     verb.add_argument("runs", nargs="+", metavar="RUN", help="folders of runs, or of comparisons")
@@ -199,8 +162,8 @@ def _judging(verbs: "argparse._SubParsersAction[Parser]") -> None:
     verb.add_argument("--open", action=argparse.BooleanOptionalAction, default=None, help="open the page in a browser")
 
 
-def _handing_over(verbs: "argparse._SubParsersAction[Parser]") -> None:
-    verb = _verb(
+def _handing_over(verbs: Verbs) -> None:
+    verb = command(
         verbs, "merge", commands.merge, "write an adapter into the weights of its base, with proof; or combine several"
     )
     verb.add_argument("given", nargs="+", metavar="RUN ... OUT", help="a run, or several with --combine, and a new folder")
@@ -213,7 +176,7 @@ def _handing_over(verbs: "argparse._SubParsersAction[Parser]") -> None:
     verb.add_argument("--rank", type=int, help="bring the combination down to a LoRA of this rank")
     verb.add_argument("--fold", action="store_true", help="write the combination into the base, not as an adapter")
 
-    verb = _verb(verbs, "export", commands.export, "write a run as a network for other programs, and let it answer as proof")
+    verb = command(verbs, "export", commands.export, "write a run as a network for other programs, and let it answer as proof")
     verb.add_argument("run")
     verb.add_argument("out", type=Path, help="a new folder")
     verb.add_argument("--to", choices=("folder", "gguf"), default="folder", help="gguf: by llama.cpp's converter, besides")
@@ -222,8 +185,8 @@ def _handing_over(verbs: "argparse._SubParsersAction[Parser]") -> None:
     verb.add_argument("--converter", type=Path, help="llama.cpp's convert_hf_to_gguf.py, or its folder (LLAMA_CPP)")
 
 
-def _labelling(verbs: "argparse._SubParsersAction[Parser]") -> None:
-    verb = _verb(
+def _labelling(verbs: Verbs) -> None:
+    verb = command(
         verbs, "label", commands.label, "a page on which people say which of two answers is better; their votes as rows"
     )
     verb.add_argument(
@@ -257,69 +220,6 @@ def _labelling(verbs: "argparse._SubParsersAction[Parser]") -> None:
     verb.add_argument("--report", action="store_true", help="print what votes or rows tell, and of people; serves nothing")
     verb.add_argument("--json", action="store_true", help="of --report")
     writing_arguments(verb)
-
-
-def _studying(verbs: "argparse._SubParsersAction[Parser]") -> None:
-    verb = _verb(
-        verbs, "sweep", commands.sweep, "a study: settings with several values, seeds, a search; one page of what each is worth"
-    )
-    verb.add_argument(
-        "given",
-        nargs="+",
-        metavar="RECIPE | name=value,value ...",
-        help=f"a recipe, settings with values to try, and {OVERRIDES}",
-    )
-    verb.add_argument("--into", type=Path, help="folder for runs and page (sweeps/NAME)")
-    verb.add_argument("--parallel", type=at_least_one, default=1, help="runs at a time, each with its share of the threads")
-    verb.add_argument("--halving", type=at_least_one, nargs="?", const=2, default=0, help="keep one in so many arms a rung (2)")
-    verb.add_argument("--engine", help="grid, random or optuna (grid, or random where a range is searched)")
-    verb.add_argument("--trials", type=at_least_one, default=16, help="arms that a search tries")
-    verb.add_argument("--examples", metavar="N,N,...,all", help="numbers of examples to learn from: how many are enough?")
-    verb.add_argument("--same", choices=("steps", "epochs"), help="what all of these make as many of (steps)")
-    verb.add_argument("--open", action=argparse.BooleanOptionalAction, default=None, help="open the page in a browser")
-
-    verb = _verb(
-        verbs, "clusters", commands.clusters, "tune on all clusters of tasks but one, and judge the one left out; for each"
-    )
-    verb.add_argument("given", nargs="+", metavar="RECIPE | name=value", help=f"a recipe, and {OVERRIDES}")
-    verb.add_argument("--into", type=Path, help="folder for runs and page (clusters/NAME)")
-    verb.add_argument("--parallel", type=at_least_one, default=1, help="runs at a time, each with its share of the threads")
-    verb.add_argument("--open", action=argparse.BooleanOptionalAction, default=None, help="open the page in a browser")
-
-    verb = _verb(
-        verbs,
-        "inspect",
-        commands.inspect,
-        "what tuning did inside: change of each weight and its rank, words near soft prompts",
-    )
-    verb.add_argument("run", help="folder of a run")
-    verb.add_argument("--nearest", type=at_least_one, default=5, help="words named beside each virtual token")
-    verb.add_argument("--base", help="the network it was tuned from, where it has moved")
-    verb.add_argument("--into", type=Path, help="folder for tables and plots (RUN/inspection)")
-    verb.add_argument("--json", action="store_true", help="print everything as JSON")
-
-
-def _verb(
-    verbs: "argparse._SubParsersAction[Parser]", name: str, call: Callable[[argparse.Namespace], None], text: str
-) -> Parser:
-    made = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False)
-    made.set_defaults(call=call)
-    return made
-
-
-def at_least_one(text: str) -> int:
-    """A whole number above nought."""
-    if not text.isdigit() or not int(text):
-        raise argparse.ArgumentTypeError(f"`{text}` is not a whole number above nought")
-    return int(text)
-
-
-def whole_numbers(text: str) -> list[int]:
-    """Whole numbers from nought, separated by commas."""
-    parts = text.split(",")
-    if not all(part.isdigit() for part in parts):
-        raise argparse.ArgumentTypeError(f"`{text}` is not a list of whole numbers such as 0,1,5")
-    return [int(part) for part in parts]
 
 
 GOES_ON = ("compare", "train", "sweep", "clusters", "eval", "label")

@@ -6,8 +6,7 @@ from tunesmith.data.example import Example
 from tunesmith.data.passes import MANY, known
 from tunesmith.data.subset import subset
 from tunesmith.models.model import Model
-from tunesmith.objectives.headed import Headed
-from tunesmith.objectives.objective import Objective
+from tunesmith.objectives.headed import wording
 from tunesmith.recipe import Recipe
 from tunesmith.tasks.task import Task
 from tunesmith.tokens.lengths import pass_key
@@ -65,8 +64,3 @@ def within(
         return look()
     looks.append(look)
     return examples
-
-
-def wording(split: str, objective: Objective) -> int | None:
-    """Which template puts the rows of a split: in learning all in turn, but the first alone where a head reads its labels."""
-    return None if split == "train" and not isinstance(objective, Headed) else 0

@@ -19,7 +19,6 @@ from tunesmith.data.rates import Portion, portions
 from tunesmith.errors import UserError
 from tunesmith.evaluation.protocol import shots_of
 from tunesmith.evaluation.shots import Pool, with_shots
-from tunesmith.experiment import fitted, training, try_out
 from tunesmith.methods.method import Method
 from tunesmith.models.load import load_renderer
 from tunesmith.objectives.headed import Headed
@@ -34,6 +33,7 @@ from tunesmith.tokens.renderer import Renderer, marked
 from tunesmith.tokens.sequence import Tokens
 from tunesmith.training.portions import distinct
 from tunesmith.verbs import default_recipe, existing
+from tunesmith.work import fitted, training, try_out
 
 
 @dataclass(frozen=True)

@@ -44,9 +44,9 @@ def spread(
     """
     from tunesmith.evaluation.judge import judge
     from tunesmith.evaluation.kept_answers import KeptAnswers, cache_folder
-    from tunesmith.experiment import prepared
     from tunesmith.models.load import load
     from tunesmith.training.progress import Reporter
+    from tunesmith.work import prepared
 
     if not tasks or not shots or min(shots) < 0:
         raise UserError("there is nothing to ask", "name tasks, and numbers of shots from 0: `--shots 0,1,5`")

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from tunesmith import settings
 from tunesmith.errors import UserError, did_you_mean
-from tunesmith.experiment import prepared, run
+from tunesmith.experiment import run
 from tunesmith.generation.sampling import Sampling
 from tunesmith.recipe import Recipe
 from tunesmith.rewards.reward import Reward
@@ -27,6 +27,7 @@ from tunesmith.serving.votes import Votes
 from tunesmith.settings import Tree
 from tunesmith.sweep import overlay
 from tunesmith.training.progress import Reporter
+from tunesmith.work import prepared
 
 EARLIER = "stage:"  # before a stage's name: the folder of its run, or the file of its votes
 

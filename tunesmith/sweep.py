@@ -17,12 +17,12 @@ import yaml
 from tunesmith import settings
 from tunesmith.comparison.table import Comparison, compare
 from tunesmith.errors import UserError, did_you_mean
-from tunesmith.experiment import prepared
 from tunesmith.recipe import Recipe
 from tunesmith.resume import refuse_other, refuse_other_rows
 from tunesmith.run import Run, write_text
 from tunesmith.settings import Tree
 from tunesmith.tasks.own import told
+from tunesmith.work import prepared
 
 INTERRUPTED = 130  # exit status after Ctrl-C
 

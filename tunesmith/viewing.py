@@ -9,16 +9,16 @@ from typing import Any
 from tunesmith import settings
 from tunesmith.data.example import Example
 from tunesmith.errors import UserError
-from tunesmith.experiment import fitted, training, try_out
 from tunesmith.models.load import load_renderer
+from tunesmith.objectives.headed import wording
 from tunesmith.objectives.objective import Placed
-from tunesmith.preparation import wording
 from tunesmith.recipe import Recipe, own
 from tunesmith.run import Run
 from tunesmith.serving.studio.data_routes import Read
 from tunesmith.showing import marks, pieces, read_as, recipe_shown, titled
 from tunesmith.tasks.own import task_from, told
 from tunesmith.verbs import default_recipe
+from tunesmith.work import fitted, training, try_out
 
 MOST = 20_000  # examples of a split that are looked at
 

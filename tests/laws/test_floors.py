@@ -19,7 +19,7 @@ FLOORS = [
     {"objectives"},
     {"training"},
     {"recipe"},
-    {"resume", "handover", "card", "preparation"},
+    {"resume", "handover", "card", "preparation", "work"},
     {"experiment", "synthesis"},
     {"sweep", "inspection"},
     {"studies", "planning", "stages"},

@@ -6,7 +6,63 @@ from pathlib import Path
 
 from tunesmith.commands.given import one_recipe, open_page, split_given
 from tunesmith.commands.judging import print_scores
+from tunesmith.commands.parsing import OVERRIDES, Verbs, at_least_one, command
 from tunesmith.errors import UserError
+
+
+def arguments(verbs: Verbs) -> None:
+    """Add the commands that make runs, and the one that looks into a run."""
+    verb = command(verbs, "compare", compare, "train and judge several ways of tuning, or compare runs: one page of evidence")
+    verb.add_argument(
+        "given", nargs="*", metavar="RECIPE | RUN ... | name=value", help=f"a recipe, run folders, or {OVERRIDES}"
+    )
+    verb.add_argument("--model", action="append", default=[], help="hub name or folder; may be given several times")
+    verb.add_argument("--data", help="task, file, folder or hub data set")
+    verb.add_argument("--template", help="built-in wording, file, or 'prompt ||| answer'")
+    verb.add_argument("--systems", help="which systems, separated by commas")
+    verb.add_argument("--into", type=Path, help="folder for runs and page (comparisons/NAME)")
+    verb.add_argument("--open", action=argparse.BooleanOptionalAction, default=None, help="open the page in a browser")
+
+    verb = command(verbs, "train", train, "train one system and judge it; goes on where an interrupted run stopped")
+    verb.add_argument("given", nargs="+", metavar="RECIPE | name=value", help=f"a recipe, and {OVERRIDES}")
+    verb.add_argument("--into", type=Path, help="folder of the run (runs/NAME)")
+    verb.add_argument("--brief", action="store_true", help="print neither scores nor what rows were recognised as")
+
+    verb = command(
+        verbs, "sweep", sweep, "a study: settings with several values, seeds, a search; one page of what each is worth"
+    )
+    verb.add_argument(
+        "given",
+        nargs="+",
+        metavar="RECIPE | name=value,value ...",
+        help=f"a recipe, settings with values to try, and {OVERRIDES}",
+    )
+    verb.add_argument("--into", type=Path, help="folder for runs and page (sweeps/NAME)")
+    verb.add_argument("--parallel", type=at_least_one, default=1, help="runs at a time, each with its share of the threads")
+    verb.add_argument("--halving", type=at_least_one, nargs="?", const=2, default=0, help="keep one in so many arms a rung (2)")
+    verb.add_argument("--engine", help="grid, random or optuna (grid, or random where a range is searched)")
+    verb.add_argument("--trials", type=at_least_one, default=16, help="arms that a search tries")
+    verb.add_argument("--examples", metavar="N,N,...,all", help="numbers of examples to learn from: how many are enough?")
+    verb.add_argument("--same", choices=("steps", "epochs"), help="what all of these make as many of (steps)")
+    verb.add_argument("--open", action=argparse.BooleanOptionalAction, default=None, help="open the page in a browser")
+
+    verb = command(verbs, "clusters", clusters, "tune on all clusters of tasks but one, and judge the one left out; for each")
+    verb.add_argument("given", nargs="+", metavar="RECIPE | name=value", help=f"a recipe, and {OVERRIDES}")
+    verb.add_argument("--into", type=Path, help="folder for runs and page (clusters/NAME)")
+    verb.add_argument("--parallel", type=at_least_one, default=1, help="runs at a time, each with its share of the threads")
+    verb.add_argument("--open", action=argparse.BooleanOptionalAction, default=None, help="open the page in a browser")
+
+    verb = command(
+        verbs,
+        "inspect",
+        inspect,
+        "what tuning did inside: change of each weight and its rank, words near soft prompts",
+    )
+    verb.add_argument("run", help="folder of a run")
+    verb.add_argument("--nearest", type=at_least_one, default=5, help="words named beside each virtual token")
+    verb.add_argument("--base", help="the network it was tuned from, where it has moved")
+    verb.add_argument("--into", type=Path, help="folder for tables and plots (RUN/inspection)")
+    verb.add_argument("--json", action="store_true", help="print everything as JSON")
 
 
 def compare(arguments: argparse.Namespace) -> None:

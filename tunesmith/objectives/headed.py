@@ -133,6 +133,11 @@ class Named(Headed):
         return Loss.of(losses_N)
 
 
+def wording(split: str, objective: Objective) -> int | None:
+    """Which template puts the rows of a split: in learning all in turn, but the first alone where a head reads its labels."""
+    return None if split == "train" and not isinstance(objective, Headed) else 0
+
+
 def learnt(row: Tokens, places: Sequence[int], targets: Sequence[int], weights: Sequence[float], **extras: float) -> Tokens:
     """A row with what is to be learnt at some of its places."""
     at = dict(zip(places, targets, strict=True))

@@ -9,7 +9,6 @@ from typing import Any
 from tunesmith.data.mixture import ByLength
 from tunesmith.data.rates import Portion
 from tunesmith.data.rows import Chosen, Joined
-from tunesmith.experiment import Work
 from tunesmith.methods.method import Method
 from tunesmith.objectives.objective import Placed
 from tunesmith.preparation import learnable, learnable_sets
@@ -20,6 +19,7 @@ from tunesmith.tokens.packing import Room, pack
 from tunesmith.tokens.renderer import Renderer
 from tunesmith.tokens.sequence import Tokens
 from tunesmith.training.portions import portioned
+from tunesmith.work import Work
 
 SAMPLE = 2000  # examples that are looked at; of longer runs, steps spread evenly
 FIRST = 3  # steps of a probe

@@ -16,7 +16,6 @@ import torch
 from tunesmith import settings
 from tunesmith.data.rates import Portion, cautions
 from tunesmith.errors import UserError
-from tunesmith.experiment import prepared
 from tunesmith.methods.full import Full
 from tunesmith.methods.lora import LoRA
 from tunesmith.methods.method import Method
@@ -37,6 +36,7 @@ from tunesmith.recipe import Recipe
 from tunesmith.settings import Tree
 from tunesmith.sweep import recipes
 from tunesmith.tasks.own import told
+from tunesmith.work import prepared
 
 # Of a CPU's heap, beside what is counted: blocks of a step do not fit where those of another, of other lengths, were freed (a
 # share of what a step allocates and frees), and oneDNN keeps what it compiled for products of the last few lengths (bytes a

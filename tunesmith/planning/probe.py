@@ -17,7 +17,6 @@ import yaml
 
 from tunesmith import settings
 from tunesmith.errors import UserError
-from tunesmith.experiment import prepared
 from tunesmith.methods.method import Method
 from tunesmith.models.load import load
 from tunesmith.models.memory import Memory
@@ -27,6 +26,7 @@ from tunesmith.training.loop import backward
 from tunesmith.training.optimizers import clip
 from tunesmith.training.state import State
 from tunesmith.training.world import World
+from tunesmith.work import prepared
 
 
 @dataclass(frozen=True)

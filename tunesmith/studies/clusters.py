@@ -18,7 +18,6 @@ from tunesmith.comparison.left_out import ALL as TUNED_ON_ALL
 from tunesmith.comparison.left_out import FEW, LeftOut, Unit, left_out
 from tunesmith.data.grouping import Grouping, grouping
 from tunesmith.errors import UserError, did_you_mean
-from tunesmith.experiment import prepared
 from tunesmith.recipe import Recipe, own
 from tunesmith.resume import refuse_other, refuse_other_rows
 from tunesmith.run import Run, write_json
@@ -27,6 +26,7 @@ from tunesmith.studies.overlaps import Overlap, overlaps
 from tunesmith.studies.processes import Job, Pool
 from tunesmith.studies.study import Say, lowest, why
 from tunesmith.tasks.own import task_from
+from tunesmith.work import prepared
 
 CLUSTERS = Path("clusters")
 BASE, ALL = "base", "all"

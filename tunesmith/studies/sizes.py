@@ -11,11 +11,11 @@ from tunesmith import settings
 from tunesmith.data.mixture import Mixture, with_replay
 from tunesmith.data.subset import shares
 from tunesmith.errors import UserError
-from tunesmith.experiment import prepared
 from tunesmith.preparation import examples_of
 from tunesmith.recipe import Recipe, weight_of
 from tunesmith.run import write_text
 from tunesmith.settings import Tree
+from tunesmith.work import prepared
 
 EXAMPLES, ALL = "limit.examples", "all"
 Same = Literal["steps", "epochs"]

@@ -10,7 +10,6 @@ from tunesmith.comparison import words
 from tunesmith.comparison.study import Study, Tried
 from tunesmith.comparison.study import study as judged
 from tunesmith.errors import UserError
-from tunesmith.experiment import prepared
 from tunesmith.methods.method import Method
 from tunesmith.recipe import Recipe
 from tunesmith.resume import refuse_other, refuse_other_rows, started
@@ -22,6 +21,7 @@ from tunesmith.studies.processes import Job, Pool
 from tunesmith.studies.search import Engine, engine
 from tunesmith.studies.sizes import EXAMPLES, Same, sizes_of
 from tunesmith.studies.sizes import told as sizes_told
+from tunesmith.work import prepared
 
 SWEEPS = Path("sweeps")
 ENGINES = ("grid", "random", "optuna")
