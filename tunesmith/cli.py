@@ -236,8 +236,10 @@ def main(given: Sequence[str] | None = None) -> None:
         arguments.call(arguments)
         sys.stdout.flush()
     except UserError as error:
-        sys.exit(told(str(error)))
+        sys.exit(1 if getattr(error, "silent", False) else told(str(error)))
     except KeyboardInterrupt:
+        if os.environ.get("RANK", "0") != "0":  # of several processes the first one talks
+            sys.exit(130)
         more = "; the same command goes on where it stopped" if arguments.verb in GOES_ON else ""
         print(f"\nstopped{more}", file=sys.stderr)
         sys.exit(130)

@@ -39,16 +39,19 @@ from tunesmith.models.weights import save_adapter
 from tunesmith.objectives.headed import Headed
 from tunesmith.preparation import drawn_sets, learnable, learnable_sets
 from tunesmith.recipe import Recipe, mixed
-from tunesmith.resume import begin, keep_resolved
+from tunesmith.resume import begin, fingerprints, keep_resolved
 from tunesmith.run import Run
 from tunesmith.tasks.own import told
 from tunesmith.tasks.task import Task
 from tunesmith.trackers.feed import following
 from tunesmith.training.feed import Look
+from tunesmith.training.joining import follow, own_folder, telling_others, together
 from tunesmith.training.learning import Learning, Scores
 from tunesmith.training.portions import distinct, portioned, tell
 from tunesmith.training.progress import Reporter
-from tunesmith.work import Work, prepared, training
+from tunesmith.training.sharding import at_hand, shard, unite
+from tunesmith.training.world import World
+from tunesmith.work import Work, prepared, refuse_together, training
 
 PROMPTS = 16  # of the main task, from whose lengths that of the timed prompt is taken
 
@@ -69,41 +72,59 @@ def run(
     telling: say what rows were recognised as, where nobody said how they are put.
     load_model: instead of `load`; for several runs on one base (`models/one_base.py`).
     """
-    own, work = Run(folder), prepared(recipe)
-    with own.writing(), Reporter(recipe.name, quiet) as reporter, following(own, recipe.track, reporter.say) as record:
-        begin(record, recipe, work.all)
-        with record.failing():
+    with together() as world, own_folder(world, folder) as own:
+        reporter = Reporter(recipe.name, quiet or not world.first)
+        live(own, recipe, world, reporter, cached, load_model or load, telling)
+    return Run(folder)
+
+
+def live(own: Run, recipe: Recipe, world: World, reporter: Reporter, cached: bool, load_model: Load, telling: bool) -> None:
+    """A run, by one of the processes that make it together; `own` is the run's folder, and another one of those that follow."""
+    refuse_together(recipe, world.size)
+    work = prepared(recipe)
+    with own.writing(), reporter, following(own, recipe.track if world.first else (), reporter.say) as record:
+        if world.first:
+            begin(record, recipe, work.all)
+        with record.failing(), telling_others():
+            follow(record, world, {"the recipe": partial(settings.dump, recipe), "the rows": partial(fingerprints, work.all)})
             if record.world().get("ended"):
-                reporter.say(f"finished before, nothing is repeated: {folder}")
-                return record
+                reporter.say(f"finished before, nothing is repeated: {record.folder}")
+                return
             for line in told(work.all).values() if telling else ():
                 reporter.say(line)
             torch.manual_seed(recipe.seed)
             random.seed(recipe.seed)
-            model = (load_model or load)(recipe.model, work.objective.head())
+            model = load_model(recipe.model, work.objective.head())
             memory = Memory(model.device)
-            record.keep_world(**facts(recipe, model))
+            record.keep_world(**facts(recipe, model), processes=world.size)
             untaught(record, recipe, work, model)
             if isinstance(recipe.method, Method):
-                learnt = learn(record, recipe, recipe.method, work, model, reporter, memory)
+                learnt = learn(record, recipe, recipe.method, work, model, reporter, memory, world)
                 if not learnt or recipe.plan.stop_after is not None:
-                    return record
+                    return
             model.forget_values()
-            answer(record, recipe, work, model, reporter, memory, cache_folder() if cached else None)
-            keep_card(record, model.family)
-            shutil.rmtree(folder / "state", ignore_errors=True)  # what was learnt stands in adapter/ or model/
+            answer(record, recipe, work, model, reporter, memory, cache_folder() if cached else None, world)
+            if world.first:
+                keep_card(record, model.family)
+                shutil.rmtree(record.folder / "state", ignore_errors=True)  # what was learnt stands in adapter/ or model/
             record.keep_world(ended=True)
-    return record
 
 
-def learn(record: Run, recipe: Recipe, method: Method, work: Work, model: Model, reporter: Reporter, memory: Memory) -> bool:
+def learn(
+    record: Run, recipe: Recipe, method: Method, work: Work, model: Model, reporter: Reporter, memory: Memory, world: World
+) -> bool:
     """Attach the method, or go on with an adapter of it, train, and save. False where `plan.stop_after` stopped it before."""
-    asked = partial(on_validation, model, recipe, work.learnt)
-    learning = Learning(record, recipe.plan, recipe.seed, reporter, memory, recipe.guard, asked, work.names(recipe))
+    learning = Learning(record, recipe.plan, recipe.seed, reporter, memory, recipe.guard, tasks=work.names(recipe))
     plan = learning.with_presets(method, work.objective, model)
     keep_resolved(record, dataclasses.replace(recipe, plan=plan))
     recipe = dataclasses.replace(recipe, objective=work.objective)
     adapter = train_further(model, recipe.name, method) if model.active else model.attach(recipe.name, method)
+    world.same([*adapter.trained().values(), *adapter.remembered().values()])
+    world = shard(model, adapter, recipe.objective, plan, recipe.guard, world)
+    if world.sharded:
+        reporter.say(f"each of {world.size} processes holds its part of the network's weights")
+    asked = partial(on_validation, model, recipe, work.learnt, adapter, world)
+    learning = dataclasses.replace(learning, scores=asked, world=world)
     looks: list[Look] = []
     sources = learnable_sets(work.learnt, recipe, model, looks)
     tell_wordings(record, recipe, work.learnt, [len(source) for source in sources], reporter)
@@ -115,9 +136,12 @@ def learn(record: Run, recipe: Recipe, method: Method, work: Work, model: Model,
     tell(record, reporter, recipe.mixture, len(mixture), found)
     if not learning.learn(model, adapter, recipe.objective, stream, validation, looks):
         return False
+    unite(model, adapter, world)
     model.forget_values()
     if model.head is not None:
         model.head.plan = dataclasses.replace(model.head.plan, temperature=temperature(model, validation, recipe.ask.room))
+    if not world.first:
+        return True
     with telling(model):
         saved = save_adapter(record.folder, adapter, model)
     record.keep_world(
@@ -150,16 +174,24 @@ def told_wordings(task: Task, size: int, counts: Mapping[str, int]) -> str:
     return f"{told}; inverted: {turned}" if turned else told
 
 
-def on_validation(model: Model, recipe: Recipe, tasks: Sequence[Task]) -> Scores:
+def on_validation(model: Model, recipe: Recipe, tasks: Sequence[Task], adapter: Adapter, world: World) -> Scores:
     """The scores of each task on its validation examples."""
     ask = dataclasses.replace(recipe.ask, too_long="leave_out")
     names = distinct([task.name for task in tasks], list(recipe.tasks))
-    judged = (judge(model, task, "validation", ask, limit=recipe.limit.validation) for task in tasks)
+    with at_hand(model, adapter, world):
+        judged = [judge(model, task, "validation", ask, limit=recipe.limit.validation, others=world) for task in tasks]
     return {name: one.scores for name, one in zip(names, judged, strict=True)}
 
 
 def answer(
-    record: Run, recipe: Recipe, work: Work, model: Model, reporter: Reporter, memory: Memory, cache: Path | None = None
+    record: Run,
+    recipe: Recipe,
+    work: Work,
+    model: Model,
+    reporter: Reporter,
+    memory: Memory,
+    cache: Path | None = None,
+    world: World = World(),
 ) -> None:
     """Ask the model everything it is judged by, and keep answers, scores and what they took.
 
@@ -177,7 +209,7 @@ def answer(
         ask = recipe.ask if judging else dataclasses.replace(recipe.ask, shots=0)
         told = partial(reporter.count, f"answering {task.name}")
         try:
-            judged = judge(model, task, "test", ask, limit=limit, on_progress=told, head=judging, kept=kept)
+            judged = judge(model, task, "test", ask, limit=limit, on_progress=told, head=judging, kept=kept, others=world)
         except NothingFitsError as error:
             if number == 0:
                 raise
@@ -189,14 +221,17 @@ def answer(
             reporter.say(note)
         metric, score = next(iter(judged.scores.items()))
         reporter.say(f"{task.name}: {metric} {score.value:.4f}")
-    world = record.world()
+    if not world.first:  # what is left is short, or asked by one process alone
+        return world.wait()
+    facts = record.world()
     if cache is None or not again:  # else this was not what answering takes
-        answering = max(memory.peak(), world.get("peak_memory_answering_bytes", 0))
-        peak = max(answering, world.get("peak_memory_training_bytes", 0))
+        answering = max(memory.peak(), facts.get("peak_memory_answering_bytes", 0))
+        peak = max(answering, facts.get("peak_memory_training_bytes", 0))
         record.keep_world(peak_memory_answering_bytes=answering, peak_memory_bytes=peak)
         asked = [model.renderer.prompt(example) for example in tasks[0].sequence("test", 0, PROMPTS) if example.messages]
         record.keep_world(latency=latency(model, [] if model.head is not None else asked))
     besides(record, recipe, work, Asking(model, recipe.ask, reporter.count, kept))
+    world.wait()
 
 
 def besides(record: Run, recipe: Recipe, work: Work, asking: Asking) -> None:

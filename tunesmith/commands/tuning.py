@@ -27,6 +27,7 @@ def arguments(verbs: Verbs) -> None:
     verb.add_argument("given", nargs="+", metavar="RECIPE | name=value", help=f"a recipe, and {OVERRIDES}")
     verb.add_argument("--into", type=Path, help="folder of the run (runs/NAME)")
     verb.add_argument("--brief", action="store_true", help="print neither scores nor what rows were recognised as")
+    verb.add_argument("--processes", type=at_least_one, default=1, help="that learn together, one a GPU (1)")
 
     verb = command(
         verbs, "sweep", sweep, "a study: settings with several values, seeds, a search; one page of what each is worth"
@@ -91,10 +92,17 @@ def compare(arguments: argparse.Namespace) -> None:
 
 def train(arguments: argparse.Namespace) -> None:
     from tunesmith import verbs
+    from tunesmith.training.joining import several, talks
+    from tunesmith.training.launching import launch
 
+    if arguments.processes > 1:
+        if several():
+            raise UserError("`--processes` starts processes, and torchrun has started some", "leave `--processes` out")
+        into = ["--into", str(arguments.into)] if arguments.into else []
+        sys.exit(launch(arguments.processes, ["train", *arguments.given, *into, *["--brief"] * arguments.brief]))
     paths, overrides = split_given(arguments.given)
     run = verbs.train(one_recipe(paths) or {}, into=arguments.into, overrides=overrides, telling=not arguments.brief)
-    if not arguments.brief:
+    if not arguments.brief and talks():
         print_scores(run)
         print(run.folder)
 

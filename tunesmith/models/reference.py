@@ -8,7 +8,7 @@ another epoch, computes nothing again, and other weights find nothing that was k
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from torch import Tensor
@@ -43,6 +43,16 @@ class References:
     def missing(self, sequences: Sequence[Tokens]) -> list[Tokens]:
         """Those that are not known, each once."""
         return list({key: tokens for tokens in sequences if (key := self._key(tokens)) not in self._known}.values())
+
+    def known(self) -> dict[str, float]:
+        """All sums that are known, by key."""
+        return dict(self._known)
+
+    def take(self, found: Mapping[str, float]) -> None:
+        """Know what others have computed too; where both did, theirs counts."""
+        more = {key: value for key, value in found.items() if key not in self._known}
+        self._add(more.items())
+        self._known |= found
 
     def _key(self, tokens: Tokens) -> str:
         read = (tokens.inputs, tokens.targets, tokens.source)

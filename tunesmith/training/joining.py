@@ -11,12 +11,11 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -24,10 +23,11 @@ import torch.distributed as dist
 from tunesmith import __version__
 from tunesmith.errors import UserError
 from tunesmith.run import Run, write_text
-from tunesmith.training.alive import Alive, PeerError
+from tunesmith.training.alive import Alive, PeerError, machine
 from tunesmith.training.world import World
 
 TOLD = ("recipe.yaml", "world.json", "scores.json", "mixture.json")  # files of a run that every process begins with
+READ = ("reference.jsonl",)  # and of those that may be long, what is read from the disk
 PATIENCE = timedelta(days=7)  # for each other: who ended is known otherwise (`training/alive.py`)
 SEEN = 20.0  # seconds that a shared disk may take to show a file to another machine
 
@@ -67,7 +67,7 @@ def together() -> Iterator[World]:
         return
     _here = _joined()
     try:
-        with telling():
+        with telling_others():
             yield _here.world
             _here.world.wait()
         assert _here.alive is not None
@@ -79,7 +79,7 @@ def together() -> Iterator[World]:
 
 
 @contextmanager
-def telling() -> Iterator[None]:
+def telling_others() -> Iterator[None]:
     """Within, the others hear of what goes wrong here; what goes wrong because of another process is a `PeerError`."""
     alive = _here.alive if _here else None
     if alive is None:
@@ -135,13 +135,17 @@ def own_folder(world: World, folder: Path) -> Iterator[Run]:
     _refuse_apart(world, folder)
     if world.first:
         yield Run(folder)
+        world.wait()
         return
     place = Path(tempfile.mkdtemp(prefix="tunesmith-"))
     try:
         own = place / folder.name
         own.mkdir()
         (own / "state").symlink_to((folder / "state").resolve())  # which is read here, and never written
+        for file in filter(Path.is_file, (folder / name for name in READ)):
+            shutil.copy(file, own)
         yield Run(own)
+        world.wait()
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
@@ -176,10 +180,10 @@ def until_seen(path: Path, seconds: float = SEEN) -> bool:
     return True
 
 
-def follow(record: Run, world: World, facts: Mapping[str, Any]) -> None:
+def follow(record: Run, world: World, facts: Mapping[str, Callable[[], object]]) -> None:
     """Begin with what the first process has in the run's folder.
 
-    facts: what must be the same everywhere, by what it is called.
+    facts: what must be the same on all machines, by what it is called.
 
     Raises:
         UserError: a fact is another one here.
@@ -190,10 +194,13 @@ def follow(record: Run, world: World, facts: Mapping[str, Any]) -> None:
     texts = world.told({name: file.read_text(encoding="utf-8") for name, file in files.items() if file.is_file()})
     for name, text in texts.items() if not world.first else ():
         write_text(files[name], text)
-    told = json.loads(json.dumps(dict(facts), default=str))
-    wanted, host = world.told((told, platform.node()))
-    for name, value in told.items():
-        if value != wanted.get(name):
+    hosts = world.gathered(machine())
+    if len(set(hosts)) == 1:
+        return
+    mine = json.loads(json.dumps({name: fact() for name, fact in facts.items()}, default=str))
+    wanted, host = world.told((mine, platform.node()))
+    for name, value in mine.items():
+        if value != wanted[name]:
             raise UserError(
                 f"{name} on `{platform.node()}` is not that on `{host}`", "copy the same files to all machines, and start again"
             )

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
 from statistics import mean
@@ -25,6 +26,7 @@ from tunesmith.methods.method import Method
 from tunesmith.models.adapter import Adapter
 from tunesmith.models.memory import Memory, give_back
 from tunesmith.models.model import Model
+from tunesmith.models.reference import References
 from tunesmith.objectives.objective import Objective
 from tunesmith.run import Run, Score
 from tunesmith.training.feed import Look, feeding
@@ -33,6 +35,7 @@ from tunesmith.training.loop import Step, arithmetic, train, validate
 from tunesmith.training.plan import Plan
 from tunesmith.training.progress import Reporter
 from tunesmith.training.state import State, latest
+from tunesmith.training.world import World
 
 Scores = Mapping[str, Mapping[str, Score]]  # task -> metric -> score; the first metric is the headline
 
@@ -56,6 +59,7 @@ class Learning:
     guard: Guard = Guard()
     scores: Callable[[], Scores] | None = None  # of each task's validation examples: what `plan.best: score` goes by
     tasks: Sequence[str] = ()  # names of a mixture's tasks, by the numbers of its examples
+    world: World = World()
 
     def with_presets(self, method: Method, objective: Objective, model: Model) -> Plan:
         """The plan with the presets of method and objective where it is null. A plan that has them is read as it is."""
@@ -94,15 +98,20 @@ class Learning:
         steps = plan.total_steps(len(stream))
         with arithmetic(model, plan):
             coming = chain(map(stream, range(steps * plan.examples)), validation)
-            if told := objective.begin(model, coming, plan.room, self.record.folder):
+            mine = self.world.part_of(coming) if objective.shared == "examples" else coming
+            if told := objective.begin(model, mine, plan.room, self.record.folder):
                 self.reporter.say(told)
+            self._refer(model)
         model.checkpointing(plan.recompute)
         model.compiling(plan.compile)
         guarding = self.guard.begin(model, adapter)
+        draw_apart(self.world, self.seed)
         self._resume(state)
         with patient() as interrupted:
-            keep = plan.keep if objective.repeats else dataclasses.replace(plan.keep, frozen="never")
-            feed = feeding(stream, objective, model, plan, state.place, self.seed, looks=looks)
+            again = objective.repeats and not self.world.sharded
+            keep = plan.keep if again else dataclasses.replace(plan.keep, frozen="never")
+            sharing = self.world if objective.shared == "examples" else World()
+            feed = feeding(stream, objective, model, plan, state.place, self.seed, sharing, looks)
             with model.keeping(keep, self.record.folder) as word, feed as take:
                 if word:
                     self.reporter.say(word)
@@ -118,13 +127,14 @@ class Learning:
                         state,
                         steps,
                         self.seed,
+                        self.world,
                         guarding=guarding,
                         take=take,
                         tasks=self.tasks,
                     ),
                     steps,
                     state,
-                    interrupted,
+                    lambda: self.world.any(interrupted()),
                     lambda: not validation or self._validate(model, objective, validation, plan, state),
                     objective.rounds,
                 )
@@ -138,7 +148,7 @@ class Learning:
             self._take_best(state)
             self._tell(state, steps)
             self.record.keep_world(best_step=state.facts.get("best_step", state.step), stopped_early=state.step < steps)
-        if interrupted():
+        if self.world.any(interrupted()):
             raise KeyboardInterrupt
         return True
 
@@ -192,7 +202,9 @@ class Learning:
 
     def _validate(self, model: Model, objective: Objective, validation: Sequence[Example], plan: Plan, state: State) -> bool:
         """Measure, keep the best weights, and say whether to go on."""
-        loss, count, shown, samples, tasks = validate(model, objective, validation, plan, self.seed, self.tasks)
+        loss, count, shown, samples, tasks = validate(
+            model, objective, validation, plan, self.seed, self.tasks, self.world
+        )
         told: dict[str, Any] = {"shown": shown} if shown else {}
         worth = [-loss]
         scores: Scores = self.scores() if self.scores is not None and (plan.best == "score" or plan.scores) else {}
@@ -214,6 +226,14 @@ class Learning:
         else:
             facts["patience"] = facts.get("patience", 0) + 1
         return plan.patience is None or facts["patience"] < plan.patience
+
+    def _refer(self, model: Model) -> None:
+        """Let all processes know what each has computed of the reference."""
+        if self.world.size > 1 and isinstance(model.references, References):
+            found: dict[str, float] = {}
+            for one in self.world.gathered(model.references.known()):
+                found = {**one, **found}
+            model.references.take(found)
 
     @property
     def _root(self) -> Path:
@@ -247,6 +267,12 @@ class Learning:
         state.restore(found)
         self.record.cut(state.step)
         self.reporter.say(f"going on from step {state.step}")
+
+
+def draw_apart(world: World, seed: int, step: int = 0) -> None:
+    """Let each process draw random numbers of its own, so that dropout is not the same for all rows that they share."""
+    if not world.first:
+        torch.manual_seed(int.from_bytes(blake2b(f"{seed} {step} {world.rank}".encode(), digest_size=8).digest()))
 
 
 def logged(step: Step) -> dict[str, Any]:

@@ -4,8 +4,9 @@ What they say to each other are sums, and now and then plain values that one of 
 what happens when one of them ends: `training/joining.py`; how they share a network's weights: `training/sharding.py`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeVar, cast
 
 import torch
@@ -36,6 +37,10 @@ class World:
     def share(self, items: Sequence[T]) -> Sequence[T]:
         """This process's part of the items of one step."""
         return items[self.rank :: self.size]
+
+    def part_of(self, items: Iterable[T]) -> Iterable[T]:
+        """The same of items that come one after the other; all of them where each pass is made by all processes."""
+        return items if self.sharded else islice(items, self.rank, None, self.size)
 
     def passes(self, batches: Sequence[T]) -> Iterator[tuple[T, bool]]:
         """This process's batches, and whether each counts.
