@@ -222,7 +222,8 @@ def answer(
         metric, score = next(iter(judged.scores.items()))
         reporter.say(f"{task.name}: {metric} {score.value:.4f}")
     if not world.first:  # what is left is short, or asked by one process alone
-        return world.wait()
+        world.wait()
+        return
     facts = record.world()
     if cache is None or not again:  # else this was not what answering takes
         answering = max(memory.peak(), facts.get("peak_memory_answering_bytes", 0))

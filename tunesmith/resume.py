@@ -15,7 +15,16 @@ from tunesmith.tasks.own import shapes
 from tunesmith.tasks.task import Task
 
 # Settings that change no step: a run may go on with others.
-FREE = ("plan.room", "plan.recompute", "plan.save_every", "plan.stop_after", "plan.ahead", "plan.processes", "ask.rows", "track")
+FREE = (
+    "plan.room",
+    "plan.recompute",
+    "plan.save_every",
+    "plan.stop_after",
+    "plan.ahead",
+    "plan.processes",
+    "ask.rows",
+    "track",
+)
 
 
 def begin(record: Run, recipe: Recipe, tasks: Sequence[Task]) -> None:

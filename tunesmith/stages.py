@@ -92,7 +92,9 @@ def run_stages(tree: Tree, into: Path, quiet: bool = False) -> Run:
     chosen = recipes(tree, into)
     votes = [str(_result(name, one, into)) for name, one in chosen.items() if isinstance(one, Labelling)]
     if votes and several():
-        raise UserError("a stage that labels is for one process, and several were started", "run it alone up to that stage first")
+        raise UserError(
+            "a stage that labels is for one process, and several were started", "run it alone up to that stage first"
+        )
     for recipe in chosen.values():
         if isinstance(recipe, Recipe) and not any(file in recipe.tasks or file in recipe.judged_by for file in votes):
             prepared(recipe)

@@ -163,7 +163,7 @@ def refuse_together(recipe: Recipe, processes: int) -> None:
         return
     if isinstance(recipe.method, Method) and recipe.objective.shared == "nothing":
         raise UserError(
-            f"`objective: {settings.kind_of(type(recipe.objective))}` learns from answers of its own to a whole step's prompts, "
+            f"`objective: {settings.kind_of(type(recipe.objective))}` learns from answers of its own to all prompts of a step, "
             f"which {processes} processes cannot do together",
             "start it alone: without torchrun and `--processes`",
         )

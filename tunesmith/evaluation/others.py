@@ -59,8 +59,9 @@ def together(
         mine = [place for place in places if owner[place] == others.rank]
         for some in others.gathered(list(zip(mine, asked(mine, done, len(places)), strict=True))):
             answers |= some
-            for place, answer in some if found is not None else ():
-                found.add(place, answer)
+            if found is not None:
+                for place, answer in some:
+                    found.add(place, answer)
         done += len(places)
     whole = others.told(None if found is None else found.all())
     return [answers[place] for place in range(len(examples))] if whole is None else whole, again

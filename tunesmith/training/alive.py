@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import torch.distributed as dist
+from torch.distributed import distributed_c10d
 
 from tunesmith.errors import UserError
 from tunesmith.training.world import World
@@ -43,7 +43,7 @@ class Alive:
     def __init__(self, world: World) -> None:
         self.world = world
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-        self._store = dist.PrefixStore(f"tunesmith {attempt}", dist.distributed_c10d._get_default_store())
+        self._store = distributed_c10d.PrefixStore(f"tunesmith {attempt}", distributed_c10d._get_default_store())
         me = {"rank": world.rank, "pid": os.getpid(), "host": platform.node(), "machine": machine()}
         self._all: list[dict[str, Any]] = world.gathered(me)
         self._stopped = threading.Event()
@@ -112,7 +112,8 @@ class Alive:
                 beaten = time.monotonic()
                 self._beat(beaten)
             if (found := self._found()) is not None:
-                return self._end(found)
+                self._end(found)
+                return
 
     def _beat(self, now: float) -> None:
         """Say that this machine is there, and look which others are."""

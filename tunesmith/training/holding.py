@@ -11,7 +11,6 @@ from tunesmith.training.sharding import by_turns
 from tunesmith.training.world import World
 
 
-
 def holding(objective: Objective, examples: Sequence[Placed], model: Model, plan: Plan, tasks: int, world: World) -> Held:
     """As `Objective.held`; each process looks at its share, where an example's loss hangs on it alone, and else at all."""
     if world.size == 1 or objective.shared != "examples":

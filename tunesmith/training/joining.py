@@ -176,7 +176,7 @@ def until_seen(path: Path, seconds: float = SEEN) -> bool:
             return False
         time.sleep(0.1)
         with suppress(OSError):
-            os.listdir(path.parent)  # which makes some disks look again
+            list(path.parent.iterdir())  # which makes some disks look again
     return True
 
 

@@ -19,7 +19,7 @@ def launch(processes: int, words: Sequence[str]) -> int:
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # torchrun would say 1
     given = ["--standalone", "--nproc-per-node", str(processes), "--module", "tunesmith", *words]
     try:
-        run(parse_args(given))
+        run(parse_args(given))  # type: ignore[no-untyped-call]
     except ChildFailedError as error:
         status = error.get_first_failure()[1].exitcode
         return status if status > 0 else 128 - status

@@ -202,9 +202,7 @@ class Learning:
 
     def _validate(self, model: Model, objective: Objective, validation: Sequence[Example], plan: Plan, state: State) -> bool:
         """Measure, keep the best weights, and say whether to go on."""
-        loss, count, shown, samples, tasks = validate(
-            model, objective, validation, plan, self.seed, self.tasks, self.world
-        )
+        loss, count, shown, samples, tasks = validate(model, objective, validation, plan, self.seed, self.tasks, self.world)
         told: dict[str, Any] = {"shown": shown} if shown else {}
         worth = [-loss]
         scores: Scores = self.scores() if self.scores is not None and (plan.best == "score" or plan.scores) else {}

@@ -78,21 +78,24 @@ def why_not(
 ) -> tuple[str, str] | None:
     """What does not go with weights in parts, and what to do about it."""
     never = "set `plan.processes.shard: never`"
-    if quantised(model.network):
-        return "a base in four bits stays whole on every process", never
-    if plan.compile:
-        return "`plan.compile` makes one function of layers whose weights come and go", f"leave it out, or {never}"
-    if plan.optimizer != "adamw":
-        return f"`plan.optimizer` is `{plan.optimizer}`, whose moments are of whole weights", f"set it to `adamw`, or {never}"
-    if adapter.freed and (objective.looks_back or guard.divergence):
-        return "steps read the network as it started, beside its weights of now", f"{never}, or train an adapter"
-    if guard.divergence and guard.over == "replay":
-        return "`guard.over: replay` reads some batches twice and others once", f"set it to `all`, or {never}"
-    if plan.examples < world.size:
-        return f"a step of {plan.examples} examples leaves {world.size - plan.examples} processes without any", (
-            f"set `plan.examples` to {world.size} or more"
-        )
-    return None
+    found = {
+        "a base in four bits stays whole on every process": (quantised(model.network), never),
+        "`plan.compile` makes one function of layers whose weights come and go": (plan.compile, f"leave it out, or {never}"),
+        f"`plan.optimizer` is `{plan.optimizer}`, whose moments are of whole weights": (plan.optimizer != "adamw", never),
+        "steps read the network as it started, beside its weights of now": (
+            bool(adapter.freed) and (objective.looks_back or guard.divergence > 0),
+            f"{never}, or train an adapter",
+        ),
+        "`guard.over: replay` reads some batches twice and others once": (
+            guard.divergence > 0 and guard.over == "replay",
+            f"set it to `all`, or {never}",
+        ),
+        f"a step of {plan.examples} examples leaves some of {world.size} processes without any": (
+            plan.examples < world.size,
+            f"set `plan.examples` to {world.size} or more",
+        ),
+    }
+    return next(((why, hint) for why, (is_so, hint) in found.items() if is_so), None)
 
 
 def large(model: Model, adapter: Adapter) -> bool:
@@ -130,7 +133,8 @@ def part(value: Tensor, like: Tensor) -> Tensor:
 
 def local(tensor: Tensor) -> Tensor:
     """The numbers of a tensor that lie here."""
-    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+    here: Tensor = tensor.to_local() if isinstance(tensor, DTensor) else tensor
+    return here
 
 
 def total_norm(tensors: Sequence[Tensor]) -> float:
@@ -158,7 +162,11 @@ def by_turns(model: Model, world: World, spare: Batch | None) -> Iterator[None]:
     if not world.sharded or spare is None:
         yield
         return
-    model.announce = lambda: world.any(True) or None
+
+    def announce() -> None:
+        world.any(True)
+
+    model.announce = announce
     try:
         yield
     finally:
