@@ -6,7 +6,6 @@ from typing import Any
 
 from tunesmith import settings
 from tunesmith.data import standard_input
-from tunesmith.data.published import Published
 from tunesmith.data.sources import FileSource
 from tunesmith.errors import UserError
 from tunesmith.recipe import Recipe, told
@@ -73,9 +72,10 @@ def refuse_other_rows(record: Run, tasks: Sequence[Task]) -> None:
 
 
 def fingerprints(tasks: Sequence[Task]) -> dict[str, str]:
-    """Task -> hash of its files, for tasks that read a person's own files."""
+    """Task -> hash of its files, for tasks that read files."""
     named = {task.name: task.source for task in tasks}  # what is learnt from is mostly judged too: its files are read once
-    return {name: source.fingerprint() for name, source in named.items() if isinstance(source, (FileSource, Published))}
+    hashed = {name: getattr(source, "fingerprint", None) for name, source in named.items()}
+    return {name: fingerprint() for name, fingerprint in hashed.items() if fingerprint is not None}
 
 
 def keep_resolved(record: Run, recipe: Recipe) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 FLOORS = [
-    {"errors", "methods"},
-    {"data", "run", "settings", "registry"},
+    {"errors", "methods", "disk"},
+    {"data", "run", "settings", "registry", "manifest"},
     {"metrics", "tokens", "town", "perturbations", "trackers"},
     {"tasks", "models", "comparison"},
     {"generation"},
@@ -49,9 +49,22 @@ FLOORS = [
     },
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-BESIDE = {("methods", "errors"), ("settings", "registry")}  # on one floor, and never the other way
+BESIDE = {("methods", "errors"), ("disk", "errors"), ("settings", "registry")}  # on one floor, and never the other way
 TOP = FLOORS[-1]  # what a person calls: these files are one room
-WITHOUT_TORCH = {"errors", "settings", "registry", "run", "data", "town", "perturbations", "metrics", "tasks", "comparison"}
+WITHOUT_TORCH = {
+    "errors",
+    "disk",
+    "manifest",
+    "settings",
+    "registry",
+    "run",
+    "data",
+    "town",
+    "perturbations",
+    "metrics",
+    "tasks",
+    "comparison",
+}
 TRANSFORMERS = ("models/", "tokens/renderer.py")
 PACKAGE = Path(__file__).resolve().parents[2] / "tunesmith"
 FILES = sorted(PACKAGE.rglob("*.py"))

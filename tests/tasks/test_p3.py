@@ -6,6 +6,7 @@ import pytest
 
 from tunesmith.data.published import VARIABLE
 from tunesmith.errors import UserError
+from tunesmith.resume import fingerprints
 from tunesmith.tasks.own import task_from
 from tunesmith.tasks.p3 import END
 
@@ -55,3 +56,11 @@ def test_what_is_not_there_is_told(folder, monkeypatch):
     monkeypatch.setenv(VARIABLE, str(folder.parent / "nowhere"))
     with pytest.raises(UserError, match="p3_t0_rendered"):
         task_from("p3/glue_mrpc")
+
+
+def test_files_that_change_are_noticed_by_a_run_that_goes_on(folder):
+    whole, capped = task_from("p3/xsum_tldr"), task_from({"data": "p3/xsum_tldr", "limit": 5})
+    before = fingerprints([whole])
+    assert before and fingerprints([capped]) == before
+    write(folder, "xsum_tldr", lambda n: f"once upon a time there were {n} foxes in a boat")
+    assert fingerprints([whole]) != before

@@ -10,7 +10,7 @@ Paths in the file are relative to it.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -157,6 +157,11 @@ class Capped:
 
     def rows(self, split: str) -> Iterator[Row]:
         return islice(self.source.rows(split), self.limit)
+
+    @property
+    def fingerprint(self) -> Callable[[], str] | None:
+        """Of the whole source; None where it reads no files."""
+        return getattr(self.source, "fingerprint", None)
 
 
 def templates_of(name: str | Sequence[str]) -> tuple[Template, ...]:

@@ -4,27 +4,38 @@ state/step-000400/
     state.json            step, place in the stream, random states, settings of the optimizer
     trained.safetensors   trained parameters by name, and what the method and the objective remember beside them
     moments.safetensors   what the optimizer keeps (AdamW: two moments) by parameter name
+    manifest.json         bytes and SHA-256 of the three (`tunesmith/manifest.py`)
+
+Which of several is taken, how many are kept, and what happens to damaged ones: `training/store.py`.
 """
 
 import json
 import random
 import re
-import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from tunesmith import manifest
 from tunesmith.errors import UserError
+from tunesmith.manifest import DamagedError
 from tunesmith.models.adapter import Adapter
+from tunesmith.training import tensors
 from tunesmith.training.optimizers import optimizer_of
 from tunesmith.training.plan import Plan
 
 NAME = re.compile(r"step-(\d+)$")
+RECORD, TRAINED, MOMENTS = "state.json", "trained.safetensors", "moments.safetensors"
+LIKE_THE_PARAMETER = ("exp_avg", "exp_avg_sq", "state1", "state2")  # a moment of each number
+
+
+def own_part(value: Tensor, like: Tensor) -> Tensor:
+    """What one process alone holds of a value: all of it."""
+    return value
 
 
 @dataclass
@@ -34,6 +45,14 @@ class State:
     trained: every trained parameter by name.
     remembered: what the method and the objective keep beside them, by name (`Adapter.remembered`, `Objective.remembered`).
     step:    steps made. place: examples drawn from the stream.
+    facts:   what whoever pulls the steps remembers: plain values, as JSON has them.
+    belongs: what a checkpoint must have been made with to be taken up, by name; only names that both know are compared.
+
+    Where several processes share the tensors, the next three are theirs; all call `save` and `restore` at the same step.
+
+    gather:  the whole of a tensor in the processor's memory; every process calls it for the same tensors in the same order.
+    part:    of a whole value that was read, what this process holds, given the tensor that it is for.
+    writes:  whether this process writes the files.
     """
 
     trained: Mapping[str, nn.Parameter]
@@ -42,6 +61,10 @@ class State:
     step: int = 0
     place: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
+    belongs: Mapping[str, Any] = field(default_factory=dict)
+    gather: Callable[[Tensor], Tensor] = tensors.on_processor
+    part: Callable[[Tensor, Tensor], Tensor] = own_part
+    writes: bool = True
 
     @classmethod
     def new(cls, adapter: Adapter, plan: Plan, remembered: Mapping[str, Tensor] | None = None) -> "State":
@@ -56,55 +79,149 @@ class State:
         ]
         return cls(trained, {**adapter.remembered(), **(remembered or {})}, optimizer_of(plan, groups))
 
-    def save(self, root: Path) -> Path:
-        """Write `root/step-NNNNNN`, beside and then renamed: a checkpoint is whole or absent."""
-        folder = root / f"step-{self.step:06d}"
-        beside = root / f".{folder.name}.tmp"
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir(parents=True)
-        kept = {name: p.detach().cpu().contiguous() for name, p in (*self.trained.items(), *self.remembered.items())}
-        save_file(kept, beside / "trained.safetensors")
-        save_file(self._moments(), beside / "moments.safetensors")
-        (beside / "state.json").write_text(json.dumps(self._record()), encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        beside.replace(folder)
-        return folder
+    def kept(self) -> dict[str, Tensor]:
+        """What `trained.safetensors` holds."""
+        return {**self.trained, **self.remembered}
 
-    def restore(self, folder: Path) -> None:
-        """Take up a checkpoint: parameters, moments, place and random states."""
-        record = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        saved = load_file(folder / "trained.safetensors")
-        kept = {**self.trained, **self.remembered}
-        check_names(saved, kept, folder)
-        with torch.no_grad():
-            for name, value in kept.items():
-                value.copy_(saved[name])
-        moments = load_file(folder / "moments.safetensors")
-        for name, parameter in self.trained.items():
-            own = {key.removeprefix(f"{name}|"): value for key, value in moments.items() if key.startswith(f"{name}|")}
-            if own:
-                self.optimizer.state[parameter] = {key: self._back(key, value, parameter) for key, value in own.items()}
-        self.step, self.place, self.facts = record["step"], record["place"], record["facts"]
-        set_random_states(record["random"])
-
-    def _back(self, key: str, value: Tensor, parameter: Tensor) -> Any:
-        """What the optimizer keeps, of the kind and at the place that it expects."""
-        if key != "step":
-            return value.to(parameter.device)
-        if not isinstance(self.optimizer, torch.optim.AdamW):
-            return int(value)
-        return value.to(parameter.device) if _on_gpu(parameter) else value
-
-    def _moments(self) -> dict[str, Tensor]:
-        shared = ("qmap1", "qmap2")  # tables that all parameters refer to; a file keeps no memory under two names
+    def moments(self) -> dict[str, Tensor]:
+        """What `moments.safetensors` holds: all that the optimizer keeps, by `parameter|what`."""
         return {
-            f"{name}|{key}": value.cpu().clone() if key in shared else torch.as_tensor(value).detach().cpu().contiguous()
+            f"{name}|{key}": torch.as_tensor(value)
             for name, parameter in self.trained.items()
             for key, value in self.optimizer.state.get(parameter, {}).items()
         }
 
+    def save(self, root: Path) -> Path:
+        """Write `root/step-NNNNNN`, beside and then renamed: a checkpoint is whole or absent.
+
+        Raises:
+            OSError: the disk does not take it; nothing of it is left there.
+        """
+        folder = root / f"step-{self.step:06d}"
+        record = json.dumps(self._record())
+        if not self.writes:
+            self.go_along(self.kept())
+            self.go_along(self.moments())
+            return folder
+        with manifest.whole(folder) as (beside, seals):
+            seals[TRAINED] = tensors.write(beside / TRAINED, self.kept(), self.gather)
+            seals[MOMENTS] = tensors.write(beside / MOMENTS, self.moments(), self.gather)
+            (beside / RECORD).write_text(record, encoding="utf-8")
+        return folder
+
+    def save_weights(self, folder: Path) -> None:
+        """Write the trained parameters alone into a folder, in the same way."""
+        if not self.writes:
+            self.go_along(self.trained)
+            return
+        with manifest.whole(folder) as (beside, seals):
+            seals[TRAINED] = tensors.write(beside / TRAINED, self.trained, self.gather)
+
+    def go_along(self, named: Mapping[str, Tensor]) -> None:
+        """Give what another process writes."""
+        for name in tensors.ordered(named):
+            self.gather(named[name])
+
+    def restore(self, folder: Path) -> None:
+        """Take up a checkpoint: parameters, moments, place and random states. Nothing changes where it is refused."""
+        self.take(folder, self.examine(folder))
+
+    def examine(self, folder: Path) -> dict[str, Any]:
+        """Look at a checkpoint without taking it up: what its `state.json` says.
+
+        Raises:
+            DamagedError: a file is missing, changed or not what it should be: another checkpoint may be whole.
+            UserError: the checkpoint is whole, and belongs to another recipe or network.
+        """
+        manifest.check(folder, alone=True)
+        record = read_record(folder / RECORD)
+        self._refuse_other(record["belongs"], folder)
+        check_names(tensors.shapes(folder / TRAINED), self.kept(), folder)
+        self._check_moments(folder / MOMENTS)
+        return record
+
+    def take(self, folder: Path, record: Mapping[str, Any]) -> None:
+        """Take up a checkpoint that was examined."""
+        kept = self.kept()
+        with torch.no_grad():
+            for name, value in tensors.read(folder / TRAINED):
+                kept[name].copy_(self.part(value, kept[name]))
+        self.optimizer.state.clear()
+        for name, value in tensors.read(folder / MOMENTS):
+            parameter, _, key = name.rpartition("|")
+            own = self.trained[parameter]
+            self.optimizer.state[own][key] = self._back(key, value, own)
+        self.step, self.place, self.facts = record["step"], record["place"], record["facts"]
+        set_random_states(record["random"])
+
+    def restore_weights(self, folder: Path) -> None:
+        """Take up what `save_weights` wrote.
+
+        Raises:
+            DamagedError: a file is missing or changed.
+        """
+        manifest.check(folder, alone=True)
+        check_names(tensors.shapes(folder / TRAINED), self.trained, folder)
+        with torch.no_grad():
+            for name, value in tensors.read(folder / TRAINED):
+                self.trained[name].copy_(self.part(value, self.trained[name]))
+
+    def _refuse_other(self, belongs: Mapping[str, Any], folder: Path) -> None:
+        now = json.loads(json.dumps(dict(self.belongs)))
+        for name in now:
+            if name in belongs and belongs[name] != now[name]:
+                raise UserError(
+                    f"checkpoint `{folder}` is of another run: `{name}` was `{belongs[name]}` and is now `{now[name]}`",
+                    "start in a new folder, or take the change back",
+                )
+
+    def _check_moments(self, file: Path) -> None:
+        found = tensors.shapes(file)
+        for name, shape in found.items():
+            parameter, _, key = name.rpartition("|")
+            if parameter not in self.trained:
+                raise DamagedError(f"`{file}` keeps `{name}`, and no such parameter is trained")
+            wanted = tuple(self.trained[parameter].shape)
+            rows = found.get(f"{parameter}|rows")  # of an embedding, those that were ever read
+            wanted = wanted if rows is None else (*rows, *wanted[1:])
+            if key in LIKE_THE_PARAMETER and shape != wanted:
+                raise DamagedError(f"`{file}`: `{name}` has the shape {shape}, and its parameter {wanted}")
+
+    def _back(self, key: str, value: Tensor, parameter: Tensor) -> Any:
+        """What the optimizer keeps, of the kind and at the place that it expects."""
+        if key != "step":
+            return self.part(value, parameter).to(parameter.device)
+        if not isinstance(self.optimizer, torch.optim.AdamW):
+            return int(value)
+        return value.to(parameter.device) if _on_gpu(parameter) else value
+
     def _record(self) -> dict[str, Any]:
-        return {"step": self.step, "place": self.place, "facts": self.facts, "random": random_states()}
+        found = {"step": self.step, "place": self.place, "facts": self.facts, "belongs": dict(self.belongs)}
+        return {**found, "random": random_states()}
+
+
+def read_record(file: Path) -> dict[str, Any]:
+    """A checkpoint's `state.json`.
+
+    Raises:
+        DamagedError: it is no such file, or a value is of another kind.
+    """
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DamagedError(f"`{file}` cannot be read: {error}") from None
+    if not isinstance(record, dict):
+        raise DamagedError(f"`{file}` is no record of a state")
+    record.setdefault("belongs", {})
+    for name, kind in {"step": int, "place": int, "facts": dict, "belongs": dict, "random": dict}.items():
+        value = record.get(name)
+        if not isinstance(value, kind) or isinstance(value, bool) or (isinstance(value, int) and value < 0):
+            raise DamagedError(f"`{file}`: `{name}` is `{value}`, which it cannot be")
+    try:
+        _states(record["random"])
+    except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise DamagedError(f"`{file}`: `random` holds no random states: {error}") from None
+    return record
 
 
 def decays(name: str, parameter: Tensor) -> bool:
@@ -116,9 +233,9 @@ def _on_gpu(parameter: Tensor) -> bool:
     return parameter.device.type == "cuda"
 
 
-def check_names(saved: Mapping[str, Tensor], trained: Mapping[str, Tensor], folder: Path) -> None:
+def check_names(saved: Mapping[str, tuple[int, ...]], trained: Mapping[str, Tensor], folder: Path) -> None:
     """A checkpoint of another recipe is refused, by the first name or shape that differs."""
-    wrong = [n for n in (*trained, *saved) if n not in saved or n not in trained or saved[n].shape != trained[n].shape]
+    wrong = [n for n in (*trained, *saved) if n not in saved or n not in trained or saved[n] != tuple(trained[n].shape)]
     if wrong:
         raise UserError(
             f"checkpoint `{folder}` does not belong to this recipe: `{wrong[0]}` is missing or has another shape",
@@ -126,10 +243,21 @@ def check_names(saved: Mapping[str, Tensor], trained: Mapping[str, Tensor], fold
         )
 
 
+def checkpoints(root: Path) -> list[Path]:
+    """The checkpoints under `root`, the newest first, whether they are whole or not; half-written ones have another name."""
+    found = [path for path in root.glob("step-*") if NAME.search(path.name) and path.is_dir()]
+    return sorted(found, key=lambda path: int(path.name.removeprefix("step-")), reverse=True)
+
+
 def latest(root: Path) -> Path | None:
-    """The newest whole checkpoint under `root`; half-written ones have another name."""
-    found = [path for path in root.glob("step-*") if NAME.search(path.name) and (path / "state.json").is_file()]
-    return max(found, key=lambda path: int(path.name.removeprefix("step-")), default=None)
+    """The newest whole checkpoint under `root`."""
+    for folder in checkpoints(root):
+        try:
+            manifest.check(folder, alone=True)
+        except DamagedError:
+            continue
+        return folder
+    return None
 
 
 def random_states() -> dict[str, Any]:
@@ -145,11 +273,21 @@ def random_states() -> dict[str, Any]:
 
 
 def set_random_states(states: Mapping[str, Any]) -> None:
+    own, general, cuda = _states(states)
+    random.setstate(own)
+    torch.set_rng_state(general)
+    if torch.cuda.is_available() and cuda:
+        torch.cuda.set_rng_state_all(cuda)
+
+
+def _states(states: Mapping[str, Any]) -> tuple[Any, Tensor, list[Tensor]]:
+    """The random states of Python, of torch, and of each GPU, tried out."""
     version, internal, gauss = states["python"]
-    random.setstate((version, tuple(internal), gauss))
-    torch.set_rng_state(_bytes(states["torch"]))
-    if torch.cuda.is_available() and "cuda" in states:
-        torch.cuda.set_rng_state_all([_bytes(state) for state in states["cuda"]])
+    own = (version, tuple(internal), gauss)
+    random.Random().setstate(own)
+    general = _bytes(states["torch"])
+    torch.Generator().set_state(general)
+    return own, general, [_bytes(state) for state in states.get("cuda", [])]
 
 
 def _bytes(text: str) -> Tensor:
