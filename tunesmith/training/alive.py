@@ -47,6 +47,7 @@ class Alive:
         me = {"rank": world.rank, "pid": os.getpid(), "host": platform.node(), "machine": machine()}
         self._all: list[dict[str, Any]] = world.gathered(me)
         self._stopped = threading.Event()
+        self._lost: dict[str, Any] | None = None  # what was found when the store was gone
         self._opened = {one["rank"]: _opened(one["pid"]) for one in self._all if self._near(one) and one != me}
         self._beats: dict[str, tuple[bytes, float]] = {}
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -91,15 +92,18 @@ class Alive:
         return bool(one["machine"] == machine())
 
     def _tell(self, rank: int, why: str, failed: bool = True) -> None:
-        with suppress(Exception):  # the store may be gone with its machine
-            self._store.compare_set("ended", "", json.dumps({"rank": rank, "why": why, "failed": failed}))
+        found = {"rank": rank, "why": why, "failed": failed}
+        try:
+            self._store.compare_set("ended", "", json.dumps(found))
+        except Exception:  # the store is gone with its process
+            self._lost = self._lost or found
 
     def _found(self) -> dict[str, Any] | None:
         with suppress(Exception):
             if self._store.check(["ended"]):
                 found: dict[str, Any] = json.loads(self._store.get("ended"))
                 return found
-        return None
+        return self._lost
 
     def _watch(self) -> None:
         """What the thread does: look, and end the process if it does not end by itself."""

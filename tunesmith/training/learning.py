@@ -10,15 +10,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
 from statistics import mean
 from types import FrameType, MappingProxyType
 from typing import Any, Protocol
-
-import torch
-from safetensors.torch import load_file, save_file
 
 from tunesmith.data.example import Example
 from tunesmith.errors import UserError
@@ -34,7 +30,8 @@ from tunesmith.training.guard import Guard
 from tunesmith.training.loop import Step, arithmetic, train, validate
 from tunesmith.training.plan import Plan
 from tunesmith.training.progress import Reporter
-from tunesmith.training.state import State, latest
+from tunesmith.training.sharding import belong
+from tunesmith.training.state import State, draw_apart, latest
 from tunesmith.training.world import World
 
 Scores = Mapping[str, Mapping[str, Score]]  # task -> metric -> score; the first metric is the headline
@@ -90,6 +87,7 @@ class Learning:
         plan = self.with_presets(adapter.method, objective, model)
         objective = objective.fresh()
         state = State.new(adapter, plan, objective.remembered())
+        belong(state, self.world)
         if "best_step" in self.record.world():  # learnt before; only the answers are missing
             self.reporter.say("learnt before; going on with the answers")
             self._take_best(state)
@@ -105,7 +103,7 @@ class Learning:
         model.checkpointing(plan.recompute)
         model.compiling(plan.compile)
         guarding = self.guard.begin(model, adapter)
-        draw_apart(self.world, self.seed)
+        draw_apart(self.seed, self.world.rank)
         self._resume(state)
         with patient() as interrupted:
             again = objective.repeats and not self.world.sharded
@@ -143,7 +141,7 @@ class Learning:
             if stopped:
                 self._tell(state, steps)
                 return False
-            if not (self._root / "best.safetensors").is_file():  # nothing to validate on, or `plan.best: last`
+            if "best_step" not in state.facts:  # nothing to validate on, or `plan.best: last`
                 self._keep_best(state)
             self._take_best(state)
             self._tell(state, steps)
@@ -238,39 +236,27 @@ class Learning:
         return self.record.folder / "state"
 
     def _keep_best(self, state: State) -> None:
-        self._root.mkdir(parents=True, exist_ok=True)
-        beside = self._root / ".best.safetensors.tmp"
-        save_file({name: p.detach().cpu().contiguous() for name, p in state.trained.items()}, beside)
-        beside.replace(self._root / "best.safetensors")
+        state.save_weights(self._root / "best")
 
     def _take_best(self, state: State) -> None:
         give_back()  # the file is read into memory, beside all that a step needed
-        best = load_file(self._root / "best.safetensors")
-        with torch.no_grad():
-            for name, parameter in state.trained.items():
-                parameter.copy_(best[name])
+        self.world.wait()
+        state.restore_weights(self._root / "best")
 
     def _save(self, state: State) -> None:
         kept = state.save(self._root)
         for old in self._root.glob("step-*"):
-            if old != kept:
+            if old != kept and state.writes:
                 shutil.rmtree(old)
 
     def _resume(self, state: State) -> None:
         found = latest(self._root)
         if found is None:
             self.record.cut(-1)
-            (self._root / "best.safetensors").unlink(missing_ok=True)
             return
         state.restore(found)
         self.record.cut(state.step)
         self.reporter.say(f"going on from step {state.step}")
-
-
-def draw_apart(world: World, seed: int, step: int = 0) -> None:
-    """Let each process draw random numbers of its own, so that dropout is not the same for all rows that they share."""
-    if not world.first:
-        torch.manual_seed(int.from_bytes(blake2b(f"{seed} {step} {world.rank}".encode(), digest_size=8).digest()))
 
 
 def logged(step: Step) -> dict[str, Any]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tunesmith.objectives.objective import Objective
     from tunesmith.training.guard import Guard
     from tunesmith.training.plan import Plan
+    from tunesmith.training.state import State
 
 SHARE = 0.5  # of a GPU's memory that whole weights, gradients and moments may take, where nothing else is said
 
@@ -129,6 +130,12 @@ def part(value: Tensor, like: Tensor) -> Tensor:
     if not isinstance(like, DTensor):
         return value
     return distribute_tensor(value.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
+
+
+def belong(state: "State", world: World) -> None:
+    """Let a state be saved and taken up by all processes at once: one file, written by the first, of whole tensors."""
+    state.gather, state.part, state.gathered = whole, part, world.gathered
+    state.writes, state.rank = world.first, world.rank
 
 
 def local(tensor: Tensor) -> Tensor:
