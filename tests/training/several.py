@@ -45,6 +45,9 @@ def _in_world(rank: int, size: int, port: int, output: Path | None, call: Callab
         os.environ |= {name: str(value) for name, value in world.items()}
         os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if os.environ.get("DUMP"):
+        import faulthandler
+        faulthandler.dump_traceback_later(float(os.environ["DUMP"]), exit=True, file=open(f"/tmp/h-processes/dump{rank}", "w"))
     said = io.StringIO() if output is None else (output.parent / f"{output.name}-{rank}").open("w", buffering=1)
     with said, contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
         try:

@@ -5,6 +5,7 @@ arXiv:2304.11277; PyTorch's `fully_shard`). So each pass is made by all processe
 is small, and whole everywhere.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -61,6 +62,7 @@ def shard(model: Model, adapter: Adapter, objective: "Objective", plan: "Plan", 
         return world
     device = torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
     mesh = init_device_mesh(device.type, (world.size,))
+    warnings.filterwarnings("ignore", message=".*returned a view tensor")  # the network's own logits, which nobody reads
     for layer in layers(model.network):
         fully_shard(layer, mesh=mesh)
     fully_shard(model.network, mesh=mesh)

@@ -48,10 +48,9 @@ class World:
         Where weights are shared all processes make as many passes: one that has fewer batches reads its first again, and
         nothing comes of that.
         """
+        more = self.most(len(batches)) - len(batches) if self.sharded else 0
         yield from ((batch, True) for batch in batches)
-        if self.sharded:
-            more = self.most(len(batches)) - len(batches)
-            yield from [(batches[0], False)] * more if more else []
+        yield from [(batches[0], False)] * more if more else []
 
     def total(self, number: float, device: torch.device) -> float:
         """The sum of a number over all processes."""
