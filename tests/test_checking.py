@@ -90,7 +90,7 @@ def test_lines_are_those_of_the_file(here):
     assert str(found.place(found.found[0].hits[0].number)) == "`gaps.jsonl` line 7"
     (here / "rows.csv").write_text('question,answer\n"a\nb",yes\nc,\n', encoding="utf-8")
     found = tunesmith.check_data("rows.csv", only=["empty"])
-    assert str(found.place(found.found[0].hits[0].number)) == "`rows.csv` row 2"
+    assert str(found.place(found.found[0].hits[0].number)) == "`rows.csv` line 4"
 
 
 def test_its_own_splits_are_held_against_the_training_rows(here):

@@ -1,8 +1,5 @@
 """The systems of a comparison."""
 
-import subprocess
-import sys
-
 import pytest
 
 from tests.tiny import rows, tiny_model
@@ -10,7 +7,7 @@ from tunesmith import experiment, sweep, verbs
 from tunesmith.comparison import report
 from tunesmith.errors import UserError
 from tunesmith.run import Run
-from tunesmith.sweep import ended, for_models, labels, overlay, recipes
+from tunesmith.sweep import for_models, labels, overlay, recipes
 
 TREE = {
     "name": "two",
@@ -165,29 +162,6 @@ def test_runs_of_different_tasks_are_told_apart(ran, home, tmp_path):
         verbs.train({**tree, "tasks": {f"{name}.jsonl": 1.0}, "method": "none"}, into=tmp_path / name, quiet=True)
     with pytest.raises(UserError, match="different tasks: sums, other"):
         verbs.compare(runs=[tmp_path / "sums", tmp_path / "other"])
-
-
-def test_the_status_of_a_process():
-    assert ended([sys.executable, "-c", "raise SystemExit(3)"]) == 3
-    with pytest.raises(KeyboardInterrupt):
-        ended([sys.executable, "-c", "raise SystemExit(130)"])
-
-
-def test_ctrl_c_waits_for_the_process(monkeypatch):
-    class Process:
-        waits = 0
-
-        def wait(self):
-            self.waits += 1
-            if self.waits < 3:
-                raise KeyboardInterrupt
-            return 0
-
-    process = Process()
-    monkeypatch.setattr(subprocess, "Popen", lambda command: process)
-    with pytest.raises(KeyboardInterrupt):
-        ended(["train"])
-    assert process.waits == 3
 
 
 def test_a_run_in_a_process_of_its_own(home, monkeypatch, tmp_path):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesmith import registry, settings
+from tunesmith.data.faults import BadRows
 from tunesmith.data.formats import Row
 from tunesmith.data.quality.examine import Checked, Kept, evaluation_of, examine
 from tunesmith.data.quality.findings.finding import Evaluation, Finding
@@ -16,7 +17,8 @@ from tunesmith.data.rows import Chosen, Joined, Lazy
 from tunesmith.data.sources import FileSource
 from tunesmith.data.template import Template
 from tunesmith.errors import UserError, did_you_mean
-from tunesmith.tasks.own import name_of, task_from, tasks_from
+from tunesmith.tasks.examples import told_bad
+from tunesmith.tasks.own import bad_rows_of, lenient, name_of, task_from, tasks_from
 from tunesmith.tasks.task import Task
 from tunesmith.training.progress import Reporter
 
@@ -57,7 +59,7 @@ def check_data(
         clean:     where the rows that stay are written, as JSON lines with their own columns; those left out go beside it into
                    `NAME.dropped.jsonl`, with the reasons. None: nothing is written, and the report says what would be left out.
         into:      folder of the page and its JSON; `checks/NAME` where None.
-        overrides: `near_duplicates.threshold=0.9` ...
+        overrides: `near_duplicates.threshold=0.9` ..., and what is done with rows that cannot be used: `bad_rows.do=skip` ...
         mask:      keep personal data out of the reports.
 
     Raises:
@@ -65,17 +67,27 @@ def check_data(
     """
     from tunesmith.comparison.quality_page import write_report
 
+    bad, overrides = bad_rows_in(overrides)
     findings, dropping = chosen(only, skip, drop, overrides)
     if clean is not None:
         refuse_target(Path(clean), str(data))
     with Reporter("check", quiet) as reporter:
-        work = work_of(str(data), against, template)
+        work = work_of(str(data), against, template, bad)
+        for line in work.left_out:
+            reporter.say(line)
         found = examine(work.records, findings, work.evaluations, dropping, reporter.count)
         checked = Checked(work.name, work.records, work.evaluations, found, work.place, work.beside, mask)
         if clean is not None:
             checked = replace(checked, clean=write_clean(checked, work.rows, Path(clean)))
         page = write_report(checked, Path(into or CHECKS / name_of(str(data)).replace("/", "-")))
     return replace(checked, page=page)
+
+
+def bad_rows_in(overrides: Sequence[str]) -> tuple[BadRows, list[str]]:
+    """What settings say of bad rows, and the settings that say something else."""
+    mine = [one for one in overrides if one.partition("=")[0].strip().split(".")[0] == "bad_rows"]
+    tree = settings.override({}, mine).get("bad_rows")
+    return bad_rows_of(tree), [one for one in overrides if one not in mine]
 
 
 def chosen(
@@ -107,6 +119,7 @@ class Work:
     rows:   the rows as they were read, in the order of the records.
     place:  where a record stands, by its number among those kept.
     beside: where a row of an evaluation set stands, by the set's name.
+    left_out: a line a task on rows that cannot be used.
     """
 
     name: str
@@ -115,6 +128,7 @@ class Work:
     place: Callable[[int], Place]
     evaluations: tuple[Evaluation, ...]
     beside: Callable[[str, int], Place]
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -173,15 +187,15 @@ class Renumbered(Lazy[Record]):
         return (replace(record, number=number) for number, record in enumerate(self.joined))
 
 
-def work_of(data: str, against: Sequence[str], template: str | None) -> Work:
+def work_of(data: str, against: Sequence[str], template: str | None, bad: BadRows = BadRows()) -> Work:
     """The rows to check, and the evaluation sets to hold them against."""
     if is_recipe(data):
         if template is not None:
             raise UserError("a recipe and `--template` are given", "the recipe's tasks have their own templates")
         learnt, judged = of_recipe(data)
     else:
-        learnt, judged = of_data(data, template)
-    judged = [*judged, *(part for name in against for part in evaluated(name, template))]
+        learnt, judged = of_data(data, template, bad)
+    judged = [*judged, *(part for name in against for part in evaluated(name, template, bad))]
     named = {part.name: part for part in judged}
     for part in judged:
         for mine in learnt:
@@ -205,7 +219,8 @@ def work_of(data: str, against: Sequence[str], template: str | None) -> Work:
         assert isinstance(kept, Kept)
         return named[name].place()(kept.numbers[number])
 
-    return Work(data, whole, records, place, evaluations, beside)
+    left_out = tuple(told_bad([part.task for part in (*learnt, *judged)]).values())
+    return Work(data, whole, records, place, evaluations, beside, left_out)
 
 
 def is_recipe(data: str) -> bool:
@@ -214,9 +229,9 @@ def is_recipe(data: str) -> bool:
     return path.suffix in (".yaml", ".yml") and path.is_file() and any(key in settings.load(path) for key in RECIPE)
 
 
-def of_data(data: str, template: str | None) -> tuple[list[Part], list[Part]]:
+def of_data(data: str, template: str | None, bad: BadRows = BadRows()) -> tuple[list[Part], list[Part]]:
     """The training rows of a task or of a person's data, and the rows for validation and test that it has itself."""
-    task = task_from({"data": data, "template": template} if template else data)
+    task = task_from(lenient({"data": data, "template": template} if template else data, bad))
     if not isinstance(task.source, FileSource):
         splits = task.source.splits()
         if "train" not in splits:
@@ -236,10 +251,10 @@ def of_data(data: str, template: str | None) -> tuple[list[Part], list[Part]]:
     ]
 
 
-def evaluated(name: str, template: str | None = None) -> list[Part]:
+def evaluated(name: str, template: str | None = None, bad: BadRows = BadRows()) -> list[Part]:
     """The rows of a task, a family of tasks or a file that judge: for validation and test, or all where there are no splits."""
     parts = []
-    for task in tasks_from(name):
+    for task in tasks_from(lenient(name, bad)):
         if isinstance(task.source, FileSource):
             found = task.source.found()
             splits = {split: found[split] for split in EVALUATED if split in found} or {"": Joined(found.values())}

@@ -3,6 +3,7 @@
 import argparse
 import errno
 import os
+import shlex
 import sys
 import warnings
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from tunesmith.commands import data, housekeeping, serving, studio, tuning
 from tunesmith.commands.parsing import OVERRIDES, Parser, Verbs, at_least_one, command, whole_numbers
 from tunesmith.commands.writing import arguments as writing_arguments
 from tunesmith.errors import UserError, did_you_mean
+from tunesmith.interruption import end_with_parent, status_of, stoppable
 
 
 def parser() -> Parser:
@@ -222,7 +224,8 @@ def _labelling(verbs: Verbs) -> None:
     writing_arguments(verb)
 
 
-GOES_ON = ("compare", "train", "sweep", "clusters", "eval", "label")
+GOES_ON = ("compare", "train", "sweep", "clusters", "eval", "label", "grow")
+SERVES = ("serve", "studio", "chat")
 
 
 def main(given: Sequence[str] | None = None) -> None:
@@ -232,17 +235,18 @@ def main(given: Sequence[str] | None = None) -> None:
     refuse_unknown(top, words)
     arguments = top.parse_args(words)
     hush()
+    end_with_parent()
     try:
-        arguments.call(arguments)
+        with stoppable():
+            arguments.call(arguments)
         sys.stdout.flush()
     except UserError as error:
         sys.exit(1 if getattr(error, "silent", False) else told(str(error)))
-    except KeyboardInterrupt:
-        if os.environ.get("RANK", "0") != "0":  # of several processes the first one talks
-            sys.exit(130)
-        more = "; the same command goes on where it stopped" if arguments.verb in GOES_ON else ""
-        print(f"\nstopped{more}", file=sys.stderr)
-        sys.exit(130)
+    except KeyboardInterrupt as stop:
+        # Else whoever began us says it, or the first of several processes.
+        if not getattr(arguments, "brief", False) and os.environ.get("RANK", "0") == "0":
+            print(f"\nstopped{how_to_go_on(arguments, words)}", file=sys.stderr)
+        sys.exit(status_of(stop))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at its end
         sys.exit(0)
@@ -251,6 +255,17 @@ def main(given: Sequence[str] | None = None) -> None:
         if known is None:
             raise
         sys.exit(told(str(known)))
+
+
+def how_to_go_on(arguments: argparse.Namespace, words: Sequence[str]) -> str:
+    """What is said behind `stopped`: the very command that goes on, or does it anew."""
+    verb = getattr(arguments, "subverb", arguments.verb)
+    if verb in SERVES:
+        return ""
+    program = "python -m tunesmith" if Path(sys.argv[0]).name == "__main__.py" else "tunesmith"
+    piped = ", with the same rows piped in" if "-" in words else ""
+    goes_on = "the same command goes on where it stopped" if verb in GOES_ON else "the same command begins anew"
+    return f"; {goes_on}{piped}:\n  {program} {shlex.join(words)}"
 
 
 def told(text: str) -> int:

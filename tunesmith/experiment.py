@@ -37,7 +37,7 @@ from tunesmith.models.model import Model
 from tunesmith.models.quantize import count
 from tunesmith.models.weights import save_adapter
 from tunesmith.objectives.headed import Headed
-from tunesmith.preparation import drawn_sets, learnable, learnable_sets
+from tunesmith.preparation import drawn_sets, keep_bad_rows, learnable, learnable_sets
 from tunesmith.recipe import Recipe, mixed
 from tunesmith.resume import begin, fingerprints, keep_resolved
 from tunesmith.run import Run
@@ -88,9 +88,12 @@ def live(own: Run, recipe: Recipe, world: World, reporter: Reporter, cached: boo
         with record.failing(), telling_others():
             follow(record, world, {"the recipe": partial(settings.dump, recipe), "the rows": partial(fingerprints, work.all)})
             if record.world().get("ended"):
+                if world.first:  # where a kill came between the end and this
+                    shutil.rmtree(record.folder / "state", ignore_errors=True)
                 reporter.say(f"finished before, nothing is repeated: {record.folder}")
                 return
-            for line in told(work.all).values() if telling else ():
+            left_out = keep_bad_rows(record, work.all)
+            for line in [*(told(work.all).values() if telling else ()), *left_out]:
                 reporter.say(line)
             torch.manual_seed(recipe.seed)
             random.seed(recipe.seed)
@@ -106,8 +109,11 @@ def live(own: Run, recipe: Recipe, world: World, reporter: Reporter, cached: boo
             answer(record, recipe, work, model, reporter, memory, cache_folder() if cached else None, world)
             if world.first:
                 keep_card(record, model.family)
-                shutil.rmtree(record.folder / "state", ignore_errors=True)  # what was learnt stands in adapter/ or model/
             record.keep_world(ended=True)
+            for line in left_out:
+                reporter.say(line)
+            if world.first:
+                shutil.rmtree(record.folder / "state", ignore_errors=True)  # what was learnt stands in adapter/ or model/
 
 
 def learn(

@@ -1,16 +1,22 @@
 """What is learnt from, made ready: the examples of each task, those that are drawn, what of that fits the window."""
 
+import json
 from collections.abc import Sequence
 
 from tunesmith.data.example import Example
+from tunesmith.data.faults import SHOWN
 from tunesmith.data.passes import MANY, known
 from tunesmith.data.subset import subset
 from tunesmith.models.model import Model
 from tunesmith.objectives.headed import wording
 from tunesmith.recipe import Recipe
+from tunesmith.run import Run
+from tunesmith.tasks.examples import OwnTask, told_bad
 from tunesmith.tasks.task import Task
 from tunesmith.tokens.lengths import pass_key
 from tunesmith.training.feed import Look, can_fork, spells_ahead
+
+BAD_ROWS = "bad_rows.jsonl"
 
 
 def learnable_sets(
@@ -22,6 +28,21 @@ def learnable_sets(
     """
     drawn = drawn_sets(tasks, recipe)
     return [within(examples, task, recipe, model, looks) for examples, task in zip(drawn, tasks, strict=True)]
+
+
+def keep_bad_rows(record: Run, tasks: Sequence[Task]) -> list[str]:
+    """Write the rows that are left out because they cannot be used into the run's folder, and give a line a task on them."""
+    found = {task.name: task.bad for task in tasks if isinstance(task, OwnTask) and task.bad}
+    if not found:
+        return []
+    path = record.folder / BAD_ROWS
+    beside = path.with_name(f".{path.name}")
+    lines = (json.dumps({"task": name, **fault.tree()}, ensure_ascii=False) for name, bad in found.items() for fault in bad)
+    beside.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", errors="replace")
+    beside.replace(path)
+    firsts = {name: [fault.problem for fault in bad[:SHOWN]] for name, bad in found.items()}
+    record.keep_world(bad_rows={name: {"left_out": len(bad), "first": firsts[name]} for name, bad in found.items()})
+    return [f"{line}; all are in {path}" for line in told_bad(tasks).values()]
 
 
 def drawn_sets(tasks: Sequence[Task], recipe: Recipe) -> list[Sequence[Example]]:

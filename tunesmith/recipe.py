@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from tunesmith.data.example import Example
+from tunesmith.data.faults import BadRows
 from tunesmith.data.mixture import Mixture, with_replay
 from tunesmith.data.rates import Mixing
 from tunesmith.errors import UserError
@@ -52,6 +53,7 @@ class Recipe:
     forgetting: further tasks that tell what was forgotten; `auto`: the other clusters of the town.
     helm:       take HELM's seven metrics of each task that judges: its questions are asked in other ways too.
     harms:      count bias and toxicity in the answers to the main task and to open prompts, and in what is learnt from.
+    bad_rows:   what is done with rows that cannot be used; a task may say otherwise (`bad_rows: skip`).
     method:     `none`, or `{kind: lora, rank: 8}`.
     track:      trackers that get the curves besides: `[tensorboard]`, or mappings with `kind` and settings (docs/tracking.md).
     limit:      most examples of each of: training, validation, test, and each forgetting task.
@@ -73,6 +75,7 @@ class Recipe:
     plan: Plan = Plan()
     guard: Guard = Guard()
     limit: Limit = Limit()
+    bad_rows: BadRows = BadRows()
     track: Sequence[Tracker] = ()
     seed: int = 0
 

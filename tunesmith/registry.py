@@ -22,7 +22,7 @@ from tunesmith.errors import UserError, did_you_mean
 T = TypeVar("T")
 
 NO_PLUGIN = frozenset(
-    {"headed", "preference", "rollout", "own", "members", "written", "feed"}
+    {"headed", "preference", "rollout", "own", "examples", "fitting", "members", "written", "feed"}
 )  # files of plug-in folders that several plug-ins share
 
 

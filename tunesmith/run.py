@@ -15,6 +15,8 @@ The folder is the only contract between learning and comparing:
 
 import json
 import os
+import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -117,9 +119,12 @@ class Run:
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
+            remove_left(self.folder)
+            _held.add(file)
             try:
                 yield
             finally:
+                _held.discard(file)
                 with suppress(OSError):  # where open files cannot be removed
                     path.unlink()
 
@@ -131,6 +136,12 @@ class Run:
         with path.open("r", encoding="utf-8") as file:
             told = file.read().strip()
             return None if locked(file) is not False else int(told) if told.isdigit() else 0
+
+    def wait_for_writer(self, seconds: float = 60.0) -> None:
+        """Wait as long as another process writes into the folder: it may be about to end."""
+        last = time.monotonic() + seconds
+        while self.writer() is not None and time.monotonic() < last:
+            time.sleep(0.1)
 
     def recipe(self) -> dict[str, Any]:
         """The resolved recipe as a plain tree."""
@@ -223,6 +234,29 @@ class Run:
         return self.folder / "answers" / f"{task}.jsonl"
 
 
+_held: set[IO[str]] = set()  # locks of this process
+
+
+def _let_go() -> None:
+    """A process that is forked has the lock too, and would keep it when we are killed."""
+    for file in _held:
+        file.close()
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)
+
+
+def remove_left(folder: Path) -> None:
+    """Remove what processes that were killed left half-written beside the files of a folder: nobody else writes there."""
+    for path in [*folder.rglob(".*.tmp"), *folder.rglob(".*.partial")]:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
 def locked(file: IO[str]) -> bool | None:
     """Take the lock of an open file, until it is closed: False where another has it, None where there are no locks."""
     try:
@@ -242,8 +276,12 @@ def write_text(path: Path, text: str) -> None:
     """Write beside and rename, so that a reader sees the old file or the new one, never half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except BaseException:  # Ctrl-C too
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def write_json(path: Path, tree: Any) -> None:
@@ -265,13 +303,25 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
     """One record a line; a last line that a crash cut short is left out."""
     if not path.is_file():
         return
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = path.read_bytes().split(b"\n")  # bytes: a letter may be cut in two, and texts hold other ends of lines than this
+    while len(lines) > 1 and not lines[-1].strip():
+        lines.pop()
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
             yield json.loads(line)
-        except json.JSONDecodeError as error:
+        except ValueError as error:
             if number == len(lines):
                 return
-            raise UserError(f"`{path}` line {number} is not JSON: {error.msg}", "remove the line, or the file") from None
+            why = error.msg if isinstance(error, json.JSONDecodeError) else "it is not UTF-8"
+            raise UserError(f"`{path}` line {number} is not JSON: {why}", "remove the line, or the file") from None
+
+
+def end_lines(path: Path) -> None:
+    """Take off a last line that a crash cut short, so that the next one stands alone."""
+    whole = path.read_bytes() if path.is_file() else b""
+    end = whole.rfind(b"\n") + 1
+    if end < len(whole):
+        with path.open("r+b") as file:
+            file.truncate(end)

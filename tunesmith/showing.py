@@ -26,14 +26,15 @@ from tunesmith.objectives.objective import Placed
 from tunesmith.recipe import Recipe, mixed, own
 from tunesmith.settings import Tree
 from tunesmith.sweep import recipes
-from tunesmith.tasks.own import task_from, told
+from tunesmith.tasks.examples import told_bad
+from tunesmith.tasks.own import told
 from tunesmith.tasks.task import Task
 from tunesmith.tokens.lengths import Lengths, lengths
 from tunesmith.tokens.renderer import Renderer, marked
 from tunesmith.tokens.sequence import Tokens
 from tunesmith.training.portions import distinct
 from tunesmith.verbs import default_recipe, existing
-from tunesmith.work import fitted, training, try_out
+from tunesmith.work import fitted, task_of, training, try_out
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class ShownTask:
     asked:    a question behind its shots, where it has any.
     rows, tokens: how many they are, and what one is read as on average.
     portion:      what it is of the run, where several tasks are mixed; beside what is replayed.
+    left_out:     what is said of rows that cannot be used, where they are left out.
     """
 
     name: str
@@ -76,6 +78,7 @@ class ShownTask:
     rows: int = 0
     tokens: float = 0.0
     portion: Portion | None = None
+    left_out: str = ""
 
 
 def show(
@@ -102,7 +105,7 @@ def show(
     renderer, window = load_renderer(chosen.model)
     limit = min(filter(None, (chosen.plan.window, window)), default=None)
     shown = [
-        shown_task(task_from(own(name, setting)), chosen, renderer, limit, virtual, examples)
+        shown_task(task_of(chosen, own(name, setting)), chosen, renderer, limit, virtual, examples)
         for name, setting in chosen.tasks.items()
     ]
     return with_portions(shown, chosen) if len(shown) > 1 else shown
@@ -149,6 +152,7 @@ def shown_task(task: Task, recipe: Recipe, renderer: Renderer, window: int | Non
         examples=first,
         lengths=lengths(flat, window, virtual),
         told=told((task,)).get(task.name, ""),
+        left_out=told_bad((task,)).get(task.name, ""),
         wordings=tuple(template.name for template in task.templates),
         model=read_as(recipe, renderer),
         marks=marks(renderer),

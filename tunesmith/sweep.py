@@ -5,7 +5,6 @@ A process of its own, so that its peak memory is its own.
 
 import copy
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,14 +16,13 @@ import yaml
 from tunesmith import settings
 from tunesmith.comparison.table import Comparison, compare
 from tunesmith.errors import UserError, did_you_mean
+from tunesmith.interruption import ended
 from tunesmith.recipe import Recipe
 from tunesmith.resume import refuse_other, refuse_other_rows
 from tunesmith.run import Run, write_text
 from tunesmith.settings import Tree
 from tunesmith.tasks.own import told
 from tunesmith.work import prepared
-
-INTERRUPTED = 130  # exit status after Ctrl-C
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,8 @@ def overlay(under: Any, over: Any) -> Any:
         return copy.deepcopy(over)
     if "kind" in over and over["kind"] != under.get("kind"):
         return copy.deepcopy(dict(over))
-    return {key: overlay(under.get(key), over[key]) if key in over else under[key] for key in {**under, **over}}
+    own = {key: key for key in over}  # a mistake is told with the line where the system's own setting stands
+    return {own.get(key, key): overlay(under.get(key), over[key]) if key in over else under[key] for key in {**under, **over}}
 
 
 def run_all(tree: Tree, into: Path, say: Callable[[str], None]) -> list[Run]:
@@ -96,27 +95,12 @@ def run_apart(recipe: Recipe, folder: Path) -> None:
     try:
         status = ended([sys.executable, "-m", "tunesmith", "train", str(path), "--into", str(folder), "--brief"])
     finally:
-        path.unlink()
+        path.unlink(missing_ok=True)
     if status != 0:
         raise UserError(
             f"system `{recipe.name}` stopped with exit status {status}; the systems before it are kept",
             "mend what it says above and give the same command again: finished systems are not repeated",
         )
-
-
-def ended(command: Sequence[str]) -> int:
-    """The exit status of a process. Ctrl-C reaches that process too: it is waited for, since it saves before it ends."""
-    process = subprocess.Popen(command)
-    interrupted = False
-    while True:
-        try:
-            status = process.wait()
-            break
-        except KeyboardInterrupt:
-            interrupted = True
-    if interrupted or status == INTERRUPTED:
-        raise KeyboardInterrupt
-    return status
 
 
 def compare_systems(tree: Tree, into: Path, say: Callable[[str], None]) -> Comparison:

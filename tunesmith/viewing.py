@@ -16,9 +16,9 @@ from tunesmith.recipe import Recipe, own
 from tunesmith.run import Run
 from tunesmith.serving.studio.data_routes import Read
 from tunesmith.showing import marks, pieces, read_as, recipe_shown, titled
-from tunesmith.tasks.own import task_from, told
+from tunesmith.tasks.own import told
 from tunesmith.verbs import default_recipe
-from tunesmith.work import fitted, training, try_out
+from tunesmith.work import fitted, task_of, training, try_out
 
 MOST = 20_000  # examples of a split that are looked at
 
@@ -32,7 +32,7 @@ class Viewed:
 
     def __init__(self, recipe: Recipe, name: str) -> None:
         setting = recipe.tasks[name]
-        self.task = task_from(own(name, setting))
+        self.task = task_of(recipe, own(name, setting))
         try_out(self.task, "train")
         self.recipe = dataclasses.replace(recipe, objective=fitted(recipe, (self.task,)))
         self.renderer, self.window = load_renderer(recipe.model)

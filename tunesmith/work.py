@@ -15,8 +15,8 @@ from tunesmith.methods.method import Method
 from tunesmith.objectives.headed import Headed, wording
 from tunesmith.objectives.objective import Objective
 from tunesmith.objectives.sft import SFT
-from tunesmith.recipe import Recipe, own, weight_of
-from tunesmith.tasks.own import task_from, tasks_from
+from tunesmith.recipe import Named, Recipe, own, weight_of
+from tunesmith.tasks.own import lenient, task_from, tasks_from
 from tunesmith.tasks.task import Task
 from tunesmith.training.guard import Guard
 from tunesmith.training.portions import distinct
@@ -71,9 +71,9 @@ def prepared(recipe: Recipe) -> Work:
         weight_of(name, setting)
     for name, setting in recipe.replay.items():
         weight_of(name, setting, "replay")
-    learnt = tuple(task_from(own(name, setting)) for name, setting in recipe.tasks.items())
-    judged = tuple(task for setting in recipe.judged_by for task in tasks_from(setting)) or learnt
-    replayed = tuple(task_from(own(name, setting)) for name, setting in recipe.replay.items())
+    learnt = tuple(task_of(recipe, own(name, setting)) for name, setting in recipe.tasks.items())
+    judged = tuple(task for setting in recipe.judged_by for task in tasks_from(lenient(setting, recipe.bad_rows))) or learnt
+    replayed = tuple(task_of(recipe, own(name, setting)) for name, setting in recipe.replay.items())
     learnt, replayed = (tuple(dataclasses.replace(one, seed=recipe.seed) for one in many) for many in (learnt, replayed))
     work = Work(learnt, judged, forgetting(recipe, (*learnt, *replayed), judged), replayed)
     for task in (*work.learnt, *work.replayed) if recipe.method != "none" else ():
@@ -87,6 +87,11 @@ def prepared(recipe: Recipe) -> Work:
     for task in (*work.judged, *work.forgetting):
         try_out(task, "test")
     return dataclasses.replace(work, objective=fitted(recipe, learnt))
+
+
+def task_of(recipe: Recipe, setting: Named) -> Task:
+    """A task as a recipe names it, with what the recipe does with bad rows."""
+    return task_from(lenient(setting, recipe.bad_rows))
 
 
 def fitted(recipe: Recipe, learnt: Sequence[Task]) -> Objective:
@@ -149,7 +154,7 @@ def forgetting(recipe: Recipe, learnt: Sequence[Task], judged: Sequence[Task]) -
         return ()
     if recipe.forgetting != "auto":
         named = [recipe.forgetting] if isinstance(recipe.forgetting, str) else recipe.forgetting
-        return tuple(task_from(setting) for setting in named)
+        return tuple(task_of(recipe, setting) for setting in named)
     from tunesmith.tasks.town import FORGETTING
 
     clusters, names = {task.cluster for task in judged}, {task.name for task in learnt}

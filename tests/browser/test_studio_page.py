@@ -3,6 +3,7 @@
 import json
 import re
 
+import openai
 import pytest
 
 from tests.browser.conftest import contrast
@@ -105,7 +106,7 @@ def test_a_comparison_and_a_page_of_evidence(visit, served):
     page.click("#compare")
     page.wait_for_selector("#scores .better, #scores .worse")
     assert page.locator("#settings tbody tr").all_inner_texts() == ["method.rank\t1\t2"]
-    assert page.locator("#plots .first path:not(.raw)").count() == 4
+    page.wait_for_function("() => document.querySelectorAll('#plots .first path:not(.raw)').length === 4")
     page.goto(served.address)
     visit.expected.append("sandbox")
     page.click("#pages a")
@@ -152,6 +153,8 @@ def test_two_adapters_and_their_base_answer_side_by_side(home):
     for name in ("one", "other"):
         page.click(f"#runs button:has-text('{name}') >> nth=0")
     assert page.locator(".voice").count() == 3
+    asked = []
+    page.on("request", lambda one: asked.append((one.url, one.post_data_json)) if "/v1/" in one.url else None)
     page.fill("#prompt", "Ann asks Ben")
     page.fill("#tokens", "12")
     page.check("#shown")
@@ -161,6 +164,14 @@ def test_two_adapters_and_their_base_answer_side_by_side(home):
     )
     said = page.locator(".voice .text").all_inner_texts()
     assert len(set(said)) == 3
+    assert {url for url, _ in asked} == {f"{address}/v1/chat/completions"}
+    with openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as client:  # the API that everybody asks
+        names = [body["model"] for _, body in asked]
+        assert {one.id for one in client.models.list()} == set(names)
+        turns = [{"role": "user", "content": "Ann asks Ben"}]
+        for name, text in zip(names, said, strict=True):
+            answer = client.chat.completions.create(model=name, messages=turns, max_tokens=12, temperature=0, logprobs=True)
+            assert "".join(one.token for one in answer.choices[0].logprobs.content).split() == text.split()
     page.locator(".voice .text span").first.focus()
     assert page.locator("#likely tr").count() >= 5
     assert "%" in page.locator("#likely").inner_text()

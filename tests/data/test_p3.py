@@ -15,7 +15,7 @@ import pytest
 from tests.data.schemas import Row
 from tunesmith.data.jinja import BAR, ENVIRONMENT
 from tunesmith.data.template import Template, load_templates
-from tunesmith.tasks.own import is_empty
+from tunesmith.data.usable import is_empty
 
 END = "<|endoftext|>"
 SETS = {"ag_news": "classify", "glue/mrpc": "want to know", "glue/qqp": "meaning", "xsum": "article_DOC_summary"}

@@ -77,7 +77,7 @@ def test_a_row_that_is_no_pair_is_told_with_its_file_and_number(row, problem, tm
     file.write_text("".join(json.dumps(one) + "\n" for one in rows), encoding="utf-8")
     with pytest.raises(UserError) as told:
         own_task(str(file))
-    assert f"{file}` row 31" in str(told.value)
+    assert f"{file}` line 31" in str(told.value)
     assert problem in str(told.value)
 
 

@@ -14,8 +14,8 @@ from tunesmith.data.formats import held
 from tunesmith.data.jinja import Dice
 from tunesmith.data.scenarios import openbook_qa
 from tunesmith.data.template import Template, load_templates
+from tunesmith.data.usable import is_empty
 from tunesmith.errors import UserError
-from tunesmith.tasks.own import is_empty
 from tunesmith.tasks.task import Task
 
 FOLDER = "data/promptsource_templates"

@@ -81,7 +81,8 @@ def test_a_cell_over_the_default_limit(tmp_path):
         ("a.parquet", "nothing", "is not Parquet"),
         ("a.jsonl.gz", "nothing", "is not whole"),
         ("a.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 1000, mtime=0)[:-9], "is not whole"),
-        ("a.xlsx", "", "no layout that can be read"),
+        ("a.xyz", "", "no layout that can be read"),
+        ("a.xlsx", "", "is a spreadsheet"),
     ],
 )  # fmt: skip
 def test_a_fault_is_told_with_its_place(tmp_path, name, text, part):
@@ -156,7 +157,7 @@ def test_a_large_text_is_read_as_a_stream(tmp_path, monkeypatch):
     """Of many paragraphs no more than one stands in memory."""
     path = write(tmp_path / "a.txt", "One two.\nThree.\n\n" * 50)
     waiting = []
-    monkeypatch.setattr(formats, "lines", lambda path: (waiting.append(line) or line for line in path.open()))
+    monkeypatch.setattr(formats, "lines", lambda path, faults: (waiting.append(line) or line for line in path.open()))
     rows = read(path, cut="paragraph")
     assert next(rows) == {"text": "One two.\nThree."}
     assert len(waiting) < 5
@@ -167,7 +168,7 @@ def test_a_large_text_is_read_as_a_stream(tmp_path, monkeypatch):
     [
         (b"one\ncaf\xe9\n", r"line 2: byte 7 \(0xe9\) is not UTF-8"),
         (b"one\n\x00\x01\x02", r"line 2: byte 4 \(0x00\) stands in no text"),
-        (b"\xff\xfea", r"byte 2 is not UTF-16"),
+        (b"\xff\xfea", r"line 1 is not UTF-16"),
     ],
 )
 def test_what_is_no_text_is_refused_with_its_place(tmp_path, raw, told):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 FLOORS = [
-    {"errors", "methods", "disk"},
+    {"errors", "methods", "disk", "interruption"},
     {"data", "run", "settings", "registry", "manifest"},
     {"metrics", "tokens", "town", "perturbations", "trackers"},
     {"tasks", "models", "comparison"},
@@ -55,6 +55,7 @@ WITHOUT_TORCH = {
     "errors",
     "disk",
     "manifest",
+    "interruption",
     "settings",
     "registry",
     "run",

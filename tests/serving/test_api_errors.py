@@ -50,7 +50,9 @@ def wrong(api: Server, body, path="/v1/completions", status=400, **headers):
         ({"logit_bias": {"999999": 1}}, "logit_bias"),
         ({"stop": ""}, "stop"),
         ({"suffix": "x"}, "suffix"),
-        ({"best_of": 3}, "best_of"),
+        ({"best_of": 2, "n": 3}, "best_of"),
+        ({"best_of": 3, "stream": True}, "best_of"),
+        ({"best_of": 200}, "best_of"),
         ({"stream_options": {"include_usage": True}}, None),
         ({"response_format": {"type": "odd"}}, "response_format"),
         ({"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "odd"}}}}, "response_format"),
@@ -168,7 +170,7 @@ def test_a_fault_is_told_and_the_worker_comes_back(here):
     assert api.ask("/v1/completions", ASKED)[0] == 200
     assert api.ask("/health")[1] == {
         "status": "ok",
-        "worker": {"alive": True, "restarts": 1, "under_way": 0, "waiting": 0},
+        "worker": {"alive": True, "fault": "", "restarts": 1, "under_way": 0, "waiting": 0},
     }
     assert api.figure("tunesmith_restarts_total") == api.figure("tunesmith_failed_total") == 1
     worker.call(lambda: worker._engine.speech).result(10).step = broke
@@ -182,8 +184,33 @@ def test_a_worker_that_is_no_more_is_reported(here):
     worker.close(1)
     status, tree = api.ask("/health")
     assert status == 503 and tree["status"] == "failed"
-    assert wrong(api, ASKED, status=500)
+    assert wrong(api, ASKED, status=503)["code"] == "unavailable"
+    assert wrong(api, {"model": BASE, "input": "a"}, "/v1/embeddings", status=503)
     assert api.figure("tunesmith_worker_alive") == 0
+
+
+def test_a_device_that_computes_no_more_ends_the_worker_and_everybody_is_told(here, monkeypatch):
+    api, worker = here
+    assert api.ask("/v1/completions", ASKED)[0] == 200
+    speech = worker.call(lambda: worker._engine.speech).result(10)
+    monkeypatch.setattr("tunesmith.serving.worker.is_lost", lambda device: True)
+
+    def broke(*given):
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    speech.step = broke
+    found = []
+    began = time.monotonic()
+    asking = [threading.Thread(target=lambda: found.append(wrong(api, ASKED, status=500)["message"])) for _ in range(2)]
+    for one in asking:
+        one.start()
+    for one in asking:
+        one.join()
+    assert time.monotonic() - began < 2, "at once, and not once somebody looks"
+    assert all("device-side assert" in message for message in found)
+    status, tree = api.ask("/health")
+    assert (status, tree["status"], tree["worker"]["fault"]) == (503, "failed", "RuntimeError")
+    assert wrong(api, ASKED, status=503)["code"] == "unavailable"
 
 
 def test_half_a_request_and_none_at_all_harm_nobody(api):

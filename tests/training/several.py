@@ -47,6 +47,7 @@ def _in_world(rank: int, size: int, port: int, output: Path | None, call: Callab
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if os.environ.get("DUMP"):
         import faulthandler
+
         faulthandler.dump_traceback_later(float(os.environ["DUMP"]), exit=True, file=open(f"/tmp/h-processes/dump{rank}", "w"))
     said = io.StringIO() if output is None else (output.parent / f"{output.name}-{rank}").open("w", buffering=1)
     with said, contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
@@ -71,4 +72,9 @@ def trained(trees: Sequence[Tree], folders: Sequence[Path]) -> None:
     for number, (tree, folder) in enumerate(zip(trees, folders, strict=True)):
         if port:
             os.environ["MASTER_PORT"] = str(port + number)
-        train(dict(tree), into=folder)
+        try:
+            train(dict(tree), into=folder)
+        except Exception as error:
+            if not os.environ.get("GOON") or not hasattr(error, "problem"):
+                raise
+            print("FAILED", folder, error)

@@ -1,7 +1,6 @@
 """`tunesmith data grow`: instruction data written by a model."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +37,7 @@ def grow(arguments: argparse.Namespace) -> None:
         return
     if len(paths) != 2:
         raise UserError(f"{len(paths)} paths are given", "give two: the seeds, and the file for the rows: SEEDS OUT.jsonl")
-    try:
-        made = growing.grow(
-            *paths, model=arguments.model, endpoint=arguments.endpoint, name=arguments.name, overrides=overrides
-        )
-    except KeyboardInterrupt:
-        print("\nstopped; every answer is kept, and the same command goes on where it stopped", file=sys.stderr)
-        sys.exit(130)
+    made = growing.grow(*paths, model=arguments.model, endpoint=arguments.endpoint, name=arguments.name, overrides=overrides)
     show(made, arguments.json)
     if not arguments.json:
         print(Path(paths[1]))

@@ -92,6 +92,7 @@ def compare(arguments: argparse.Namespace) -> None:
 
 def train(arguments: argparse.Namespace) -> None:
     from tunesmith import verbs
+    from tunesmith.run import Run
     from tunesmith.training.joining import several, talks
     from tunesmith.training.launching import launch
 
@@ -101,6 +102,8 @@ def train(arguments: argparse.Namespace) -> None:
         into = ["--into", str(arguments.into)] if arguments.into else []
         sys.exit(launch(arguments.processes, ["train", *arguments.given, *into, *["--brief"] * arguments.brief]))
     paths, overrides = split_given(arguments.given)
+    if arguments.brief and arguments.into:  # a run of a comparison or a study that was killed may still be saving there
+        Run(arguments.into).wait_for_writer()
     run = verbs.train(one_recipe(paths) or {}, into=arguments.into, overrides=overrides, telling=not arguments.brief)
     if not arguments.brief and talks():
         print_scores(run)

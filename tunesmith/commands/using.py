@@ -107,8 +107,8 @@ def show(arguments: argparse.Namespace) -> None:
         examples=arguments.examples,
     )
     for task in shown:
-        if task.told:
-            print(task.told, file=sys.stderr)
+        for line in filter(None, (task.told, task.left_out)):
+            print(line, file=sys.stderr)
     screen = Console()
     screen.print(rendered(shown, screen.is_terminal and not screen.no_color))
 

@@ -43,18 +43,34 @@ def files_in(folder: Path, configuration: str = "") -> Files:
     Raises:
         UserError: there are none, or which of them are meant cannot be told.
     """
-    folder = _snapshot(folder)
+    top, folder = folder, _snapshot(folder)
     found = _saved(folder) or _by_card(folder, configuration)
     if found is None:
         if configuration:
             raise UserError(f"the folder `{folder}` names no configurations", f"leave `:{configuration}` out")
         found = _by_names(folder)
+    for file in (file for members in found.values() for file in members):
+        refuse_outside(file, top)
     for split, members in found.items():
         kinds = sorted({suffix_of(file) for file in members})
         if len(kinds) > 1:
             what = f"files of `{split}`" if split else "files"
             raise UserError(f"the folder `{folder}` has {what} in several layouts: {', '.join(kinds)}", "name one file of them")
     return found
+
+
+def refuse_outside(file: Path, folder: Path) -> None:
+    """An error for a file of a folder that truly lies elsewhere: who made the folder would choose what of this disk is read.
+
+    What lies in the hub's own cache beside the folder is its data set.
+    """
+    top = folder.resolve()
+    kept = next((one for one in (top, *top.parents) if one.name.startswith("datasets--")), top)
+    if not file.resolve().is_relative_to(kept):
+        raise UserError(
+            f"`{file}` leads out of the folder `{folder}`, to `{file.resolve()}`",
+            "if it is meant, name that file itself, or copy it into the folder",
+        )
 
 
 def named(path: Path, split: str) -> list[Path]:
@@ -148,11 +164,21 @@ def _by_card(folder: Path, configuration: str) -> Files | None:
     patterns = _patterns(configs[name])
     if patterns is None:
         return None
-    found = {split: sorted({file for one in listed for file in folder.glob(one)}) for split, listed in patterns.items()}
+    found = {split: sorted({file for one in listed for file in globbed(folder, one)}) for split, listed in patterns.items()}
     empty = [split for split, files in found.items() if not files]
     if len(empty) == len(found):
         raise UserError(f"of the configuration `{name}` of `{folder}` no file is there", f"fetch {patterns[empty[0]][0]}")
     return {split: found[theirs] for split, theirs in our_splits(one for one in found if found[one]).items()}
+
+
+def globbed(folder: Path, pattern: str) -> list[Path]:
+    """The files of a folder that a pattern of its card names."""
+    try:
+        return [file for file in folder.glob(pattern) if not file.is_dir()]
+    except (ValueError, NotImplementedError, IndexError, OSError) as error:
+        raise UserError(
+            f"the card of `{folder}` names files as `{pattern}`: {error}", "mend the card, or name the files"
+        ) from None
 
 
 def _configs(folder: Path) -> list[Mapping[str, Any]]:
@@ -161,12 +187,16 @@ def _configs(folder: Path) -> list[Mapping[str, Any]]:
     head = re.match(r"---\n(.*?)\n---(\n|$)", text, re.DOTALL)
     try:
         tree = yaml.safe_load(head[1]) if head else {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(
             f"the head of `{card}` is not YAML: {str(error).partition(chr(10))[0]}", "mend it, or remove it"
         ) from None
     listed = tree.get("configs") if isinstance(tree, dict) else None
-    return [one for one in listed or [] if isinstance(one, Mapping) and ("data_files" in one or "data_dir" in one)]
+    return [
+        one
+        for one in (listed if isinstance(listed, list) else [])
+        if isinstance(one, Mapping) and ("data_files" in one or "data_dir" in one)
+    ]
 
 
 def _patterns(config: Mapping[str, Any]) -> dict[str, list[str]] | None:

@@ -3,11 +3,11 @@
 Errors name file, line and column.
 """
 
-import json
 import os
 import pickle
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
@@ -15,21 +15,25 @@ from typing import Any
 
 import numpy as np
 
-from tunesmith.data import natural_instructions
 from tunesmith.data.arrow_files import arrow, parquet
+from tunesmith.data.faults import BadRows, Fault, Faults
+from tunesmith.data.file_kinds import refuse_node, refuse_suffix
+from tunesmith.data.json_files import WrongRowError, json_document, json_lines, row_of
 from tunesmith.data.passes import MANY, Arrays, file_hash, passed
 from tunesmith.data.rows import Lazy
-from tunesmith.data.tables import table
-from tunesmith.data.text_files import UTF16, lines, pieces, sized
+from tunesmith.data.tables import changed, table
+from tunesmith.data.text_files import UTF16, lines, pieces
 from tunesmith.errors import UserError
 
 Row = dict[str, Any]
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".feather", ".txt", ".md")
 TEXTS = (".txt", ".md")
+LINED = (".jsonl", ".ndjson")
 SMALL = 1 << 20  # bytes of a file whose rows are kept in memory
 LINE = 500  # bytes of a line, by which it is told whether there are many
 
-__all__ = ["SMALL", "SUFFIXES", "TEXTS", "JsonLines", "Kept", "Row", "held", "lines", "pieces", "read", "suffix_of"]
+__all__ = ["SMALL", "SUFFIXES", "TEXTS", "JsonLines", "Kept", "Read", "Row"]
+__all__ += ["held", "lines", "looked_through", "pieces", "read"]
 
 
 def suffix_of(path: Path) -> str:
@@ -38,37 +42,92 @@ def suffix_of(path: Path) -> str:
     return Path(name).suffix
 
 
+@dataclass(frozen=True)
+class Read:
+    """What a file holds.
+
+    rows:   those that can be read, to be asked for in any order.
+    lines:  the line of each row, from 1; 0 where rows are no lines.
+    faults: the rows that cannot be read and are left out.
+    """
+
+    rows: Sequence[Row]
+    lines: Sequence[int] = ()
+    faults: tuple[Fault, ...] = ()
+
+
 class JsonLines(Lazy[Row]):
     """Rows of a file of JSON lines, read from the disk whenever they are asked for; only where a line begins is kept.
 
     The whole file is read once, so that a fault in it is told at the start; a large one once for all runs. UTF-8, not packed.
+
+    bad: what is done with lines that are no row; None: the first one is an error.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, bad: BadRows | None = None) -> None:
+        self.path, self.bad = path, bad
+        self._told: tuple[Fault, ...] | None = None
         self._file = path.open("rb")
+        self._hash, self._stand = file_hash(path), standing(os.fstat(self._file.fileno()))
         likely = path.stat().st_size // LINE
-        key = ("JSON lines", file_hash(path)) if likely >= MANY else ()
-        self.bounds = passed(key, likely, self._bounds)["bounds"]  # begin and end of each row, in bytes
+        key = ("JSON lines", self._hash, bad and (bad.do, bad.longest)) if likely >= MANY else ()
+        found = passed(key, likely, self._pass)
+        self.bounds = found["bounds"]  # begin and end of each row, in bytes
+        self.lines: Any = found["lines"]  # the line of each row
+        self.faults = self._told if self._told is not None else faults_again(path, bad, found["faulty"].tolist())
+        self._refuse_change()
 
-    def _bounds(self) -> Arrays:
-        found = array("q")
-        for (begin, end), _ in _json_lines(self.path):
-            found.extend((begin, end))
-        return {"bounds": np.frombuffer(found, np.int64) if found else np.empty(0, np.int64)}
+    def _pass(self) -> Arrays:
+        """Where rows are, and where the lines are that are none: (begin, end, number of the line) each."""
+        bounds, numbers, faults = array("q"), array("q"), Faults(self.path, self.bad)
+        for line, _ in faults.until_enough(json_lines(self.path, faults)):
+            bounds.extend((line.begin, line.end))
+            numbers.append(line.number)
+        faults.refuse()
+        self._told = tuple(faults.found)
+        faulty = np.array([fault.line for fault in faults.found], np.int64)
+        return {"bounds": as_numbers(bounds), "lines": as_numbers(numbers), "faulty": faulty}
 
     def __len__(self) -> int:
         return len(self.bounds) // 2
 
     def item(self, place: int) -> Row:
+        if standing(os.fstat(self._file.fileno())) != self._stand:
+            self._refuse_change()
         begin, end = self.bounds[2 * place : 2 * place + 2].tolist()
         try:
-            row: Row = json.loads(os.pread(self._file.fileno(), end - begin, begin).decode("utf-8-sig").rstrip())
-        except ValueError:
-            raise UserError(
-                f"`{self.path}` was changed while it was in use", "start again, and leave the file as it is"
-            ) from None
-        return row
+            return row_of(os.pread(self._file.fileno(), end - begin, begin).decode("utf-8-sig").strip())
+        except (ValueError, WrongRowError):
+            raise self._changed() from None
+
+    def _refuse_change(self) -> None:
+        """An error where the bytes are others than when they were looked through; a file that was only touched is as it was."""
+        stand = standing(os.fstat(self._file.fileno()))
+        if stand != self._stand and (stand[0] != self._stand[0] or file_hash(self.path) != self._hash):
+            raise self._changed()
+        self._stand = stand
+
+    def _changed(self) -> UserError:
+        return UserError(f"`{self.path}` was changed while it was in use", "start again, and leave the file as it is")
+
+
+def as_numbers(found: "array[int]") -> np.ndarray[Any, np.dtype[Any]]:
+    return np.frombuffer(found, np.int64) if found else np.empty(0, np.int64)
+
+
+def faults_again(path: Path, bad: BadRows | None, numbers: Sequence[int]) -> tuple[Fault, ...]:
+    """What is wrong with some lines of a file of JSON lines that was looked through before."""
+    if not len(numbers):
+        return ()
+    faults = Faults(path, bad)
+    for _ in json_lines(path, faults):
+        pass
+    return tuple(faults.found)
+
+
+def standing(stat: os.stat_result) -> tuple[int, int]:
+    """(bytes, time of the last change) of a file."""
+    return stat.st_size, stat.st_mtime_ns
 
 
 class Kept(Lazy[Row]):
@@ -101,20 +160,43 @@ class Kept(Lazy[Row]):
 
 def held(path: Path, columns: Sequence[str] = (), cut: str | int = "paragraph", layout: str | None = None) -> Sequence[Row]:
     """The rows of a file (see `read`) to be asked for in any order: from the disk where it is not small, else in memory."""
-    rows = read(path, columns, cut, layout)
-    if path.stat().st_size <= SMALL or not hasattr(os, "pread"):
-        return tuple(rows)
-    if path.suffix.lower() in (".jsonl", ".ndjson"):
+    return looked_through(path, columns, cut, layout).rows
+
+
+def looked_through(
+    path: Path,
+    columns: Sequence[str] = (),
+    cut: str | int = "paragraph",
+    layout: str | None = None,
+    bad: BadRows | None = None,
+) -> Read:
+    """As `held`, with the line of each row, and the rows that cannot be read; `bad`: what is done with these.
+
+    Raises:
+        UserError: for the first row that cannot be read, unless these are left out; and for a file that changes meanwhile.
+    """
+    faults = Faults(path, bad)
+    found = numbered(path, columns, cut, layout, faults)
+    stand = path.stat()
+    small = stand.st_size <= SMALL or not hasattr(os, "pread")
+    if not small and path.suffix.lower() in LINED and layout is None:
         with path.open("rb") as file:
             if file.read(2) not in UTF16:
-                return JsonLines(path)
-    return Kept(rows)
+                rows = JsonLines(path, bad)
+                return Read(rows, rows.lines, rows.faults)
+    numbers = array("q")
+    listed = (row for number, row in faults.until_enough(found) if numbers.append(number) is None)  # type: ignore[func-returns-value]
+    kept: Sequence[Row] = tuple(listed) if small else Kept(listed)
+    if standing(path.stat()) != standing(stand):
+        raise UserError(*changed(path))
+    faults.refuse()
+    return Read(kept, numbers, tuple(faults.found))
 
 
 def read(
     path: str | Path, columns: Sequence[str] = (), cut: str | int = "paragraph", layout: str | None = None
 ) -> Iterator[Row]:
-    """The rows of a file, by its suffix.
+    """The rows of a file, by its suffix; the first one that cannot be read is an error.
 
     Args:
         columns: names of the columns of a CSV or TSV file that has no header line; further cells of a line are left out.
@@ -124,78 +206,29 @@ def read(
 
     Cells of CSV and TSV are text, but a column in which every cell is a whole number, plainly written, holds numbers.
     """
-    path = Path(path)
+    return (row for _, row in numbered(Path(path), columns, cut, layout, Faults(path)))
+
+
+def numbered(
+    path: Path, columns: Sequence[str], cut: str | int, layout: str | None, faults: Faults
+) -> Iterator[tuple[int, Row]]:
+    """(line, 0 where rows are no lines; row) of each row that can be read; see `read`."""
+    refuse_node(path)
     if not path.is_file():
-        raise UserError(f"there is no file `{path}`")
+        raise UserError(f"`{path}` is a folder" if path.is_dir() else f"there is no file `{path}`", "name a file of rows")
     suffix = f".{layout}" if layout else suffix_of(path)
+    if layout is None:
+        refuse_suffix(path)
     if suffix in (".csv", ".tsv"):
-        return table(path, suffix == ".tsv", columns)
-    if suffix in (".jsonl", ".ndjson"):
-        return (row for _, row in _json_lines(path))
+        return table(path, suffix == ".tsv", columns, faults)
+    if suffix in LINED:
+        return ((line.number, row) for line, row in json_lines(path, faults))
     if suffix == ".json":
-        return iter(_json(path))
+        return json_document(path, faults)
     if suffix == ".parquet":
-        return parquet(path)
+        return ((0, row) for row in parquet(path))
     if suffix in (".arrow", ".feather"):
-        return arrow(path)
+        return ((0, row) for row in arrow(path))
     if suffix in TEXTS:
-        return ({"text": piece} for piece in pieces(lines(path), cut))
+        return ((0, {"text": piece}) for piece in pieces(lines(path, faults), cut))
     raise UserError(f"`{path}` is of no layout that can be read", f"known: {', '.join(SUFFIXES)}, each also with `.gz`")
-
-
-def _json_lines(path: Path) -> Iterator[tuple[tuple[int, int], Row]]:
-    """(where the line begins and ends, in bytes of UTF-8; row) of each line."""
-    end = 0
-    for number, (size, line) in enumerate(sized(path), start=1):
-        begin, end = end, end + size
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line.rstrip())
-        except json.JSONDecodeError as error:
-            raise UserError(
-                f"`{path}` line {number}, column {error.colno} is not JSON: {error.msg}", "one object a line"
-            ) from None
-        if not isinstance(row, dict):
-            raise UserError(
-                f"`{path}` line {number} is {type(row).__name__}, expected an object", 'a row: {"question": "...", ...}'
-            )
-        yield (begin, end), row
-
-
-def _json(path: Path) -> list[Row]:
-    text = "".join(lines(path))
-    if not text.strip():
-        raise UserError(f"`{path}` is empty")
-    try:
-        tree = json.loads(text)
-    except json.JSONDecodeError as error:
-        if error.msg == "Extra data" and text.lstrip()[:1] == "{":
-            return [row for _, row in _json_lines(path)]  # JSON lines under another name
-        raise UserError(f"`{path}` line {error.lineno}, column {error.colno} is not JSON: {error.msg}") from None
-    return _rows_in(path, tree)
-
-
-def _rows_in(path: Path, tree: object) -> list[Row]:
-    """Rows of a JSON document: a list of objects, an object with one such list, an object of columns, or of key and value."""
-    if isinstance(tree, list):
-        wrong = next((number for number, row in enumerate(tree) if not isinstance(row, dict)), None)
-        if wrong is None:
-            return tree
-        if all(isinstance(one, str) for one in tree):
-            return [{"text": one} for one in tree]
-        raise UserError(f"`{path}`: item {wrong} of the list is {type(tree[wrong]).__name__}, expected an object")
-    if not isinstance(tree, dict):
-        raise UserError(f"`{path}` holds {type(tree).__name__}, expected a list of objects")
-    if natural_instructions.is_task(tree):
-        return list(natural_instructions.rows_of(tree, str(path)))
-    tables = [name for name, one in tree.items() if isinstance(one, list) and one and all(isinstance(row, dict) for row in one)]
-    named = [name for name in ("examples", "data", "rows", "instances") if name in tables] or tables
-    if len(named) > 1:
-        raise UserError(f"`{path}` holds several lists of objects: {', '.join(named)}", "keep one to a file")
-    if named:
-        return list(tree[named[0]])
-    sizes = {len(one) if isinstance(one, list) else -1 for one in tree.values()}
-    if len(sizes) == 1 and -1 not in sizes:
-        return [dict(zip(tree, cells, strict=True)) for cells in zip(*tree.values(), strict=True)]
-    return [{"key": key, "value": value} for key, value in tree.items()]

@@ -167,6 +167,13 @@ def shadowing(source: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=4096)
+def printed(source: str) -> frozenset[str]:
+    """Variables that are printed as they are, whatever the row: outside every block, and through no filter."""
+    shown = (one for output in parsed(source).body if isinstance(output, nodes.Output) for one in output.nodes)
+    return frozenset(one.name for one in shown if isinstance(one, nodes.Name)) - {"answer_choices"}
+
+
+@lru_cache(maxsize=4096)
 def line_of(source: str, name: str) -> int | None:
     """The line of a template in which a column is first looked up, from 1; None: nowhere."""
     return min((one.lineno for one in parsed(source).find_all(nodes.Name) if one.name == name), default=None)

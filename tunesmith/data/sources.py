@@ -11,14 +11,40 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.data import standard_input
+from tunesmith.data.faults import BadRows, Fault
+from tunesmith.data.file_kinds import refuse_node
 from tunesmith.data.folders import files_in, named, our_splits, place_of, split_of
-from tunesmith.data.formats import SUFFIXES, Row, held, read, suffix_of
+from tunesmith.data.formats import SUFFIXES, Read, Row, looked_through, read, suffix_of
 from tunesmith.data.passes import MANY, file_hash
-from tunesmith.data.rows import Chosen, Joined, Made
+from tunesmith.data.rows import Chosen, Joined, Lazy, Made
 from tunesmith.data.splits import FRACTIONS, SPLITS, cap, divide
 from tunesmith.errors import UserError, did_you_mean
 
 __all__ = ["FileSource", "HubSource", "Row", "group_references", "read", "source_of"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one file holds, or one split of the hub.
+
+    name:   the file's path.
+    lines:  the line of each row; 0, or nothing, where rows are no lines.
+    faults: rows that cannot be read.
+    """
+
+    name: str
+    rows: Sequence[Row]
+    lines: Sequence[int] = ()
+    faults: tuple[Fault, ...] = ()
+
+    def line(self, number: int) -> int:
+        """The line of a row, by its number from 0; 0 where rows are no lines."""
+        return int(self.lines[number]) if number < len(self.lines) else 0
+
+    def place(self, number: int, called: str = "") -> str:
+        """Words for where a row stands; `called`: instead of the file's path."""
+        line, where = self.line(number), called or f"`{self.name}`"
+        return f"{where} line {line}" if line else f"{where} row {number + 1}"
 
 
 @dataclass(frozen=True)
@@ -38,6 +64,8 @@ class FileSource:
     limit:     most rows of each split, or split -> most rows.
     takes:     says of a row whether it is one at all, so that a limit counts no others.
     layout:    `csv`, `tsv`, `jsonl` ..., where a file's suffix does not say it.
+    bad:       what is done with rows that cannot be read.
+    left_out:  file (of the hub: split) -> numbers, from 0, of rows that can be read and yet are left out.
     """
 
     path: str
@@ -51,6 +79,8 @@ class FileSource:
     limit: int | Mapping[str, int] | None = None
     takes: Callable[[Row], bool] | None = None
     layout: str | None = None
+    bad: BadRows = BadRows()
+    left_out: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def splits(self) -> tuple[str, ...]:
         """Of `train`, `validation` and `test`, those that have rows."""
@@ -69,21 +99,38 @@ class FileSource:
 
     def found(self) -> dict[str, Sequence[Row]]:
         """Rows by split as the source has them; rows of no split stand under the empty name."""
-        return {split: Joined(self._read(file) for file in files) for split, files in self._files().items()}
+        return {split: Joined(self._kept(part.name, part.rows) for part in parts) for split, parts in self.parts().items()}
 
-    def files(self) -> dict[str, list[tuple[Path, Sequence[Row]]]]:
-        """Split -> (file, its rows) of each file that the source has for it; files of no split stand under the empty name."""
-        return {split: [(file, self._read(file)) for file in files] for split, files in self._files().items()}
+    def parts(self) -> dict[str, list[Part]]:
+        """Split -> what each of its files holds; files of no split stand under the empty name."""
+        return {
+            split: [Part(str(file), read.rows, read.lines, read.faults) for file in files for read in [self._read(file)]]
+            for split, files in self._files().items()
+        }
 
     def placed(self) -> Iterator[tuple[str, Row]]:
         """Every row with words for where it stands."""
-        files = [file for files in self._files().values() for file in files]
-        told = standard_input.CALLED if self.path == standard_input.NAME else ""
+        parts = [part for parts in self.parts().values() for part in parts]
         return (
-            (f"{told or f'`{file}`'} row {number}", row)
-            for file in files
-            for number, row in enumerate(self._read(file), start=1)
+            (self.told(part, number), part.rows[number]) for part in parts for number in self._numbers(part.name, part.rows)
         )
+
+    def told(self, part: "Part", number: int) -> str:
+        """Words for where a row of a part stands, by its number there from 0."""
+        piped = standard_input.CALLED if self.path == standard_input.NAME and not self.splits_at else ""
+        return part.place(number, piped)
+
+    def faults(self) -> tuple[Fault, ...]:
+        """The rows that cannot be read and are left out."""
+        return tuple(fault for parts in self.parts().values() for part in parts for fault in part.faults)
+
+    def _numbers(self, name: str, rows: Sequence[Row]) -> Sequence[int]:
+        """The rows of a file that are not left out."""
+        aside = frozenset(self.left_out.get(name, ()))
+        return [number for number in range(len(rows)) if number not in aside] if aside else range(len(rows))
+
+    def _kept(self, name: str, rows: Sequence[Row]) -> Sequence[Row]:
+        return Chosen(rows, self._numbers(name, rows)) if self.left_out.get(name) else rows
 
     def fingerprint(self) -> str:
         """A hash of the files' bytes."""
@@ -97,7 +144,8 @@ class FileSource:
         if type(self) is not FileSource or self.takes is not None:
             return ()
         files = {split: [(suffix_of(file), file_hash(file)) for file in files] for split, files in self._files().items()}
-        return (repr(replace(self, path="", splits_at=None)), repr(files))
+        aside = tuple(tuple(numbers) for _, numbers in sorted(self.left_out.items()))
+        return (repr(replace(self, path="", splits_at=None, left_out={})), repr(files), aside)
 
     @cached_property
     def _rows(self) -> dict[str, Sequence[Row]]:
@@ -123,26 +171,36 @@ class FileSource:
     def _limit(self, split: str) -> int | None:
         return self.limit.get(split) if isinstance(self.limit, Mapping) else self.limit
 
-    def _read(self, file: Path) -> Sequence[Row]:
+    def _read(self, file: Path) -> Read:
         if not file.is_file():
-            return tuple(read(file))  # which says so
+            return looked_through(file)  # which says so
         state = file.stat()
+        how = (self.columns, self.cut_text, self.layout, self.bad)
+        told = standard_input.CALLED if self.path == standard_input.NAME else f"`{file}`"
         try:
-            return _read_once(file.resolve(), state.st_mtime_ns, state.st_size, self.columns, self.cut_text, self.layout)
+            found = _read_once(file.resolve(), state.st_mtime_ns, state.st_size, *how)
         except UserError as error:
-            if self.path != standard_input.NAME:
-                raise
-            problem = error.problem.replace(f"`{file.resolve()}`", standard_input.CALLED)
-            raise UserError(problem, error.hint or "say what it is with the setting `layout`") from None
+            problem = error.problem.replace(f"`{file.resolve()}`", told)
+            hint = "say what it is with the setting `layout`" if self.path == standard_input.NAME else ""
+            raise UserError(problem, error.hint or hint) from None
+        if not found.faults:
+            return found
+        faults = (
+            replace(one, file=str(file), problem=one.problem.replace(f"`{file.resolve()}`", told)) for one in found.faults
+        )
+        return replace(found, faults=tuple(faults))
 
     def _files(self) -> dict[str, list[Path]]:
         if self.path == standard_input.NAME and not self.splits_at:
             return {"": [standard_input.kept(self.layout)]}
         path, configuration = place_of(self.path)
+        refuse_node(path)
         if self.splits_at:
             folder = path if path.is_dir() else path.parent
             given = {split: [files] if isinstance(files, str) else files for split, files in self.splits_at.items()}
-            return {split: [path for file in files for path in named(folder / file, split)] for split, files in given.items()}
+            found = {split: [path for file in files for path in named(folder / file, split)] for split, files in given.items()}
+            refuse_shared(found)
+            return found
         if path.is_file():
             said = split_of(path)
             return {said if said in ("validation", "test") else "": [path]}
@@ -153,12 +211,31 @@ class FileSource:
         return files_in(path, configuration)
 
 
+def refuse_shared(found: Mapping[str, Sequence[Path]]) -> None:
+    """An error for a file that stands in two splits: what is learnt would be asked."""
+    seen: dict[Path, str] = {}
+    for split, files in found.items():
+        for file in files:
+            other = seen.setdefault(file.resolve(), split)
+            if other != split:
+                raise UserError(
+                    f"`{file}` is both `{other}` and `{split}` in `splits`: what is learnt would be asked",
+                    "name another file for one of them, or leave it out: then it is cut from the training rows",
+                )
+
+
 @lru_cache(maxsize=256)
 def _read_once(
-    path: Path, changed: int, size: int, columns: tuple[str, ...], cut_text: str | int, layout: str | None
-) -> Sequence[Row]:
+    path: Path,
+    changed: int,
+    size: int,
+    columns: tuple[str, ...],
+    cut_text: str | int,
+    layout: str | None,
+    bad: BadRows,
+) -> Read:
     """The rows of a file, read again only when it has changed."""
-    return held(path, columns, cut_text, layout)
+    return looked_through(path, columns, cut_text, layout, bad)
 
 
 def group_references(rows: Sequence[Row], by: Sequence[str], target: str) -> Sequence[Row]:
@@ -173,12 +250,21 @@ def group_references(rows: Sequence[Row], by: Sequence[str], target: str) -> Seq
         numbers, same = zip(*group, strict=True)
         starts.extend(numbers[:1] if _grouped(same, by, target) is not None else numbers)
     starts.append(len(rows))
+    return Grouped(rows, starts, tuple(by), target)
 
-    def made(place: int, start: int) -> Row:
-        same = [rows[number] for number in range(start, starts[place + 1])]
-        return _grouped(same, by, target) or same[0]
 
-    return Made(made, starts[:-1])
+class Grouped(Lazy[Row]):
+    """Rows of which neighbours are one; `starts`: where each begins, and behind them the number of all."""
+
+    def __init__(self, rows: Sequence[Row], starts: "array[int]", by: Sequence[str], target: str) -> None:
+        self.rows, self.starts, self.by, self.target = rows, starts, by, target
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def item(self, place: int) -> Row:
+        same = [self.rows[number] for number in range(self.starts[place], self.starts[place + 1])]
+        return _grouped(same, self.by, self.target) or same[0]
 
 
 def _grouped(same: Sequence[Row], by: Sequence[str], target: str) -> Row | None:
@@ -203,15 +289,14 @@ def _shared_id(rows: Sequence[Row]) -> Row:
 class HubSource(FileSource):
     """A data set of the Hugging Face hub, `owner/name` or `owner/name:configuration`; fetched when its rows are asked for."""
 
-    def placed(self) -> Iterator[tuple[str, Row]]:
-        """Every row with words for where it stands."""
-        found = self.found().items()
-        return ((f"`{self.path}` {split} row {n}", row) for split, rows in found for n, row in enumerate(rows, start=1))
-
-    def found(self) -> dict[str, Sequence[Row]]:
-        """Rows by split as the hub has them."""
+    def parts(self) -> dict[str, list[Part]]:
+        """Split -> the rows that the hub has under it."""
         whole = hub_rows(self.path)
-        return {split: Made(lambda _, row: dict(row), whole[name]) for split, name in our_splits(list(whole)).items()}
+        made = {split: Made(lambda _, row: dict(row), whole[name]) for split, name in our_splits(list(whole)).items()}
+        return {split: [Part(split, rows)] for split, rows in made.items()}
+
+    def told(self, part: Part, number: int) -> str:
+        return f"`{self.path}` {part.name} row {number + 1}"
 
 
 def hub_rows(path: str) -> Mapping[str, Any]:

@@ -26,6 +26,8 @@ OWN = (
     *("references", "rejected", "id", "meta", "messages", "aliases", "optional", "texts", "strip", "metrics"),
     *("reads", "system", "history", "tools", "inverted", "group"),
 )
+NEEDED = "the file needs a mapping `templates:`, as promptsource writes it"
+MOST = 1_000_000  # values of a file, what aliases stand for among them
 PROMPTSOURCE = ("original_task", "choices_in_prompt", "metrics", "languages")
 
 
@@ -64,7 +66,9 @@ def _in_file(name: str, path: Path, _stand: tuple[int, int]) -> tuple[Template, 
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise UserError(f"`{name}` is not text in UTF-8: {error.reason} at byte {error.start}") from None
+        raise UserError(f"`{name}` is not text in UTF-8: {error.reason} at byte {error.start}", "save it as UTF-8") from None
+    except OSError as error:
+        raise UserError(f"`{name}` cannot be read: {error.strerror}", "look at the path and its permissions") from None
     return _templates(name, text, placed=True)
 
 
@@ -73,16 +77,41 @@ def _templates(name: str, text: str, placed: bool) -> tuple[Template, ...]:
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
+        refuse_endless(node)
         tree = loader.construct_document(node) if node is not None else None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise UserError(f"`{name}` line {line} is not YAML: {error.problem}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError(f"`{name}` is not YAML: {error}") from None
+        raise UserError(f"`{name}` line {line} is not YAML: {error.problem}", "mend that line") from None
+    except RecursionError:
+        raise UserError(f"`{name}` is not YAML that can be read: its brackets nest too deep", NEEDED) from None
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise UserError(f"`{name}` is not YAML: {error}", NEEDED) from None
     if not isinstance(tree, dict) or not isinstance(tree.get("templates"), dict):
-        raise UserError(f"`{name}` holds no templates", "the file needs a mapping `templates:`, as promptsource writes it")
+        raise UserError(f"`{name}` holds no templates", NEEDED)
     lines = _lines(node)
     return tuple(_template(name, str(key), entry, lines.get(key, 1), placed) for key, entry in tree["templates"].items())
+
+
+def refuse_endless(root: Any) -> None:
+    """An error for a tree that holds itself, or whose aliases stand for more values than a file has room for."""
+    sizes: dict[int, int] = {}
+    above: set[int] = set()
+
+    def size(node: Any) -> int:
+        if id(node) in above:
+            raise yaml.MarkedYAMLError(problem="an alias stands within what it means", problem_mark=node.start_mark)
+        if id(node) not in sizes:
+            above.add(id(node))
+            inner = node.value if isinstance(node, yaml.CollectionNode) else ()
+            sizes[id(node)] = 1 + sum(size(one) for part in inner for one in (part if isinstance(part, tuple) else (part,)))
+            above.discard(id(node))
+            if sizes[id(node)] > MOST:
+                told = f"its aliases stand for more than {MOST:,} values"
+                raise yaml.MarkedYAMLError(problem=told, problem_mark=node.start_mark)
+        return sizes[id(node)]
+
+    if root is not None:
+        size(root)
 
 
 def _lines(node: Any) -> dict[str, int]:
@@ -119,7 +148,7 @@ def _template(file: str, key: str, entry: object, line: int, placed: bool) -> Te
         name=name,
         jinja=str(entry.get("jinja") or ""),
         choices=entry.get("answer_choices") or None,
-        aliases=tuple(tuple(str(one) for one in group) for group in own.get("aliases") or ()),
+        aliases=_groups(own.get("aliases"), where, name),
         strip=bool(own.get("strip", True)),
         references=str(own.get("references") or "references"),
         rejected=str(own.get("rejected") or "rejected"),
@@ -143,6 +172,17 @@ def _template(file: str, key: str, entry: object, line: int, placed: bool) -> Te
         except UserError as error:
             raise UserError(f"{where}, template `{name}`{part}: {error.problem}", error.hint) from None
     return made
+
+
+def _groups(given: object, where: str, name: str) -> tuple[tuple[str, ...], ...]:
+    """The names of columns that mean the same."""
+    if given is None:
+        return ()
+    if not isinstance(given, list) or not all(isinstance(group, list) and group for group in given):
+        raise UserError(
+            f"{where}: `aliases` of the template `{name}` is not a list of lists", "write `aliases: [[question, query]]`"
+        )
+    return tuple(tuple(str(one) for one in group) for group in given)
 
 
 def as_tree(template: Template) -> dict[str, Any]:

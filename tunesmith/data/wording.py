@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from jinja2 import UndefinedError
@@ -14,6 +15,7 @@ from tunesmith.data.jinja import (
     halves,
     line_at,
     line_of,
+    printed,
     render,
     shadowing,
     shown_before_bar,
@@ -114,6 +116,19 @@ class Template:
     def prompt_columns(self) -> frozenset[str]:
         """Columns that the prompt or the choices read."""
         return self.columns - self.target_columns
+
+    @cached_property
+    def printed(self) -> tuple[tuple[str, ...], ...]:
+        """The names of each column whose text is put as it is; of aliases all."""
+        if self.reads:
+            return ()
+        names = sorted({*printed(self.jinja), *self.messages, *self.texts})
+        return tuple(next((group for group in self.aliases if group[0] == name), (name,)) for name in names)
+
+    @cached_property
+    def turn_columns(self) -> frozenset[str]:
+        """The names of columns in which a conversation may stand."""
+        return frozenset(name for one in self.messages for name in next((g for g in self.aliases if g[0] == one), (one,)))
 
     def fits(self, columns: Iterable[str]) -> bool:
         """Whether rows with these columns have all that the template needs; a nested layout is told by a row alone."""

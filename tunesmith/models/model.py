@@ -50,6 +50,7 @@ class Model(nn.Module):
         starting: adapter that `reference` reads; "" is the bare network.
         references: what `reference` gave answers that were asked for before (`models/reference.py`); None: nothing is kept.
         announce: called before each pass, where other processes go along with it; None: none does.
+        fits:     what is read at once without gradients since memory ran out (`models/fitting.py`); None: it has not.
     """
 
     def __init__(self, network: nn.Module, renderer: Renderer, family: families.Family, plan: HeadPlan | None = None) -> None:
@@ -84,6 +85,7 @@ class Model(nn.Module):
         self._kept: Kept | None = None
         self.references: object | None = None
         self.announce: Callable[[], None] | None = None
+        self.fits: Room | None = None
 
     @property
     def device(self) -> torch.device:

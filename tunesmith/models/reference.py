@@ -13,6 +13,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from tunesmith.models.fitting import fitted
 from tunesmith.models.identity import tensors_hash
 from tunesmith.models.model import Model
 from tunesmith.tokens.packing import Group, Room
@@ -68,10 +69,14 @@ class References:
 
 def sums(model: Model, sequences: Sequence[Tokens], room: Room) -> list[float]:
     """What the reference gives each whole answer now."""
-    found = [0.0] * len(sequences)
     groups: list[Group] = [[tokens] for tokens in sequences]
     if model.branches():
         groups = branched(sequences)
+    return fitted(lambda room: _sums(model, groups, len(sequences), room), room, model, "an answer that a reference weighs")
+
+
+def _sums(model: Model, groups: Sequence[Group], count: int, room: Room) -> list[float]:
+    found = [0.0] * count
     for batch in model.pack(groups, room):
         moved = batch.to(model.device)
         values_S = moved.by_sequence(model.reference(moved).logprobs()).tolist()
@@ -98,7 +103,13 @@ def fingerprint(model: Model) -> bytes:
     if model.starting:
         started = model.adapter(model.starting)
         named |= {f"start {name}": value for name, value in (*started.trained().items(), *started.remembered().items())}
-    return tensors_hash(named)
+    return tensors_hash({name: whole(value) for name, value in named.items()})
+
+
+def whole(value: Tensor) -> Tensor:
+    """All of a tensor, also where processes hold it in parts; all of them ask for it."""
+    gather = getattr(value, "full_tensor", None)
+    return value if gather is None else gather().cpu()  # type: ignore[no-any-return]
 
 
 def _read(file: Path) -> Iterable[tuple[str, float]]:

@@ -155,6 +155,10 @@ class Objective(ABC):
         groups = marked(groups, [placed.example for placed in examples])
         yield (batch.to(model.device) for batch in model.pack(groups, room))
 
+    def example_of(self, group: int, update: int, examples: int) -> int:
+        """Which of a step's examples a group of sequences is of, by its number among those packed for an update."""
+        return group
+
     @abstractmethod
     def loss(self, model: Model, batch: Batch) -> Loss:
         """The summed loss of one batch."""

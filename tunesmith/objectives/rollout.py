@@ -122,6 +122,9 @@ class Rollout(Objective):
         for _ in range(self.epochs):
             yield from parts
 
+    def example_of(self, group: int, update: int, examples: int) -> int:
+        return update % self.minibatches * (examples // self.minibatches) + group // self.answers
+
     @abstractmethod
     def prepared(self, parts: list[list[Batch]], model: Model) -> list[list[Batch]]:
         """The batches of each update with all that their loss needs of the model as it spoke. No gradients are wanted."""

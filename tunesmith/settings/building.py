@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
 from tunesmith import registry
 from tunesmith.errors import UserError, did_you_mean
 from tunesmith.settings.annotations import Mistake, Plugin, WrongError, expected, hints_of, is_leaf, leaf, required, shown
-from tunesmith.settings.reading import Tree
+from tunesmith.settings.reading import Key, Tree, places
 
 T = TypeVar("T")
 
@@ -20,6 +20,7 @@ class _Walk:
     """Collects every mistake of a tree while building from it."""
 
     mistakes: list[Mistake] = field(default_factory=list)
+    keys: Mapping[str, Key] = field(default_factory=dict)  # dotted name -> where it stands
 
     def dataclass_of(self, kind: type, tree: object, where: str) -> object:
         """An object of `kind`, or None after a mistake was noted."""
@@ -145,9 +146,15 @@ class _Walk:
             return
         if len(self.mistakes) == 1:
             [one] = self.mistakes
-            raise UserError(_line(one), one.hint)
-        lines = [f"  {_line(one)}" + (f" ({one.hint})" if one.hint else "") for one in self.mistakes]
-        raise UserError(f"{len(lines)} settings are wrong:\n" + "\n".join(lines))
+            raise UserError(self.line(one), one.hint)
+        lines = [f"  {self.line(one)}" + (f" ({one.hint})" if one.hint else "") for one in self.mistakes]
+        raise UserError(f"{len(lines)} settings are wrong:\n" + "\n".join(lines), "`tunesmith schema` describes them all")
+
+    def line(self, mistake: Mistake) -> str:
+        """A mistake in words, with the file and line of the setting where it stands in one."""
+        key = self.keys.get(mistake.where)
+        place = f" ({key.path} line {key.line})" if key is not None else ""
+        return f"`{mistake.where}`{place}: {mistake.problem}" if mistake.where else mistake.problem
 
 
 def build(kind: type[T], tree: Mapping[str, Any], where: str = "") -> T:
@@ -162,7 +169,7 @@ def build(kind: type[T], tree: Mapping[str, Any], where: str = "") -> T:
     Raises:
         UserError: with every mistake: dotted name, value found, what was expected, and the nearest known name.
     """
-    walk = _Walk()
+    walk = _Walk(keys=dict(places(tree, where.strip("."))))
     made = walk.dataclass_of(kind, tree, where.strip("."))
     walk.raise_all()
     return cast("T", made)
@@ -170,7 +177,7 @@ def build(kind: type[T], tree: Mapping[str, Any], where: str = "") -> T:
 
 def plugin(tree: str | Mapping[str, Any], package: str, kind: type[T], where: str = "") -> T:
     """The plug-in of a tree such as `{kind: lora, rank: 8}`, or `lora` for one at its defaults; mistakes as in `build`."""
-    walk = _Walk()
+    walk = _Walk(keys=dict(places(tree, where.strip("."))))
     made = walk.plugin_of(tree, package, kind, where.strip("."))
     walk.raise_all()
     return cast("T", made)
@@ -197,10 +204,6 @@ def kind_of(plugin_class: type) -> str:
 
 def _contract(kind: type) -> type | None:
     return next((one for one in kind.__mro__[1:] if registry.package_of(one)), None)
-
-
-def _line(mistake: Mistake) -> str:
-    return f"`{mistake.where}`: {mistake.problem}" if mistake.where else mistake.problem
 
 
 def _names_hint(kind: type) -> str:

@@ -25,8 +25,7 @@ from tunesmith.settings import Tree
 from tunesmith.studies.overlaps import Overlap, overlaps
 from tunesmith.studies.processes import Job, Pool
 from tunesmith.studies.study import Say, lowest, why
-from tunesmith.tasks.own import task_from
-from tunesmith.work import prepared
+from tunesmith.work import prepared, task_of
 
 CLUSTERS = Path("clusters")
 BASE, ALL = "base", "all"
@@ -130,7 +129,7 @@ def units_of(recipe: Recipe, known: Grouping, say: Say = lambda text: None) -> l
     Raises:
         UserError: fewer than two clusters, an unknown name under `clusters.only`, or nothing to learn from beside a cluster.
     """
-    named = {key: task_from(own(key, setting)) for key, setting in recipe.tasks.items()}
+    named = {key: task_of(recipe, own(key, setting)) for key, setting in recipe.tasks.items()}
     own_cluster = {key: isinstance(setting, Mapping) and bool(setting.get("cluster")) for key, setting in recipe.tasks.items()}
     of = {key: (task.cluster,) if own_cluster[key] else known.of(task.name) or (task.cluster,) for key, task in named.items()}
     if known.data_sets:
@@ -196,7 +195,7 @@ def near_rows(whole: ClustersRecipe, units: Sequence[Unit], say: Say) -> list[Ov
     """Rows that judge a cluster and stand nearly so among what is learnt from instead; told, never dropped."""
     if whole.clusters.near is None:
         return []
-    tasks = {key: task_from(own(key, setting)) for key, setting in whole.tasks.items()}
+    tasks = {key: task_of(whole, own(key, setting)) for key, setting in whole.tasks.items()}
     found = overlaps(units, tasks, whole.limit.train, whole.limit.test, whole.clusters.near)
     for one in found:
         many = f"{one.rows} of {one.asked} rows ({words.percent(one.rows / one.asked)}) that judge `{one.judged}`"

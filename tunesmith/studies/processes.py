@@ -6,7 +6,6 @@ Ctrl-C is passed on to every process: each saves after its step and ends; the sa
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -21,10 +20,9 @@ from rich.console import Console
 from rich.status import Status
 
 from tunesmith import settings
+from tunesmith.interruption import STATUSES, Child, Heard, error_of, taking_signals
 from tunesmith.recipe import Recipe
 from tunesmith.run import Run, write_text
-from tunesmith.sweep import INTERRUPTED
-from tunesmith.training.learning import taking_signals
 
 POLL = 0.2  # seconds between two looks at the processes
 
@@ -38,10 +36,12 @@ class Job:
 
 
 class Process(Protocol):
-    """`subprocess.Popen` fits."""
+    """`interruption.Child` fits."""
+
+    told: int
 
     def poll(self) -> int | None: ...
-    def send_signal(self, number: int) -> None: ...
+    def pass_on(self, number: int) -> None: ...
 
 
 @dataclass
@@ -61,29 +61,32 @@ class Pool:
         Raises:
             KeyboardInterrupt: after Ctrl-C or SIGTERM, when every process has saved and ended.
         """
-        stop = False
-        with forwarding(self.running) as stopped, watching(self.running) as shown:
+        why: KeyboardInterrupt | None = None
+        with forwarding(self.running) as heard, watching(self.running) as shown:
             try:
                 while True:
-                    while not stop and len(self.running) < self.parallel and (job := next(jobs, None)) is not None:
-                        self.running[begin(job, self.parallel, self.logs)] = job
+                    while not (why or heard()) and len(self.running) < self.parallel and (job := next(jobs, None)) is not None:
+                        process = begin(job, self.parallel, self.logs)
+                        self.running[process] = job
+                        if heard() and not process.told:  # while it began
+                            process.pass_on(heard.numbers[0])
                     if not self.running:
                         break
                     shown()
                     time.sleep(POLL)
-                    stop = stop or stopped()
+                    why = why or (heard.error if heard() else None)
                     for process, status in [(one, one.poll()) for one in self.running]:
                         if status is None:
                             continue
                         job = self.running.pop(process)
-                        stop = stop or status == INTERRUPTED
-                        if status == 0 or not stop:  # what was told to stop has not failed
+                        why = why or (error_of(status) if status in STATUSES.values() else None)
+                        if status == 0 or not why:  # what was told to stop has not failed
                             ended(job, status)
             finally:
                 for process in self.running:  # only where an error of ours ends the loop
-                    process.send_signal(signal.SIGTERM)
-        if stop:
-            raise KeyboardInterrupt
+                    process.pass_on(signal.SIGTERM)
+        if why or heard():
+            raise why or heard.error
 
 
 def begin(job: Job, parallel: int, logs: Path) -> Process:
@@ -93,10 +96,9 @@ def begin(job: Job, parallel: int, logs: Path) -> Process:
     write_text(path, yaml.safe_dump(settings.dump(job.recipe), sort_keys=False, allow_unicode=True))
     command = [sys.executable, "-m", "tunesmith", "train", str(path), "--into", str(job.run.folder), "--brief"]
     if parallel == 1:
-        return subprocess.Popen(command, process_group=0)
+        return Child(command)
     with (logs / f"{job.recipe.name}.log").open("wb") as output:
-        environment = {**os.environ, **share(parallel)}
-        return subprocess.Popen(command, stdout=output, stderr=output, env=environment, process_group=0)
+        return Child(command, share(parallel), output, output)
 
 
 def share(parallel: int) -> dict[str, str]:
@@ -108,17 +110,17 @@ def share(parallel: int) -> dict[str, str]:
 
 
 @contextmanager
-def forwarding(running: Mapping[Process, Job]) -> Iterator[Callable[[], bool]]:
-    """Pass signals to stop on to the processes, which save and end; the function that is given tells whether one came."""
-    came: list[int] = []
+def forwarding(running: Mapping[Process, Job]) -> Iterator[Heard]:
+    """Pass signals to stop on to the processes, which save and end; what is given tells which ones came."""
+    heard = Heard()
 
     def pass_on(number: int, frame: FrameType | None) -> None:
-        came.append(number)
+        heard.numbers.append(number)
         for process in list(running):
-            process.send_signal(number)
+            process.pass_on(number)
 
     with taking_signals(pass_on):
-        yield lambda: bool(came)
+        yield heard
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any, Protocol
 
 from tunesmith.errors import UserError
-from tunesmith.run import read_jsonl
+from tunesmith.run import end_lines, read_jsonl
 from tunesmith.studies.grid import DIGITS, Range, Space, Values
 
 
@@ -85,6 +85,7 @@ class Optuna:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
         file = folder / "optuna.jsonl"
+        end_lines(file)
         return cls(made, study, file, again=iter(list(read_jsonl(file))))
 
     def ask(self) -> Values:

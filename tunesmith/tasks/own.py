@@ -1,102 +1,44 @@
 """A person's own data becomes a task: a file, a folder or a data set of the hub, put by a wording, judged by its shape."""
 
-import statistics
-from array import array
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from hashlib import blake2b
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from tunesmith import registry
+from tunesmith import registry, settings
 from tunesmith.data import standard_input
-from tunesmith.data.example import Example
+from tunesmith.data.faults import BadRows, Fault
 from tunesmith.data.formats import SUFFIXES, Row
 from tunesmith.data.jinja import halves
 from tunesmith.data.natural_instructions import WORDINGS, tasks_in
-from tunesmith.data.passes import MANY, Arrays, passed
-from tunesmith.data.rows import Joined, Made
+from tunesmith.data.rows import Joined
 from tunesmith.data.shapes import Shape, recognise
 from tunesmith.data.sources import FileSource, source_of
-from tunesmith.data.template import Template, load_templates, others
+from tunesmith.data.template import load_templates, others
+from tunesmith.data.usable import needs_of, sifted
 from tunesmith.errors import UserError, did_you_mean
+from tunesmith.tasks.examples import OwnTask
+from tunesmith.tasks.fitting import (
+    DEFAULTS,
+    SEEN,
+    keyed,
+    leading,
+    left_empty,
+    refuse_odd,
+    seen_examples,
+    shape_of,
+    tokens_for,
+    with_choices,
+)
 from tunesmith.tasks.members import asked, family_called
 from tunesmith.tasks.task import Task, ranked
 from tunesmith.tasks.written import HOW, asked_as, changed, is_written, metrics_of, templates_of, texts_of, tree_of
 
 TASKS = "tunesmith.tasks"
-SEEN = 200  # examples that tell the shape of a task
-MOST_LABELS = 20  # distinct targets up to which a column of labels is a choice
-SHORT = 5  # words of the median target up to which an answer is short
 SETTINGS = (
     *("data", "template", "metrics", "cluster", "name", "ask", "tokens", "limit", "splits", "columns", "cut_text", "seed"),
-    *("choices", "texts", "layout", "folder", *HOW),
+    *("choices", "texts", "layout", "folder", "bad_rows", *HOW),
 )
-
-
-@dataclass(frozen=True)
-class OwnTask(Task):
-    """A task whose rows were never looked at by its author: rows that a wording leaves empty are skipped, ids are unique.
-
-    shape: what the rows were recognised as; None where a person said how they are put.
-    """
-
-    shape: Shape | None = None
-
-    def example(self, split: str, template: int | None, number: int, row: Row) -> Example:
-        """As `Task.example`; an error names the row."""
-        try:
-            return super().example(split, template, number, row)
-        except UserError as error:
-            raise UserError(f"task `{self.name}`, row {number + 1} of its {split} rows: {error.problem}", error.hint) from None
-
-    def examples(self, split: str, template: int | None = 0) -> Iterator[Example]:
-        """As `Task.examples`; an id that stands twice in a split is replaced by the row's number."""
-        seen: set[str] = set()
-        for number, example in enumerate(super().examples(split, template)):
-            if is_empty(example):
-                continue
-            unique = replace(example, id=f"{split}-{number}") if example.id in seen else example
-            seen.add(unique.id)
-            yield unique
-
-    def sequence(self, split: str, template: int | None = 0, limit: int | None = None) -> Sequence[Example]:
-        """As `examples`; an example is made when it is asked for, and 8 bytes of it are kept."""
-        assert isinstance(self.source, FileSource)
-        rows = self.source.held(split)
-        origin = self.source.origin() if len(rows) >= MANY else ()
-        key = origin and (*origin, split, repr(self.templates), template, limit)
-
-        def numbered() -> Arrays:
-            return {"numbers": self._numbers(split, template, limit, rows)}
-
-        numbers: Any = passed(key, len(rows), numbered, f"task `{self.name}`, {split}")["numbers"]
-
-        def made(_: int, number: int) -> Example:
-            if number >= 0:
-                return self.example(split, template, int(number), rows[int(number)])
-            number = -1 - int(number)
-            return replace(self.example(split, template, number, rows[number]), id=f"{split}-{number}")
-
-        return Made(made, numbers, key)
-
-    def _numbers(self, split: str, template: int | None, limit: int | None, rows: Sequence[Row]) -> Any:
-        """The numbers of the rows that make an example; -1 - number where the example is called by its number."""
-        numbers, ids = array("q"), array("Q")
-        for number, row in enumerate(rows):
-            if len(numbers) == limit:
-                break
-            example = self.example(split, template, number, row)
-            if not is_empty(example):
-                numbers.append(number)
-                ids.append(int.from_bytes(blake2b(example.id.encode(errors="surrogatepass"), digest_size=8).digest()))
-        renamed: set[int] = set()
-        if len(np.unique(np.frombuffer(ids, np.uint64))) < len(ids):
-            pairs = zip(numbers, self.examples(split, template), strict=False)
-            renamed = {number for number, example in pairs if example.id == f"{split}-{number}"}
-        return np.fromiter((-1 - number if number in renamed else number for number in numbers), np.int64, len(numbers))
 
 
 def task_from(setting: str | Mapping[str, Any]) -> Task:
@@ -123,6 +65,8 @@ def task_from(setting: str | Mapping[str, Any]) -> Task:
     if not isinstance(data, str):
         raise UserError("a task's `data` is missing", "name a task, a file, a folder or a data set of the hub")
     if is_registered(data):
+        if isinstance(tree.get("bad_rows"), BadRows):  # of the whole recipe
+            del tree["bad_rows"]
         return changed(registry.find_value(data, TASKS, Task), tree)
     how = {name: tree.pop(name) for name in HOW if name in tree}
     return asked_as(own_task(data, **tree), how)
@@ -141,6 +85,23 @@ def tasks_from(setting: str | Mapping[str, Any]) -> list[Task]:
         return registry.find_values(data, TASKS, Task) if setting == data and is_registered(data) else [task_from(setting)]
     rest = {} if isinstance(setting, str) else {name: value for name, value in setting.items() if name != "data"}
     return [changed(task, rest) for task in asked(family)]
+
+
+def lenient(setting: str | Mapping[str, Any], bad: BadRows) -> str | Mapping[str, Any]:
+    """A task's setting, with what a recipe does with bad rows where the task is a person's own rows and does not say it."""
+    tree = {"data": setting} if isinstance(setting, str) else dict(setting)
+    data = tree.get("data") or tree.get("name")
+    if bad == BadRows() or "bad_rows" in tree or not isinstance(data, str) or is_registered(data) or family_called(data):
+        return setting
+    return {**tree, "bad_rows": bad}
+
+
+def bad_rows_of(given: BadRows | Mapping[str, Any] | str | None) -> BadRows:
+    """What a task's setting says of bad rows: `stop`, `skip`, or a mapping."""
+    if isinstance(given, BadRows):
+        return given
+    tree = {} if given is None else dict(given) if isinstance(given, Mapping) else {"do": given}
+    return settings.build(BadRows, tree, "bad_rows")
 
 
 def members(data: str) -> list[str]:
@@ -201,6 +162,7 @@ def own_task(
     choices: str | None = None,
     texts: str | Sequence[str] = (),
     layout: str | None = None,
+    bad_rows: BadRows | Mapping[str, Any] | str | None = None,
 ) -> Task:
     """The task of a file, a folder or a data set of the hub.
 
@@ -222,32 +184,43 @@ def own_task(
         choices:  answers to choose from, `yes ||| no`, for templates that have none.
         texts:    one column with the bare text, or two, that a head reads instead of the prompt.
         layout:   `csv`, `tsv`, `jsonl` ..., where a file's suffix does not say it.
+        bad_rows: what is done with rows that cannot be used: `stop`, `skip`, or a mapping as of the recipe's `bad_rows`.
 
     Raises:
         UserError: where there are no rows, or no wording fits them.
     """
-    source = source_of(data, splits_at=splits, columns=tuple(columns), cut_text=cut_text, seed=seed, limit=limit, layout=layout)
+    bad = bad_rows_of(bad_rows)
+    source = source_of(
+        data, splits_at=splits, columns=tuple(columns), cut_text=cut_text, seed=seed, limit=limit, layout=layout, bad=bad
+    )
     rows = Joined(source.found().values())
     if not len(rows):
         raise UserError(f"`{data}` has no rows", "its files are empty, or hold nothing but blank lines")
     shape_found = None if template else recognised(rows, data)
-    further = others(shape_found.template, rows[0]) if shape_found else ()
+    lead = leading(rows)
+    further = others(shape_found.template, lead) if shape_found else ()
     wordings = ranked((shape_found.template, *further) if shape_found else templates_of(template or ()))
     wordings = tuple(replace(with_choices(one, rows, choices), texts=texts_of(texts) or one.texts) for one in wordings)
-    if wordings[0].rejected in wordings[0].named(rows[0]):
-        refuse_odd(source, wordings[0])
+    called, first = name or name_of(data), wordings[0]
+    faults: tuple[Fault, ...] = ()
+    pairs = first.rejected in first.named(lead)
+    if pairs and bad.do == "stop":
+        refuse_odd(source, first)
     try:
-        source = keyed(source, wordings[0], rows[0])
-        if limit is not None and halves(wordings[0].jinja) is None:
-            source = replace(source, takes=lambda row: not is_empty(wordings[0].apply(row)))
-        seen = [wordings[0].apply(row) for row in rows[:: max(1, len(rows) // SEEN)]]
+        source = keyed(source, first, lead)
+        seen = seen_examples(source, first)
+        needs = needs_of(seen, first, choices is not None) | ({"rejected"} if pairs else frozenset())
+        if bad.do == "skip":
+            source, faults = sifted(source, wordings if template else wordings[:1], needs, called)
+            rows = Joined(source.found().values())
+        if limit is not None and halves(first.jinja) is None:
+            source = replace(source, takes=lambda row: not left_empty(first, row))
     except UserError as error:
-        raise UserError(f"`{data}`: {error.problem}", error.hint) from None
-    seen = [example for example in seen if not is_empty(example)]
+        told = error.problem if data in error.problem else f"`{data}`: {error.problem}"
+        raise UserError(told, error.hint) from None
     shape = shape_of(seen)
-    called = name or name_of(data)
     if shape_found is not None and shape_found.template in load_templates(WORDINGS):
-        cluster, metrics = cluster or next(iter(rows[0]["categories"]), None), metrics or ("rougeL", "exact_match")
+        cluster, metrics = cluster or next(iter(lead["categories"]), None), metrics or ("rougeL", "exact_match")
     return OwnTask(
         name=called,
         source=source,
@@ -258,13 +231,24 @@ def own_task(
         tokens=tokens or tokens_for(seen),
         wordings="turn" if template else "first",
         shape=shape_found,
+        needs=needs,
+        bad=faults,
     )
 
 
 def recognised(rows: Sequence[Row], data: str) -> Shape:
-    """The shape of rows whose wording nobody named; an error names the data."""
+    """The shape of rows whose wording nobody named; an error names the data.
+
+    Where the first row's columns say nothing, those that most rows have are asked.
+    """
+    lead = leading(rows)
     try:
         return recognise(rows)
+    except UserError:
+        if set(lead) == set(rows[0]):
+            raise
+    try:
+        return recognise([row for row in rows[:: max(1, len(rows) // SEEN)] if set(row) == set(lead)])
     except UserError as error:
         raise UserError(f"`{data}`: {error.problem}", error.hint) from None
 
@@ -286,71 +270,6 @@ def called(task: Task) -> str:
 def shapes(tasks: Sequence[Task]) -> dict[str, Any]:
     """As `told`, as plain values for `world.json`."""
     return {task.name: task.shape.tree() for task in tasks if isinstance(task, OwnTask) and task.shape is not None}
-
-
-def refuse_odd(source: FileSource, wording: Template) -> None:
-    """Refuse rows of preference pairs of which one has no difference, or no rejected answer; the error names file and row."""
-    for place, row in source.placed():
-        try:
-            example = wording.apply(row)
-        except UserError as error:
-            raise UserError(f"{place}: {error.problem}", error.hint) from None
-        if example.rejected is None and not is_empty(example):
-            raise UserError(f"{place} has no `{wording.rejected}`", "fill it in, or leave the row out")
-
-
-def is_empty(example: Example) -> bool:
-    """Promptsource's way to leave a row out: `{% if label != -1 %} ... {% endif %}`."""
-    return not example.messages and not example.target
-
-
-DEFAULTS: Mapping[str, tuple[str, ...]] = {
-    "choice": ("accuracy",),
-    "pair": ("accuracy",),
-    "short": ("exact_match", "token_f1"),
-    "long": ("rouge1", "rouge2", "rougeL", "rougeLsum"),
-    "text": ("cross_entropy", "perplexity", "bits_per_byte"),
-}
-
-
-def shape_of(examples: Sequence[Example]) -> str:
-    """`pair`, `choice`, `short`, `long` or `text`, from some examples."""
-    if any(example.rejected is not None for example in examples):
-        return "pair"
-    if not examples or not any(example.messages for example in examples):
-        return "text"
-    if all(example.choices for example in examples):
-        return "choice"
-    words = statistics.median(len(example.target.split()) for example in examples)
-    return "short" if words <= SHORT else "long"
-
-
-def tokens_for(examples: Sequence[Example]) -> int:
-    """Room for the longest answers: a token holds two characters or more of nearly every text; between 16 and 512."""
-    lengths = sorted(len(example.target) for example in examples) or [0]
-    return min(512, max(16, lengths[int(0.99 * (len(lengths) - 1))] // 2))
-
-
-def with_choices(template: Template, rows: Sequence[Row], choices: str | None) -> Template:
-    """The template with the choices given, or, for a column of labels, with the labels that stand in the rows."""
-    if choices is not None and not template.inverted:
-        return replace(template, choices=choices)
-    if not {"classify", "two_texts"} & {template.name, template.group} or template.choices or template.inverted:
-        return template
-    labels = sorted({str(template.named(row)["label"]).strip() for row in rows})
-    if not 1 < len(labels) <= MOST_LABELS or any("|||" in one or "{" in one or not one for one in labels):
-        return template
-    return replace(template, choices=" ||| ".join(labels))
-
-
-def keyed(source: FileSource, template: Template, row: Row) -> FileSource:
-    """The source told which columns ask and which answers, so that equal questions (of plain text: texts) fall together."""
-    targets = template.in_row(template.target_columns, row)
-    key = tuple(sorted(template.in_row(template.prompt_columns, row)))
-    if not key and not template.messages:
-        key = tuple(sorted(targets))
-    several = len(targets) == 1 and template.choices is None
-    return replace(source, key=key, target=targets[0] if several else "")
 
 
 def name_of(data: str) -> str:

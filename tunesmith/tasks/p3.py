@@ -19,7 +19,7 @@ from tunesmith.data.published import folders
 from tunesmith.data.splits import SPLITS, cut
 from tunesmith.data.template import Template
 from tunesmith.errors import UserError, did_you_mean
-from tunesmith.tasks.own import DEFAULTS, shape_of, tokens_for
+from tunesmith.tasks.fitting import DEFAULTS, shape_of, tokens_for
 from tunesmith.tasks.task import Row, Task
 from tunesmith.tasks.written import metrics_of
 

@@ -54,6 +54,8 @@ class Alive:
         self._thread.start()
 
     def stop(self) -> None:
+        with suppress(Exception):
+            self._store.set(f"left {self.world.rank}", "")
         self._stopped.set()
         self._thread.join()
         for handle in self._opened.values():
@@ -74,6 +76,14 @@ class Alive:
         self._tell(self.world.rank, " ".join(str(getattr(error, "problem", error)).split()) or type(error).__name__)
         self.stop()
         return error
+
+    def stopped(self) -> PeerError | None:
+        """What Ctrl-C or SIGTERM means here: whoever started us ends us when another process ended; None: it was meant."""
+        end = time.monotonic() + 3 * LOOK
+        while (found := self._found()) is None and time.monotonic() < end:
+            time.sleep(LOOK)
+        self.stop()
+        return None if found is None or found["rank"] == self.world.rank else self._said(found)
 
     def _said(self, found: Mapping[str, Any]) -> PeerError:
         """The error of a process that ends because of another one. Of one that could not say it the first that is left does."""
@@ -110,7 +120,7 @@ class Alive:
         beaten = 0.0
         while not self._stopped.wait(LOOK):
             for rank, handle in self._opened.items():
-                if _ended(handle, self._all[rank]["pid"]):
+                if _ended(handle, self._all[rank]["pid"]) and not self._left(rank):
                     self._tell(rank, "ended without a word: it was killed, or its machine had no memory left", failed=False)
             if time.monotonic() > beaten + BEAT:
                 beaten = time.monotonic()
@@ -118,6 +128,12 @@ class Alive:
             if (found := self._found()) is not None:
                 self._end(found)
                 return
+
+    def _left(self, rank: int) -> bool:
+        """Whether a process said that it goes."""
+        with suppress(Exception):
+            return self._store.check([f"left {rank}"])
+        return False
 
     def _beat(self, now: float) -> None:
         """Say that this machine is there, and look which others are."""

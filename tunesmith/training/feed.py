@@ -21,6 +21,7 @@ from tunesmith.data.example import Example
 from tunesmith.data.mixture import Mixture
 from tunesmith.data.passes import MANY
 from tunesmith.errors import UserError
+from tunesmith.interruption import die_with_parent
 from tunesmith.models.model import Model
 from tunesmith.objectives.objective import Objective, Placed
 from tunesmith.tokens.packing import check_fits
@@ -185,6 +186,7 @@ class Looking:
     def __init__(self, looks: Sequence[Look]) -> None:
         fork = multiprocessing.get_context("fork")
         self.reader, writer = fork.Pipe(duplex=False)
+        self.parent = os.getpid()
         self.process = fork.Process(target=self._work, args=(looks, writer), daemon=True)
         start(self.process)
         writer.close()
@@ -210,6 +212,7 @@ class Looking:
     def _work(self, looks: Sequence[Look], writer: Connection) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        die_with_parent(self.parent)
         os.nice(5)  # the steps come first
         try:
             for look in looks:

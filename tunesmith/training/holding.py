@@ -4,20 +4,24 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tunesmith.models.fitting import fitted
 from tunesmith.models.model import Model
 from tunesmith.objectives.objective import Held, Objective, Placed
-from tunesmith.training.plan import Plan
+from tunesmith.tokens.packing import Room
 from tunesmith.training.sharding import by_turns
 from tunesmith.training.world import World
 
+WHAT = "a validation example"
 
-def holding(objective: Objective, examples: Sequence[Placed], model: Model, plan: Plan, tasks: int, world: World) -> Held:
+
+def holding(objective: Objective, examples: Sequence[Placed], model: Model, room: Room, tasks: int, world: World) -> Held:
     """As `Objective.held`; each process looks at its share, where an example's loss hangs on it alone, and else at all."""
     if world.size == 1 or objective.shared != "examples":
-        return objective.held(examples, model, plan.room, tasks)
-    spare = next(iter(next(iter(objective.updates(examples[:1], model, plan.room)))), None) if world.sharded else None
+        return fitted(lambda less: objective.held(examples, model, less, tasks), room, model, WHAT)
+    spare = next(iter(next(iter(objective.updates(examples[:1], model, room)))), None) if world.sharded else None
     with by_turns(model, world, spare):
-        mine = objective.held(world.share(examples), model, plan.room, tasks)
+        own = world.share(examples)
+        mine = fitted(lambda less: objective.held(own, model, less, tasks), room, model, WHAT)
     return joined(mine, model, tasks, world)
 
 

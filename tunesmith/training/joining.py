@@ -27,7 +27,7 @@ from tunesmith.training.alive import Alive, PeerError, machine
 from tunesmith.training.world import World
 
 TOLD = ("recipe.yaml", "world.json", "scores.json", "mixture.json")  # files of a run that every process begins with
-READ = ("reference.jsonl",)  # and of those that may be long, what is read from the disk
+READ = ("reference.jsonl", "steps.jsonl", "validation.jsonl")  # and of those that may be long, what is read from the disk
 PATIENCE = timedelta(days=7)  # for each other: who ended is known otherwise (`training/alive.py`)
 SEEN = 20.0  # seconds that a shared disk may take to show a file to another machine
 
@@ -89,13 +89,14 @@ def telling_others() -> Iterator[None]:
         yield
     except PeerError:
         raise
-    except KeyboardInterrupt:
-        alive.stop()
+    except KeyboardInterrupt as stop:
+        if (meant := alive.stopped()) is not None:
+            raise meant from stop
         raise
     except Exception as error:
-        if (meant := alive.error(error)) is error:
+        if (other := alive.error(error)) is error:
             raise
-        raise meant from error
+        raise other from error
 
 
 def _joined() -> _Here:

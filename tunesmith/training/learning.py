@@ -4,20 +4,19 @@ The loop only makes steps; this pulls them.
 """
 
 import dataclasses
+import math
 import shutil
-import signal
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 from statistics import mean
-from types import FrameType, MappingProxyType
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from tunesmith.data.example import Example
 from tunesmith.errors import UserError
+from tunesmith.interruption import Heard, patient, taking_signals  # noqa: F401 (found here by those who begin processes)
 from tunesmith.methods.method import Method
 from tunesmith.models.adapter import Adapter
 from tunesmith.models.memory import Memory, give_back
@@ -25,13 +24,17 @@ from tunesmith.models.model import Model
 from tunesmith.models.reference import References
 from tunesmith.objectives.objective import Objective
 from tunesmith.run import Run, Score
+from tunesmith.training.arithmetic import arithmetic
+from tunesmith.training.astray import go_back, tell, warn
 from tunesmith.training.feed import Look, feeding
 from tunesmith.training.guard import Guard
-from tunesmith.training.loop import Step, arithmetic, train, validate
+from tunesmith.training.laying import room_of
+from tunesmith.training.loop import Step, train, unsound, validate
 from tunesmith.training.plan import Plan
 from tunesmith.training.progress import Reporter
 from tunesmith.training.sharding import belong
 from tunesmith.training.state import State, draw_apart, latest
+from tunesmith.training.watch import DivergedError, Watch
 from tunesmith.training.world import World
 
 Scores = Mapping[str, Mapping[str, Score]]  # task -> metric -> score; the first metric is the headline
@@ -105,37 +108,46 @@ class Learning:
         guarding = self.guard.begin(model, adapter)
         draw_apart(self.seed, self.world.rank)
         self._resume(state)
-        with patient() as interrupted:
+        with patient() as heard:
+            interrupted = Agreed(heard, self.world)
             again = objective.repeats and not self.world.sharded
             keep = plan.keep if again else dataclasses.replace(plan.keep, frozen="never")
             sharing = self.world if objective.shared == "examples" else World()
-            feed = feeding(stream, objective, model, plan, state.place, self.seed, sharing, looks)
-            with model.keeping(keep, self.record.folder) as word, feed as take:
+            with model.keeping(keep, self.record.folder) as word:
                 if word:
                     self.reporter.say(word)
                 if looks:
                     self.reporter.say("training begins while its rows are held against the window in another process")
-                stopped = self._steps(
-                    train(
-                        model,
-                        adapter,
-                        objective,
-                        stream,
-                        plan,
-                        state,
-                        steps,
-                        self.seed,
-                        self.world,
-                        guarding=guarding,
-                        take=take,
-                        tasks=self.tasks,
-                    ),
-                    steps,
-                    state,
-                    lambda: self.world.any(interrupted()),
-                    lambda: not validation or self._validate(model, objective, validation, plan, state),
-                    objective.rounds,
-                )
+                stopped = None
+                while stopped is None:
+                    feed = feeding(stream, objective, model, plan, state.place, self.seed, sharing, looks)
+                    try:
+                        with feed as take:
+                            stopped = self._steps(
+                                train(
+                                    model,
+                                    adapter,
+                                    objective,
+                                    stream,
+                                    plan,
+                                    state,
+                                    steps,
+                                    self.seed,
+                                    self.world,
+                                    guarding=guarding,
+                                    take=take,
+                                    tasks=self.tasks,
+                                    watch=Watch(plan.divergence, self.record.steps()),
+                                ),
+                                steps,
+                                state,
+                                interrupted,
+                                lambda: not validation or self._validate(model, objective, validation, plan, state),
+                                objective.rounds,
+                            )
+                    except DivergedError as error:
+                        go_back(self.record, self._root, state, plan, error, self.reporter.say)
+                        self._save(state)
             model.eval()
             model.compiling(False)
             if stopped:
@@ -146,8 +158,8 @@ class Learning:
             self._take_best(state)
             self._tell(state, steps)
             self.record.keep_world(best_step=state.facts.get("best_step", state.step), stopped_early=state.step < steps)
-        if self.world.any(interrupted()):
-            raise KeyboardInterrupt
+        if interrupted():
+            raise interrupted.error
         return True
 
     def _steps(
@@ -155,7 +167,7 @@ class Learning:
         made: Iterator[Step],
         steps: int,
         state: State,
-        interrupted: Callable[[], bool],
+        interrupted: Heard,
         better: Callable[[], bool],
         rounds: int,
     ) -> bool:
@@ -165,21 +177,28 @@ class Learning:
         """
         every, last = self.plan.validating_every(steps, rounds), self.plan.stop_step(steps, rounds)
         saving = self.plan.saving_every(steps, rounds)
-        if state.step == 0:
+        going_back = self.plan.divergence.then == "back"
+        if state.step == 0 and not state.facts:
             better()
+            if going_back:
+                self._save(state)
         if last <= state.step < steps:
             return True
         for step in made:
             self.record.log(logged(step))
+            if step.warned or step.skipped:
+                left_out = [f"step {step.step} is left out: {step.skipped}"] if step.skipped else []
+                warn(self.record, state, [*step.warned, *left_out], self.reporter.say)
             self.reporter.step(step, steps, self.memory.now())
-            if (step.step % every == 0 or step.step == steps) and not better():
+            validated = step.step % every == 0 or step.step == steps
+            if validated and not better():
                 return False
             stopping, enough = interrupted() and step.step % rounds == 0, step.step == last
-            if step.step < steps and (stopping or enough or step.step % saving == 0):
+            if step.step < steps and (stopping or enough or step.step % saving == 0 or (going_back and validated)):
                 self._save(state)
             if stopping:
                 self.reporter.say(f"stopped after step {step.step} of {steps}")
-                raise KeyboardInterrupt
+                raise interrupted.error
             if enough and step.step < steps:
                 self.reporter.say(f"stopped after step {step.step} of {steps}, as `plan.stop_after` says")
                 return True
@@ -200,7 +219,13 @@ class Learning:
 
     def _validate(self, model: Model, objective: Objective, validation: Sequence[Example], plan: Plan, state: State) -> bool:
         """Measure, keep the best weights, and say whether to go on."""
-        loss, count, shown, samples, tasks = validate(model, objective, validation, plan, self.seed, self.tasks, self.world)
+        room = dataclasses.replace(plan, room=room_of(state, plan))
+        loss, count, shown, samples, tasks = validate(model, objective, validation, room, self.seed, self.tasks, self.world)
+        if not math.isfinite(loss):
+            found = unsound(model, objective, validation, room, self.seed, state.step)
+            if plan.divergence.then != "skip":
+                raise DivergedError(state.step, *found)
+            warn(self.record, state, [found[0]], self.reporter.say)
         told: dict[str, Any] = {"shown": shown} if shown else {}
         worth = [-loss]
         scores: Scores = self.scores() if self.scores is not None and (plan.best == "score" or plan.scores) else {}
@@ -253,17 +278,36 @@ class Learning:
         found = latest(self._root)
         if found is None:
             self.record.cut(-1)
+            tell(self.record, state)
             return
         state.restore(found)
         self.record.cut(state.step)
+        tell(self.record, state)
         self.reporter.say(f"going on from step {state.step}")
 
 
+class Agreed(Heard):
+    """What any of several processes has heard, at a moment when all of them ask."""
+
+    def __init__(self, own: Heard, world: World) -> None:
+        super().__init__()
+        self.own, self.world = own, world
+
+    def __call__(self) -> bool:
+        number = self.world.most(self.own.numbers[0] if self.own.numbers else 0)
+        self.numbers = [number] if number else []
+        return bool(self.numbers)
+
+
 def logged(step: Step) -> dict[str, Any]:
-    """A step as a line of `steps.jsonl`; sums and counts of tasks stand there where several are learnt."""
+    """A step as a line of `steps.jsonl`; sums and counts of tasks stand there where several are learnt, and warnings if any."""
     tree = asdict(step)
-    tasks = task_by_task(tree.pop("tasks"))
-    return {**tree, "tasks": tasks} if tasks else tree
+    more = {"tasks": task_by_task(tree.pop("tasks")), "skipped": tree.pop("skipped"), "warned": list(tree.pop("warned"))}
+    if step.skipped:  # what is no number stands as null, which every reader of JSON knows
+        tree["shown"] = {name: value for name, value in step.shown.items() if math.isfinite(value)}
+        tree |= {name: None for name in ("loss", "gradient_norm") if not math.isfinite(tree[name])}
+        more["tasks"] = {}
+    return {**tree, **{name: told for name, told in more.items() if told}}
 
 
 def task_by_task(sums: Mapping[str, tuple[float, float]], scores: Scores = MappingProxyType({})) -> dict[str, dict[str, Any]]:
@@ -277,31 +321,3 @@ def task_by_task(sums: Mapping[str, tuple[float, float]], scores: Scores = Mappi
 def signed(score: Score) -> float:
     """Higher is better."""
     return score.value if score.higher_is_better else -score.value
-
-
-@contextmanager
-def patient() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C and SIGTERM only set a mark, which the function that is given tells of; the second one stops at once."""
-    marks: list[int] = []
-
-    def mark(number: int, frame: FrameType | None) -> None:
-        if marks:
-            raise KeyboardInterrupt
-        marks.append(number)
-
-    with taking_signals(mark):
-        yield lambda: bool(marks)
-
-
-@contextmanager
-def taking_signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Ctrl-C and SIGTERM go to a function. Outside the main thread, where signals cannot be taken, nothing changes."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, own in before.items():
-            signal.signal(number, own or signal.SIG_DFL)

@@ -11,6 +11,7 @@ from tunesmith.models.kept import Keep
 from tunesmith.tokens.packing import Room
 from tunesmith.training.schedule import Shape
 from tunesmith.training.sharding import Processes
+from tunesmith.training.watch import Divergence
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Plan:
                     null: `split` where the objective is `pretrain`, else `refuse`.
     window:         longest example in tokens; null: the network's own.
     keep:           what is kept of what the frozen part of the network says.
+    divergence:     what happens where training goes astray.
     ahead:          processes that spell what coming steps read while the network learns; null: one where an epoch has 20,000
                     examples or more (Linux only). It changes no number.
     processes:      what several processes (docs/several-machines.md) do with the weights of the network.
@@ -78,6 +80,7 @@ class Plan:
     window: Annotated[int, Field(gt=1)] | None = None
     room: Room = Room()
     keep: Keep = Keep()
+    divergence: Divergence = Divergence()
     ahead: Annotated[int, Field(ge=0)] | None = None
     processes: Processes = Processes()
 

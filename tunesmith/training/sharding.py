@@ -124,14 +124,16 @@ def point(adapter: Adapter, model: Model) -> None:
 def whole(tensor: Tensor) -> Tensor:
     """All of a tensor in the processor's memory; all processes ask for the same one."""
     value = tensor.detach()
-    return (value.full_tensor() if isinstance(value, DTensor) else value).cpu().contiguous()
+    all_of_it: Tensor = value.full_tensor() if isinstance(value, DTensor) else value
+    return all_of_it.cpu().contiguous()
 
 
 def part(value: Tensor, like: Tensor) -> Tensor:
     """What this process holds of a whole value, as it holds another tensor."""
     if not isinstance(like, DTensor):
         return value
-    return distribute_tensor(value.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
+    mine: Tensor = distribute_tensor(value.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
+    return mine
 
 
 def belong(state: "State", world: World) -> None:

@@ -1,0 +1,5 @@
+"""Python imports this when it begins, where this folder is on its path."""
+
+import moments
+
+moments.begin()
