@@ -6,7 +6,7 @@ The loop only makes steps; this pulls them.
 import dataclasses
 import math
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
@@ -97,12 +97,7 @@ class Learning:
             return True
         self.memory.start()
         steps = plan.total_steps(len(stream))
-        with arithmetic(model, plan):
-            coming = chain(map(stream, range(steps * plan.examples)), validation)
-            mine = self.world.part_of(coming) if objective.shared == "examples" else coming
-            if told := objective.begin(model, mine, plan.room, self.record.folder):
-                self.reporter.say(told)
-            self._refer(model)
+        self._look(model, objective, chain(map(stream, range(steps * plan.examples)), validation), plan)
         model.checkpointing(plan.recompute)
         model.compiling(plan.compile)
         guarding = self.guard.begin(model, adapter)
@@ -248,8 +243,12 @@ class Learning:
             facts["patience"] = facts.get("patience", 0) + 1
         return plan.patience is None or facts["patience"] < plan.patience
 
-    def _refer(self, model: Model) -> None:
-        """Let all processes know what each has computed of the reference."""
+    def _look(self, model: Model, objective: Objective, coming: Iterable[Example], plan: Plan) -> None:
+        """Let the objective look at the model as it starts. What processes compute of a reference, all of them know then."""
+        mine = self.world.part_of(coming) if objective.shared == "examples" else coming
+        with arithmetic(model, plan):
+            if told := objective.begin(model, mine, plan.room, self.record.folder):
+                self.reporter.say(told)
         if self.world.size > 1 and isinstance(model.references, References):
             found: dict[str, float] = {}
             for one in self.world.gathered(model.references.known()):

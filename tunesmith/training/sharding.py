@@ -161,7 +161,7 @@ def total_norm(tensors: Sequence[Tensor]) -> float:
 
 def squared(tensor: Tensor) -> Tensor:
     """The sum of the squares of all numbers of a tensor, float64, whether whole or in parts."""
-    square = torch.linalg.vector_norm(local(tensor), dtype=torch.float64).square()
+    square: Tensor = torch.linalg.vector_norm(local(tensor), dtype=torch.float64).square()
     if isinstance(tensor, DTensor):
         dist.all_reduce(square)
     return square
