@@ -1,11 +1,12 @@
 """Several processes on this machine, begun from one that has imported everything: as torchrun would start them, but quickly."""
 
 import contextlib
-import io
+import json
 import multiprocessing
 import os
 import signal
 import socket
+import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.process import BaseProcess
@@ -17,8 +18,8 @@ BEGUN.set_forkserver_preload(["tests.training.preloaded"])
 Tree = Mapping[str, Any]
 
 
-def begin(size: int, call: Callable[..., None], *given: Any, output: Path | None = None) -> list[BaseProcess]:
-    """Processes that each call a function of this file, or of a test's, in a world of so many."""
+def begin(size: int, call: Callable[..., None], *given: Any, output: Path) -> list[BaseProcess]:
+    """Processes that each call a function, in a world of so many. What each says stands in a file, `output` and its number."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -30,38 +31,47 @@ def begin(size: int, call: Callable[..., None], *given: Any, output: Path | None
 
 def end(processes: Sequence[BaseProcess], seconds: float = 240) -> list[int | None]:
     """Their exit codes; those that do not end are killed."""
+    until = time.monotonic() + seconds
     for process in processes:
-        process.join(seconds)
+        process.join(max(0.0, until - time.monotonic()))
         if process.is_alive():
             process.kill()
             process.join()
     return [process.exitcode for process in processes]
 
 
-def _in_world(rank: int, size: int, port: int, output: Path | None, call: Callable[..., None], given: Sequence[Any]) -> None:
+def said(output: Path, rank: int) -> str:
+    """What a process said."""
+    return Path(f"{output}-{rank}").read_text(encoding="utf-8")
+
+
+def _in_world(rank: int, size: int, port: int, output: Path, call: Callable[..., None], given: Sequence[Any]) -> None:
     os.environ |= {"OMP_NUM_THREADS": "1", "TUNESMITH_CACHE": "off", "HF_HUB_OFFLINE": "1"}
     if size > 1:
         world = {"RANK": rank, "WORLD_SIZE": size, "LOCAL_RANK": rank, "LOCAL_WORLD_SIZE": size}
         os.environ |= {name: str(value) for name, value in world.items()}
         os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    if os.environ.get("DUMP"):
-        import faulthandler
+    with Path(f"{output}-{rank}").open("w", encoding="utf-8", buffering=1) as file:
+        os.dup2(file.fileno(), 2)
+        with contextlib.redirect_stderr(file), contextlib.redirect_stdout(file):
+            status = _status(call, given)
+    os._exit(status)
 
-        faulthandler.dump_traceback_later(float(os.environ["DUMP"]), exit=True, file=open(f"/tmp/h-processes/dump{rank}", "w"))
-    said = io.StringIO() if output is None else (output.parent / f"{output.name}-{rank}").open("w", buffering=1)
-    with said, contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
-        try:
-            call(*given)
-        except KeyboardInterrupt:
-            os._exit(130)
-        except Exception as error:
-            silent = getattr(error, "silent", None)
-            print("silent" if silent else "error:", error, file=said)
-            if not hasattr(error, "problem"):
-                traceback.print_exc(file=said)
-            said.flush()
-            os._exit(1)
+
+def _status(call: Callable[..., None], given: Sequence[Any]) -> int:
+    """As `tunesmith.cli.main` tells of errors."""
+    try:
+        call(*given)
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        if not hasattr(error, "problem"):
+            traceback.print_exc()
+        elif not getattr(error, "silent", False):
+            print("error:", error)
+        return 1
+    return 0
 
 
 def trained(trees: Sequence[Tree], folders: Sequence[Path]) -> None:
@@ -70,11 +80,18 @@ def trained(trees: Sequence[Tree], folders: Sequence[Path]) -> None:
 
     port = int(os.environ.get("MASTER_PORT", "0"))
     for number, (tree, folder) in enumerate(zip(trees, folders, strict=True)):
-        if port:
-            os.environ["MASTER_PORT"] = str(port + number)
-        try:
-            train(dict(tree), into=folder)
-        except Exception as error:
-            if not os.environ.get("GOON") or not hasattr(error, "problem"):
-                raise
-            print("FAILED", folder, error)
+        os.environ["MASTER_PORT"] = str(port + number)
+        train(dict(tree), into=folder)
+
+
+def losses(folder: Path, name: str = "steps") -> list[float]:
+    """Of each step, or validation."""
+    file = folder / f"{name}.jsonl"
+    return [json.loads(line)["loss"] for line in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
+
+
+def answers(folder: Path) -> list[tuple[str, str, int]]:
+    """Of the first task: which example, what was said, in how many tokens."""
+    file = next((folder / "answers").rglob("*.jsonl"))
+    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    return [(row["example"], row["said"], row["tokens"]) for row in rows]

@@ -73,9 +73,9 @@ class Alive:
         if found is not None and found["rank"] != self.world.rank:
             self.stop()
             return self._said(found)
-        self._tell(self.world.rank, " ".join(str(getattr(error, "problem", error)).split()) or type(error).__name__)
+        first = self._tell(self.world.rank, " ".join(str(getattr(error, "problem", error)).split()) or type(error).__name__)
         self.stop()
-        return error
+        return error if first["rank"] == self.world.rank else self._said(first)
 
     def stopped(self) -> PeerError | None:
         """What Ctrl-C or SIGTERM means here: whoever started us ends us when another process ended; None: it was meant."""
@@ -101,12 +101,14 @@ class Alive:
     def _near(self, one: Mapping[str, Any]) -> bool:
         return bool(one["machine"] == machine())
 
-    def _tell(self, rank: int, why: str, failed: bool = True) -> None:
+    def _tell(self, rank: int, why: str, failed: bool = True) -> dict[str, Any]:
+        """Let all know who ended, unless another one was told of before; who was the first."""
         found = {"rank": rank, "why": why, "failed": failed}
         try:
-            self._store.compare_set("ended", "", json.dumps(found))
+            first: dict[str, Any] = json.loads(self._store.compare_set("ended", "", json.dumps(found)))
         except Exception:  # the store is gone with its process
-            self._lost = self._lost or found
+            self._lost = first = self._lost or found
+        return first
 
     def _found(self) -> dict[str, Any] | None:
         with suppress(Exception):
