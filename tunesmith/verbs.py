@@ -81,8 +81,9 @@ def compare(
         from tunesmith.stages import before_systems
 
         tree = before_systems(tree, folder / "stages")
-    compared = compare_systems(tree, folder, say)
-    return Compared(compared, write_report(compared, folder))
+    with Run(folder).holding():
+        compared = compare_systems(tree, folder, say)
+        return Compared(compared, write_report(compared, folder))
 
 
 def comparison_tree(

@@ -5,7 +5,6 @@ import json
 import multiprocessing
 import os
 import signal
-import socket
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -13,17 +12,19 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from torch.distributed import TCPStore
+
 BEGUN = multiprocessing.get_context("forkserver")
 BEGUN.set_forkserver_preload(["tests.training.preloaded"])
+STORES: list[TCPStore] = []
 Tree = Mapping[str, Any]
 
 
 def begin(size: int, call: Callable[..., None], *given: Any, output: Path) -> list[BaseProcess]:
     """Processes that each call a function, in a world of so many. What each says stands in a file, `output` and its number."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    made = [BEGUN.Process(target=_in_world, args=(rank, size, port, output, call, given)) for rank in range(size)]
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # torchrun's agent has it, too
+    STORES.append(store)
+    made = [BEGUN.Process(target=_in_world, args=(rank, size, store.port, output, call, given)) for rank in range(size)]
     for process in made:
         process.start()
     return made
@@ -50,7 +51,7 @@ def _in_world(rank: int, size: int, port: int, output: Path, call: Callable[...,
     if size > 1:
         world = {"RANK": rank, "WORLD_SIZE": size, "LOCAL_RANK": rank, "LOCAL_WORLD_SIZE": size}
         os.environ |= {name: str(value) for name, value in world.items()}
-        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with Path(f"{output}-{rank}").open("w", encoding="utf-8", buffering=1) as file:
         os.dup2(file.fileno(), 2)
@@ -75,12 +76,10 @@ def _status(call: Callable[..., None], given: Sequence[Any]) -> int:
 
 
 def trained(trees: Sequence[Tree], folders: Sequence[Path]) -> None:
-    """Run recipes one after the other; a port of its own for each, since a world ends with its run."""
+    """Run recipes one after the other."""
     from tunesmith.verbs import train
 
-    port = int(os.environ.get("MASTER_PORT", "0"))
-    for number, (tree, folder) in enumerate(zip(trees, folders, strict=True)):
-        os.environ["MASTER_PORT"] = str(port + number)
+    for tree, folder in zip(trees, folders, strict=True):
         train(dict(tree), into=folder)
 
 

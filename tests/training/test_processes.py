@@ -1,4 +1,4 @@
-"""Several processes learn as one: the same curve, the same answers; one that dies ends the others; others go on where they were.
+"""Several processes learn as one: the same curve, the same answers; one that dies ends the others; others go on there.
 
 The whole matrix of methods and objectives: `make several`.
 """

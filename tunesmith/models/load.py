@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 
 from tunesmith.errors import UserError, did_you_mean
+from tunesmith.manifest import intact
 from tunesmith.models import weights
 from tunesmith.models.classifiers import has_head, saved_head, saved_plan
 from tunesmith.models.families import PROVED, Family, family_of, window
@@ -70,6 +71,7 @@ def load(
     if adapter is not None:
         model = load(below(source, adapter), None, where, headed=headed or plan is not None or has_head(adapter))
         return put_on(adapter, model, plan)
+    intact(Path(path))
     config = _config(path, source)
     family = _family(config, source)
     headed = headed or plan is not None or has_head(Path(path))

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from torch.distributed import distributed_c10d
+from torch.distributed.rendezvous import rendezvous
 
 from tunesmith import __version__
 from tunesmith.errors import UserError
@@ -39,6 +41,7 @@ class _Here:
 
 
 _here: _Here | None = None
+_joins = 0
 
 
 def several(environment: Mapping[str, str] = os.environ) -> bool:
@@ -101,7 +104,7 @@ def telling_others() -> Iterator[None]:
 
 def _joined() -> _Here:
     """Meet the others; each GPU of a machine has one process."""
-    rank, size, local = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+    global _joins  # noqa: PLW0603
     cards = torch.cuda.device_count()
     if cards:
         if int(os.environ.get("LOCAL_WORLD_SIZE", "1")) > cards:
@@ -109,8 +112,12 @@ def _joined() -> _Here:
                 f"{os.environ['LOCAL_WORLD_SIZE']} processes were started on `{platform.node()}`, which has {cards} GPUs",
                 f"set `--nproc-per-node {cards}`",
             )
-        torch.cuda.set_device(local)
-    dist.init_process_group("cpu:gloo,cuda:nccl" if cards else "gloo", timeout=PATIENCE)
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    _joins += 1  # a script may make several runs, and what stands in the store of the one before is no longer so
+    store, rank, size = next(rendezvous("env://"))
+    own = distributed_c10d.PrefixStore(f"run {_joins}", store)
+    kind = "cpu:gloo,cuda:nccl" if cards else "gloo"
+    dist.init_process_group(kind, store=own, rank=rank, world_size=size, timeout=PATIENCE)
     world = World(rank, size)
     alive = Alive(world)
     here = _Here(world, alive)

@@ -5,11 +5,10 @@ The loop only makes steps; this pulls them.
 
 import dataclasses
 import math
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from itertools import chain
-from pathlib import Path
 from statistics import mean
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -17,9 +16,10 @@ from typing import Any, Protocol
 from tunesmith.data.example import Example
 from tunesmith.errors import UserError
 from tunesmith.interruption import Heard, patient, taking_signals  # noqa: F401 (found here by those who begin processes)
+from tunesmith.manifest import DamagedError
 from tunesmith.methods.method import Method
 from tunesmith.models.adapter import Adapter
-from tunesmith.models.memory import Memory, give_back
+from tunesmith.models.memory import Memory
 from tunesmith.models.model import Model
 from tunesmith.models.reference import References
 from tunesmith.objectives.objective import Objective
@@ -33,7 +33,9 @@ from tunesmith.training.loop import Step, train, unsound, validate
 from tunesmith.training.plan import Plan
 from tunesmith.training.progress import Reporter
 from tunesmith.training.sharding import belong
-from tunesmith.training.state import State, draw_apart, latest
+from tunesmith.training.space import needed, reserve
+from tunesmith.training.state import State, draw_apart
+from tunesmith.training.store import Store
 from tunesmith.training.watch import DivergedError, Watch
 from tunesmith.training.world import World
 
@@ -60,6 +62,8 @@ class Learning:
     scores: Callable[[], Scores] | None = None  # of each task's validation examples: what `plan.best: score` goes by
     tasks: Sequence[str] = ()  # names of a mixture's tasks, by the numbers of its examples
     world: World = World()
+    belongs: Mapping[str, Any] = field(default_factory=dict)  # what a checkpoint must have been made with (`State.belongs`)
+    answers: int = 0  # that will be given, for which there must be room on the disk too
 
     def with_presets(self, method: Method, objective: Objective, model: Model) -> Plan:
         """The plan with the presets of method and objective where it is null. A plan that has them is read as it is."""
@@ -90,10 +94,9 @@ class Learning:
         plan = self.with_presets(adapter.method, objective, model)
         objective = objective.fresh()
         state = State.new(adapter, plan, objective.remembered())
+        state.belongs = self.belongs
         belong(state, self.world)
-        if "best_step" in self.record.world():  # learnt before; only the answers are missing
-            self.reporter.say("learnt before; going on with the answers")
-            self._take_best(state)
+        if self._learnt(state):
             return True
         self.memory.start()
         steps = plan.total_steps(len(stream))
@@ -103,10 +106,13 @@ class Learning:
         guarding = self.guard.begin(model, adapter)
         draw_apart(self.seed, self.world.rank)
         self._resume(state)
+        room = needed(state, adapter, model.network, plan, steps, self.answers)
+        spare = reserve(room, plan, self.record.folder, self.reporter.say) if self.world.first else math.inf
         with patient() as heard:
             interrupted = Agreed(heard, self.world)
             again = objective.repeats and not self.world.sharded
             keep = plan.keep if again else dataclasses.replace(plan.keep, frozen="never")
+            keep = dataclasses.replace(keep, gigabytes=min(keep.gigabytes, spare / 1e9))
             sharing = self.world if objective.shared == "examples" else World()
             with model.keeping(keep, self.record.folder) as word:
                 if word:
@@ -141,18 +147,20 @@ class Learning:
                                 objective.rounds,
                             )
                     except DivergedError as error:
-                        go_back(self.record, self._root, state, plan, error, self.reporter.say)
-                        self._save(state)
+                        go_back(self.record, self.store.root, state, plan, error, self.reporter.say)
+                        self.store.save(state)
             model.eval()
             model.compiling(False)
             if stopped:
                 self._tell(state, steps)
                 return False
             if "best_step" not in state.facts:  # nothing to validate on, or `plan.best: last`
-                self._keep_best(state)
-            self._take_best(state)
+                self.store.keep_best(state)
+            best = state.facts.get("best_step", state.step)
+            self.world.wait()
+            self.store.take_best(state, best)
             self._tell(state, steps)
-            self.record.keep_world(best_step=state.facts.get("best_step", state.step), stopped_early=state.step < steps)
+            self.record.keep_world(best_step=best, stopped_early=state.step < steps)
         if interrupted():
             raise interrupted.error
         return True
@@ -176,7 +184,7 @@ class Learning:
         if state.step == 0 and not state.facts:
             better()
             if going_back:
-                self._save(state)
+                self.store.save(state)
         if last <= state.step < steps:
             return True
         for step in made:
@@ -190,7 +198,8 @@ class Learning:
                 return False
             stopping, enough = interrupted() and step.step % rounds == 0, step.step == last
             if step.step < steps and (stopping or enough or step.step % saving == 0 or (going_back and validated)):
-                self._save(state)
+                self.record.settle()
+                self.store.save(state)
             if stopping:
                 self.reporter.say(f"stopped after step {step.step} of {steps}")
                 raise interrupted.error
@@ -238,7 +247,7 @@ class Learning:
             facts.update(best=worth, patience=0)
             if plan.best != "last":
                 facts.update(best_step=state.step)
-                self._keep_best(state)
+                self.store.keep_best(state)
         else:
             facts["patience"] = facts.get("patience", 0) + 1
         return plan.patience is None or facts["patience"] < plan.patience
@@ -255,31 +264,29 @@ class Learning:
                 found = {**one, **found}
             model.references.take(found)
 
-    @property
-    def _root(self) -> Path:
-        return self.record.folder / "state"
+    @cached_property
+    def store(self) -> Store:
+        return Store(self.record.folder / "state", self.plan.checkpoints, self.reporter.say)
 
-    def _keep_best(self, state: State) -> None:
-        state.save_weights(self._root / "best")
-
-    def _take_best(self, state: State) -> None:
-        give_back()  # the file is read into memory, beside all that a step needed
-        self.world.wait()
-        state.restore_weights(self._root / "best")
-
-    def _save(self, state: State) -> None:
-        kept = state.save(self._root)
-        for old in self._root.glob("step-*"):
-            if old != kept and state.writes:
-                shutil.rmtree(old)
+    def _learnt(self, state: State) -> bool:
+        """Whether all was learnt before, and only the answers are missing: the best weights then stand in the model."""
+        best = self.record.world().get("best_step")
+        if best is None:
+            return False
+        try:
+            self.store.take_best(state, best)
+        except DamagedError as error:
+            self.reporter.say(f"{error.problem}: what led there is learnt again")
+            self.record.keep_world(best_step=None)
+            return False
+        self.reporter.say("learnt before; going on with the answers")
+        return True
 
     def _resume(self, state: State) -> None:
-        found = latest(self._root)
-        if found is None:
+        if not self.store.restore(state):
             self.record.cut(-1)
             tell(self.record, state)
             return
-        state.restore(found)
         self.record.cut(state.step)
         tell(self.record, state)
         self.reporter.say(f"going on from step {state.step}")

@@ -120,12 +120,12 @@ class State:
         return folder
 
     def save_weights(self, folder: Path) -> None:
-        """Write the trained parameters alone into a folder, in the same way."""
+        """Write the trained parameters, and what is remembered beside them, into a folder, in the same way."""
         if not self.writes:
-            self.go_along(self.trained)
+            self.go_along(self.kept())
             return
         with manifest.whole(folder) as (beside, seals):
-            seals[TRAINED] = tensors.write(beside / TRAINED, self.trained, self.gather)
+            seals[TRAINED] = tensors.write(beside / TRAINED, self.kept(), self.gather)
 
     def go_along(self, named: Mapping[str, Tensor]) -> None:
         """Give what another process writes."""
@@ -171,10 +171,11 @@ class State:
             DamagedError: a file is missing or changed.
         """
         manifest.check(folder, alone=True)
-        check_names(tensors.shapes(folder / TRAINED), self.trained, folder)
+        kept = self.kept()
+        check_names(tensors.shapes(folder / TRAINED), kept, folder)
         with torch.no_grad():
             for name, value in tensors.read(folder / TRAINED):
-                self.trained[name].copy_(self.part(value, self.trained[name]))
+                kept[name].copy_(self.part(value, kept[name]))
 
     def _refuse_other(self, belongs: Mapping[str, Any], folder: Path) -> None:
         now = json.loads(json.dumps(dict(self.belongs)))
