@@ -32,7 +32,7 @@ from tunesmith.models.adapter import Adapter
 from tunesmith.models.alone import telling
 from tunesmith.models.further import train_further
 from tunesmith.models.head import HeadPlan
-from tunesmith.models.load import ModelSettings, load
+from tunesmith.models.load import ModelSettings, best_device, load
 from tunesmith.models.memory import Memory
 from tunesmith.models.model import Model
 from tunesmith.models.quantize import count
@@ -50,7 +50,7 @@ from tunesmith.training.joining import follow, own_folder, telling_others, toget
 from tunesmith.training.learning import Learning, Scores
 from tunesmith.training.portions import distinct, portioned, tell
 from tunesmith.training.progress import Reporter
-from tunesmith.training.sharding import at_hand, shard, unite
+from tunesmith.training.sharding import at_hand, shard, unite, wait, waits
 from tunesmith.training.world import World
 from tunesmith.work import Work, prepared, refuse_together, training
 
@@ -98,8 +98,9 @@ def live(own: Run, recipe: Recipe, world: World, reporter: Reporter, cached: boo
                 reporter.say(line)
             torch.manual_seed(recipe.seed)
             random.seed(recipe.seed)
-            model = load_model(recipe.model, work.objective.head())
-            memory = Memory(model.device)
+            whole = not waits(recipe.plan.processes, world)
+            model = (load_model if whole else wait)(recipe.model, work.objective.head())
+            memory = Memory(model.device if whole else best_device())
             record.keep_world(**facts(recipe, model), processes=world.size)
             untaught(record, recipe, work, model)
             if isinstance(recipe.method, Method):
@@ -145,7 +146,10 @@ def learn(
     tell(record, reporter, recipe.mixture, len(mixture), found)
     if not learning.learn(model, adapter, recipe.objective, stream, validation, looks):
         return False
-    unite(model, adapter, world)
+    asking = recipe.plan.stop_after is None
+    unite(model, adapter, world, asking)
+    if not asking and not world.first:
+        return True
     model.forget_values()
     if model.head is not None:
         model.head.plan = dataclasses.replace(model.head.plan, temperature=temperature(model, validation, recipe.ask.room))

@@ -22,6 +22,8 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from tunesmith.errors import UserError
 from tunesmith.models.adapter import Adapter
 from tunesmith.models.compiled import layers
+from tunesmith.models.head import HeadPlan
+from tunesmith.models.load import ModelSettings, dtype_of, load, load_config
 from tunesmith.models.model import Model
 from tunesmith.models.quantize import quantised
 from tunesmith.tokens.batch import Batch
@@ -45,6 +47,18 @@ class Processes:
     """
 
     shard: Literal["auto", "never", "always"] = "auto"
+
+
+def wait(source: ModelSettings, head: HeadPlan | None) -> Model:
+    """A network in the processor's memory, in the precision of a GPU: it goes there in parts, layer by layer."""
+    config, _ = load_config(source)
+    half = dtype_of(source.dtype, config, "cuda") == torch.bfloat16
+    return load(replace(source, dtype="bfloat16" if half else "float32"), head, "cpu")
+
+
+def waits(processes: Processes, world: World) -> bool:
+    """Whether a network is to be read so."""
+    return world.size > 1 and processes.shard == "always" and torch.cuda.is_available()
 
 
 def shard(model: Model, adapter: Adapter, objective: "Objective", plan: "Plan", guard: "Guard", world: World) -> World:
@@ -215,8 +229,11 @@ def at_hand(model: Model, adapter: Adapter, world: World) -> Iterator[None]:
 
 
 @torch.no_grad()
-def unite(model: Model, adapter: Adapter, world: World) -> World:
-    """Give each process the whole network again, tensor by tensor. The world as it is from now on."""
+def unite(model: Model, adapter: Adapter, world: World, asked: bool = True) -> World:
+    """Give each process the whole network again, tensor by tensor. The world as it is from now on.
+
+    asked: False: it is only saved, so the first process has it, in the processor's memory, and the others have none.
+    """
     if not world.sharded:
         return world
     apart(model)
@@ -225,11 +242,15 @@ def unite(model: Model, adapter: Adapter, world: World) -> World:
         for name, parameter in list(module._parameters.items()):
             if isinstance(parameter, DTensor):
                 if id(parameter) not in made:
-                    made[id(parameter)] = nn.Parameter(parameter.full_tensor(), parameter.requires_grad)
+                    full = parameter.full_tensor()
+                    full = full if asked else full.cpu() if world.first else full[:0].clone()
+                    made[id(parameter)] = nn.Parameter(full, parameter.requires_grad)
                 module._parameters[name] = made[id(parameter)]
     for module in sharded(model):
         _plain(module)
     point(adapter, model)
+    if not asked:
+        model.to("cpu")
     return replace(world, sharded=False)
 
 
