@@ -96,11 +96,10 @@ def train(arguments: argparse.Namespace) -> None:
     from tunesmith.training.joining import several, talks
     from tunesmith.training.launching import launch
 
-    if arguments.processes > 1:
-        if several():
-            raise UserError("`--processes` starts processes, and torchrun has started some", "leave `--processes` out")
+    if arguments.processes > 1 and not several():
         into = ["--into", str(arguments.into)] if arguments.into else []
-        sys.exit(launch(arguments.processes, ["train", *arguments.given, *into, *["--brief"] * arguments.brief]))
+        more = ["--processes", str(arguments.processes)]  # which the processes say when they are stopped
+        sys.exit(launch(arguments.processes, ["train", *arguments.given, *into, *more, *["--brief"] * arguments.brief]))
     paths, overrides = split_given(arguments.given)
     if arguments.brief and arguments.into:  # a run of a comparison or a study that was killed may still be saving there
         Run(arguments.into).wait_for_writer()
