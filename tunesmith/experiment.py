@@ -40,7 +40,7 @@ from tunesmith.models.weights import save_adapter
 from tunesmith.objectives.headed import Headed
 from tunesmith.preparation import drawn_sets, keep_bad_rows, learnable, learnable_sets
 from tunesmith.recipe import Recipe, mixed
-from tunesmith.resume import begin, fingerprints, keep_resolved, lasting
+from tunesmith.resume import begin, fingerprints, keep_resolved, lasting, refuse_foreign
 from tunesmith.run import Run
 from tunesmith.tasks.own import told
 from tunesmith.tasks.task import Task
@@ -53,6 +53,7 @@ from tunesmith.training.progress import Reporter
 from tunesmith.training.sharding import at_hand, shard, unite, wait, waits
 from tunesmith.training.world import World
 from tunesmith.work import Work, prepared, refuse_together, training
+from tunesmith.workers.share import beside
 
 PROMPTS = 16  # of the main task, from whose lengths that of the timed prompt is taken
 
@@ -83,6 +84,8 @@ def live(own: Run, recipe: Recipe, world: World, reporter: Reporter, cached: boo
     """A run, by one of the processes that make it together; `own` is the run's folder, and another one of those that follow."""
     refuse_together(recipe, world.size)
     work = prepared(recipe)
+    if world.first:
+        refuse_foreign(own.folder)
     with own.writing(), reporter, following(own, recipe.track if world.first else (), reporter.say) as record:
         if world.first:
             begin(record, recipe, work.all)
@@ -91,7 +94,8 @@ def live(own: Run, recipe: Recipe, world: World, reporter: Reporter, cached: boo
             if record.world().get("ended"):
                 if world.first:  # where a kill came between the end and this
                     shutil.rmtree(record.folder / "state", ignore_errors=True)
-                reporter.say(f"finished before, nothing is repeated: {record.folder}")
+                    if not timed_again(record, recipe, work):
+                        reporter.say(f"finished before, nothing is repeated: {record.folder}")
                 return
             left_out = keep_bad_rows(record, work.all)
             for line in [*(told(work.all).values() if telling else ()), *left_out]:
@@ -101,7 +105,8 @@ def live(own: Run, recipe: Recipe, world: World, reporter: Reporter, cached: boo
             whole = not waits(recipe.plan.processes, world)
             model = (load_model if whole else wait)(recipe.model, work.objective.head())
             memory = Memory(model.device if whole else best_device())
-            record.keep_world(**facts(recipe, model), processes=world.size)
+            together_with = max(beside(), record.world().get("beside", 1))
+            record.keep_world(**facts(recipe, model), beside=together_with, processes=world.size)
             untaught(record, recipe, work, model)
             if isinstance(recipe.method, Method):
                 learnt = learn(record, recipe, recipe.method, work, model, reporter, memory, world)
@@ -122,7 +127,8 @@ def learn(
     record: Run, recipe: Recipe, method: Method, work: Work, model: Model, reporter: Reporter, memory: Memory, world: World
 ) -> bool:
     """Attach the method, or go on with an adapter of it, train, and save. False where `plan.stop_after` stopped it before."""
-    learning = Learning(record, recipe.plan, recipe.seed, reporter, memory, recipe.guard, tasks=work.names(recipe))
+    names = work.names(recipe)
+    learning = Learning(record, recipe.plan, recipe.seed, reporter, memory, recipe.guard, tasks=names, where=work.where)
     plan = learning.with_presets(method, work.objective, model)
     keep_resolved(record, dataclasses.replace(recipe, plan=plan))
     lasts = lasting(dataclasses.replace(recipe, plan=plan)) | {f"base {name}": one for name, one in identity.of(model).items()}
@@ -248,10 +254,25 @@ def answer(
         answering = max(memory.peak(), facts.get("peak_memory_answering_bytes", 0))
         peak = max(answering, facts.get("peak_memory_training_bytes", 0))
         record.keep_world(peak_memory_answering_bytes=answering, peak_memory_bytes=peak)
-        asked = [model.renderer.prompt(example) for example in tasks[0].sequence("test", 0, PROMPTS) if example.messages]
-        record.keep_world(latency=latency(model, [] if model.head is not None else asked))
+        record.keep_world(latency=timed(model, tasks[0]), latency_beside=beside())
     besides(record, recipe, work, Asking(model, recipe.ask, reporter.count, kept))
     world.wait()
+
+
+def timed(model: Model, task: Task) -> dict[str, float]:
+    """How long a request takes that is as long as those of a task."""
+    asked = [model.renderer.prompt(example) for example in task.sequence("test", 0, PROMPTS) if example.messages]
+    return latency(model, [] if model.head is not None else asked)
+
+
+def timed_again(record: Run, recipe: Recipe, work: Work) -> bool:
+    """Where a finished run was timed beside others and now is alone, time it again. Whether that was so."""
+    before = record.world()
+    if not before.get("latency") or beside() >= before.get("latency_beside", 1):
+        return False
+    model = load(dataclasses.replace(recipe.model, path=str(record.folder)))
+    record.keep_world(latency=timed(model, work.judged[0]), latency_beside=beside())
+    return True
 
 
 def besides(record: Run, recipe: Recipe, work: Work, asking: Asking) -> None:

@@ -67,8 +67,8 @@ def serve(
         queue, longest, body: most answers that wait, tokens of an answer, bytes of a request.
         patience: seconds that answers under way have to end in.
         restarts: most faults of the network in a row; after the next one the server ends.
-        backend:  `vllm` starts vLLM's own server, which has to be installed, with the base and LoRAs alone; `vllm`: further words
-                  of its command. Of the limits it has `rows` only.
+        backend:  `vllm` starts vLLM's own server, which has to be installed, with the base and LoRAs alone.
+        vllm:     further words of its command. Of the limits it has `rows` only.
         ready:    called when requests are taken; None: prints the address.
 
     Raises:

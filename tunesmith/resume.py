@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from tunesmith import settings
@@ -34,6 +35,18 @@ def begin(record: Run, recipe: Recipe, tasks: Sequence[Task]) -> None:
     if not started(record):
         record.keep_recipe(settings.dump(recipe))
         record.keep_world(rows=fingerprints(tasks), shapes=shapes(tasks))
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Refuse to write a run among files that are no run's: a folder of somebody's own, a home, the folder above."""
+    if not folder.is_dir() or any((folder / name).exists() for name in ("recipe.yaml", "world.json", "state", "tracking.json")):
+        return
+    others = sorted(one.name for one in folder.iterdir() if not one.name.startswith(".") and one.suffix != ".log")
+    if others:
+        raise UserError(
+            f"`{folder}` holds no run, and other files (`{others[0]}`{' ...' if others[1:] else ''})",
+            "name a folder of the run's own with `--into`",
+        )
 
 
 def started(record: Run) -> bool:

@@ -16,10 +16,12 @@ The folder is the only contract between learning and comparing:
 import json
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from glob import escape
 from pathlib import Path
 from typing import IO, Any
 
@@ -310,7 +312,10 @@ def locked(file: IO[str]) -> bool | None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write beside and rename, so that a reader sees the old file or the new one, never half of it."""
+    """Write beside and rename, so that a reader sees the old file or the new one, never half of it.
+
+    What processes that were killed in the middle of this left beside the file is removed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -319,6 +324,22 @@ def write_text(path: Path, text: str) -> None:
     except BaseException:  # Ctrl-C too
         beside.unlink(missing_ok=True)
         raise
+    for old in path.parent.glob(f".{escape(path.name)}.*.tmp"):
+        if not lives(old.name.split(".")[-2]):
+            old.unlink(missing_ok=True)
+
+
+def lives(process: str) -> bool:
+    """Whether there is a process of that number; True where that is not known."""
+    if not process.isdigit() or sys.platform == "win32":  # where asking would end it
+        return True
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def write_json(path: Path, tree: Any) -> None:

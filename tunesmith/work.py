@@ -8,6 +8,7 @@ from itertools import islice
 from tunesmith import settings
 from tunesmith.data.example import Example
 from tunesmith.data.published import Published
+from tunesmith.data.sources import FileSource
 from tunesmith.data.standard_input import NAME
 from tunesmith.errors import UserError
 from tunesmith.methods.full import Full
@@ -16,6 +17,7 @@ from tunesmith.objectives.headed import Headed, wording
 from tunesmith.objectives.objective import Objective
 from tunesmith.objectives.sft import SFT
 from tunesmith.recipe import Named, Recipe, own, weight_of
+from tunesmith.tasks.examples import OwnTask
 from tunesmith.tasks.own import lenient, task_from, tasks_from
 from tunesmith.tasks.task import Task
 from tunesmith.training.guard import Guard
@@ -46,6 +48,14 @@ class Work:
     def names(self, recipe: Recipe) -> tuple[str, ...]:
         """What the tasks of the mixture are called in the log, those that are replayed last."""
         return distinct([task.name for task in (*self.learnt, *self.replayed)], [*recipe.tasks, *recipe.replay])
+
+    def where(self, example: Example) -> str:
+        """Words for where the row of an example that is learnt from stands: file and line, or else the task, of several."""
+        tasks = (*self.learnt, *self.replayed)
+        task = tasks[example.task] if example.task < len(tasks) else tasks[0]
+        own = isinstance(task, OwnTask) and isinstance(task.source, FileSource)
+        place = task.where("train", wording("train", self.objective), example.id) if own else ""  # type: ignore[attr-defined]
+        return place or (f"task `{task.name}`" if len(tasks) > 1 else "")
 
 
 def prepared(recipe: Recipe) -> Work:

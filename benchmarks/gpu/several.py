@@ -5,7 +5,7 @@
     torchrun --nproc-per-node 2 benchmarks/gpu/several.py --model town/llama --steps 5 --tokens 256   # tries it on a CPU
 
 Rows are made up: `--rows` a process and step, of `--tokens` tokens, every one of which is learnt. The first process prints one
-line of JSON: `processes`, `shard`, `tokens_per_second` of all together (median step), `step_seconds`, `peak_bytes` of the first one's GPU.
+line of JSON: `processes`, `shard`, `tokens_per_second` of all (median step), `step_seconds`, `peak_bytes` of its GPU.
 """
 
 import argparse

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 KEPT = "were kept from before"  # a note that says why times are not those of this life
-CLOCK = re.compile(r"second|memory|latency|efficiency|energy")  # keys whose values differ between any two runs
-PROSE = {".html", ".md", ".svg", ".log", ".sqlite"}  # made from the rest, with times in it
+CLOCK = re.compile(r"second|memory|latency|efficiency|energy|^commit$")  # keys whose values differ between any two runs
+PROSE = {".html", ".md", ".svg", ".png", ".log", ".sqlite"}  # made from the rest, with times in it
 ROUNDING = 1e-5  # of answers that were asked for beside others than before, relative to the larger of 1 and the number
 
 
@@ -60,8 +60,9 @@ def read(path: Path) -> Any:
 def unlike(one: Any, other: Any, rounding: float, place: str = "") -> Iterator[str]:
     """Where two trees differ; numbers may by `rounding`, and what a clock told is passed over."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
-        if one.keys() != other.keys():
-            yield f"{place or 'top'}: keys {sorted(one.keys() ^ other.keys())}"
+        keys = sorted(key for key in one.keys() ^ other.keys() if not CLOCK.search(str(key)))
+        if keys:
+            yield f"{place or 'top'}: keys {keys}"
         for key in one.keys() & other.keys():
             if not CLOCK.search(str(key)):
                 yield from unlike(one[key], other[key], rounding, f"{place}.{key}")

@@ -229,8 +229,8 @@ def exploding(monkeypatch: pytest.MonkeyPatch, hot: float) -> None:
     def taken(state):
         at.update(made=state.step, factor=state.facts.get("lower", 1.0))
 
-    def went(record, root, state, *rest):
-        back(record, root, state, *rest)
+    def went(record, restore, state, *rest):
+        back(record, restore, state, *rest)
         taken(state)
 
     def resumed(self, state):

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import tunesmith.methods
@@ -36,8 +36,9 @@ from tunesmith.models.families import Family
 from tunesmith.models.head import save_head, save_plan
 from tunesmith.models.model import Model
 from tunesmith.models.quantize import quantised
-from tunesmith.models.refusals import quiet
+from tunesmith.models.refusals import CONVERT, quiet
 from tunesmith.models.sites import beyond_body, linear_shape
+from tunesmith.models.soundness import read_object, read_tensors
 
 CONFIG, WEIGHTS, FREED = "adapter_config.json", "adapter_model.safetensors", "freed.safetensors"
 NOWHERE = "dummy-target-modules"  # PEFT's word for a LoRA that stands at no module
@@ -98,10 +99,12 @@ def load_adapter(folder: Path, model: Model, name: str) -> Adapter:
     peer = peer_of(plan, model.network) if plan else None
     if peer is not None:
         config = without_head(config, peer)
-    method = method_of(config, folder / CONFIG)
+    with _sensible(folder / CONFIG):
+        method = method_of(config, folder / CONFIG)
     # A class for sequences has no vocabulary head, so its adapters stand in the body alone.
     never = beyond_body(model.network) if config.get("task_type") in ("SEQ_CLS", "TOKEN_CLS") else ()
-    adapter = model.attach(name, method, begin=False, head=head, never=never)
+    with _sensible(folder / CONFIG):
+        adapter = model.attach(name, method, begin=False, head=head, never=never)
     torch.set_rng_state(random)  # first values that are overwritten draw nothing
     try:
         _fill(adapter, config, folder, model)
@@ -109,6 +112,16 @@ def load_adapter(folder: Path, model: Model, name: str) -> Adapter:
         model.detach(name)
         raise
     return adapter
+
+
+@contextmanager
+def _sensible(file: Path) -> Iterator[None]:
+    """What a config says may be of any type and size: whatever it makes a method fail with is the file's fault."""
+    try:
+        yield
+    except (AssertionError, ArithmeticError, AttributeError, KeyError, RuntimeError, TypeError, ValueError, re.error) as error:
+        told = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise UserError(f"`{file}` describes no adapter that can be made: {told}", "fetch it or write it again") from error
 
 
 def peft_peer(adapter: Adapter, model: Model) -> Peer | None:
@@ -259,11 +272,12 @@ def methods() -> list[type[Method]]:
 def _fill(adapter: Adapter, config: Mapping[str, Any], folder: Path, model: Model) -> None:
     if not (folder / WEIGHTS).is_file():
         pickled = folder / "adapter_model.bin"
-        hint = "load it with peft and save it again: it will be safetensors" if pickled.is_file() else ""
-        raise UserError(f"`{folder}` has no `{WEIGHTS}`{' but a pickle' if hint else ''}", hint)
-    saved = load_file(folder / WEIGHTS)
+        but = ", but a pickle, which can run code when it is read" if pickled.is_file() else ""
+        hint = f"convert it, running none of its code: `{CONVERT.format(path=folder)}`" if but else "fetch it, or train again"
+        raise UserError(f"`{folder}` has no `{WEIGHTS}`{but}", hint)
+    saved = read_tensors(folder / WEIGHTS)
     saved = {name: value for name, value in saved.items() if not name.endswith(".base_layer.weight")}  # PEFT: untrained
-    freed = load_file(folder / FREED) if (folder / FREED).is_file() else {}
+    freed = read_tensors(folder / FREED) if (folder / FREED).is_file() else {}
     if config.get("modules_to_save"):
         freed = {n: value for name, value in saved.items() if (n := name.removeprefix(PEFT)) in adapter.freed}
         saved = {name: value for name, value in saved.items() if name.removeprefix(PEFT) not in freed}
@@ -315,14 +329,9 @@ class Origin:
 
 def read_config(folder: Path) -> dict[str, Any]:
     """An adapter's `adapter_config.json`."""
-    file = folder / CONFIG
-    try:
-        config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"`{folder}` holds no adapter: there is no `{CONFIG}`", "name the folder of an adapter") from error
-    except json.JSONDecodeError as error:
-        raise UserError(f"`{file}`, line {error.lineno}: {error.msg}", "the file is cut short or edited by hand") from error
-    return config
+    if not (folder / CONFIG).is_file():
+        raise UserError(f"`{folder}` holds no adapter: there is no `{CONFIG}`", "name the folder of an adapter")
+    return read_object(folder / CONFIG)
 
 
 def _still(parameter: Tensor) -> Tensor:

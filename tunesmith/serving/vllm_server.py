@@ -18,12 +18,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from safetensors import safe_open
+
 from tunesmith.errors import UserError
 from tunesmith.models.classifiers import has_head
 from tunesmith.models.load import ModelSettings, load_config
-from tunesmith.models.weights import CONFIG, FREED, NOWHERE, read_config
+from tunesmith.models.weights import CONFIG, FREED, NOWHERE, WEIGHTS, read_config
 
-RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # that `--max-lora-rank` may be
+RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # that `--max-lora-rank` may be; 16 where it is not given
 MERGED = {"LORA": "LoRA", "ADALORA": "AdaLoRA", "IA3": "IA3"}  # kinds that can be written into their base
 LOOK = 0.2  # seconds between two looks at whether it answers
 
@@ -93,19 +95,26 @@ def refusal(config: Mapping[str, Any], place: Path) -> str:
     if kind != "LORA":
         method = str(config.get("method", "")).partition(":")[2]
         return f"it serves LoRA alone, and this is {MERGED.get(str(kind), kind) if kind else method}"
-    if has_head(place) or config.get("task_type") in ("SEQ_CLS", "TOKEN_CLS"):
-        return "it has a head of its own"
-    if config.get("modules_to_save") or (place / FREED).is_file() or config.get("target_modules") == NOWHERE:
-        return "it trained weights of the network itself (`modules_to_save`)"
-    if config.get("use_dora"):
-        return "it is a DoRA"
-    if config.get("bias", "none") != "none" or config.get("lora_bias"):
-        return "it trained biases"
-    if config.get("rank_pattern") or config.get("alpha_pattern"):
-        return "its layers have different ranks or scales"
-    if int(config["r"]) > RANKS[-1]:
-        return f"its rank is {config['r']}, and {RANKS[-1]} is the largest (`{place / CONFIG}`)"
-    return ""
+    freed = config.get("modules_to_save") or (place / FREED).is_file() or config.get("target_modules") == NOWHERE
+    reasons = {
+        "it has a head of its own": has_head(place) or config.get("task_type") in ("SEQ_CLS", "TOKEN_CLS"),
+        "it trained weights of the network itself (`modules_to_save`)": freed,
+        "it stands beside more than linear maps of attention and MLP": _is_beyond(place),
+        "it is a DoRA": config.get("use_dora"),
+        "it trained biases": config.get("bias", "none") != "none" or config.get("lora_bias"),
+        "its layers have different ranks or scales": config.get("rank_pattern") or config.get("alpha_pattern"),
+        f"its rank is {config['r']}, and {RANKS[-1]} is the largest (`{place / CONFIG}`)": int(config["r"]) > RANKS[-1],
+    }
+    return next((reason for reason, found in reasons.items() if found), "")
+
+
+def _is_beyond(place: Path) -> bool:
+    """Whether there are weights for embeddings or the vocabulary's head."""
+    file = place / WEIGHTS
+    if not file.is_file():
+        return False
+    with safe_open(file, framework="pt") as weights:
+        return any("lora_embedding_" in name or ".lm_head." in name for name in weights.keys())  # noqa: SIM118
 
 
 def run(

@@ -1,13 +1,12 @@
 """What a run writes of steps that went astray, and how it goes back to its last checkpoint."""
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 from tunesmith.run import Run
 from tunesmith.training.laying import ROOM
 from tunesmith.training.plan import Plan
-from tunesmith.training.state import State, latest
+from tunesmith.training.state import State
 from tunesmith.training.watch import DivergedError
 
 TOLD, BACK, LOWER, LEFT_OUT = "warnings", "back", "lower", "left_out"  # where a state keeps them
@@ -41,17 +40,16 @@ def tell(record: Run, state: State) -> None:
         record.keep_world(**facts, **gone)
 
 
-def go_back(record: Run, root: Path, state: State, plan: Plan, error: DivergedError, say: Say) -> None:
+def go_back(record: Run, restore: Callable[[State], bool], state: State, plan: Plan, error: DivergedError, say: Say) -> None:
     """Take up the last checkpoint again, to go on from there with a lower rate.
 
-    root: of the checkpoints.
+    restore: takes up the newest whole checkpoint; False: there is none.
 
     Raises:
         DivergedError: `error`, where the plan says otherwise, or the run went back too often already.
     """
     settings, went = plan.divergence, list(state.facts.get(BACK, ()))
-    found = latest(root) if settings.then == "back" else None
-    if found is None:
+    if settings.then != "back":
         raise error
     if len(went) >= settings.times:
         often = f"it went back {len(went)} times already (`plan.divergence.times`)"
@@ -59,7 +57,8 @@ def go_back(record: Run, root: Path, state: State, plan: Plan, error: DivergedEr
     kept = {name: state.facts[name] for name in (TOLD, ROOM) if name in state.facts}
     state.optimizer.state.clear()
     state.optimizer.zero_grad(set_to_none=True)
-    state.restore(found)
+    if not restore(state):
+        raise error
     factor = settings.lower ** (len(went) + 1)
     state.facts |= kept | {BACK: [*went, {"from": error.step, "to": state.step, "rate": factor}], LOWER: factor}
     record.cut(state.step)

@@ -1,9 +1,10 @@
 """Which rows and which weights make a step go wrong: once it has, it is computed again, a row at a time."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -27,16 +28,15 @@ NAMED = 4  # rows, or weights, that a message names
 class Culprits:
     """What makes a step's loss, or its gradient, no number.
 
-    rows:    names of the rows that make it, each by itself.
-    all:     rows of the step.
-    named:   some rows of the step, whether they make it or not.
+    rows:    how many rows make it, each by itself. all: rows of the step.
+    named:   the rows that make it, in words; where there are none, those of the step.
     what:    what is no number: `loss` or `gradient`; empty where each row by itself gives one.
     weights: trained or frozen weights that are no numbers themselves. gradients: weights whose gradient is none.
     """
 
-    rows: tuple[str, ...]
+    rows: int
     all: int
-    named: tuple[str, ...]
+    named: str
     what: str = ""
     weights: tuple[str, ...] = ()
     gradients: tuple[str, ...] = ()
@@ -46,15 +46,15 @@ class Culprits:
         if self.weights:
             return f"the weights themselves are no numbers any more: {listed(self.weights)}"
         told = f"; gradients that are none: {listed(self.gradients)}" if self.gradients else ""
-        if self.rows and len(self.rows) < self.all:
-            one = "row" if len(self.rows) == 1 else "rows"
-            return f"{one} {listed(self.rows)} of {self.all} in it give a {self.what} that is no number{told}"
+        if 0 < self.rows < self.all:
+            give = "row {} of {} in it gives" if self.rows == 1 else "rows {} of {} in it give"
+            return f"{give.format(self.named, self.all)} a {self.what} that is no number{told}"
         if self.rows:
-            return f"each of its {self.all} rows gives a {self.what} that is no number, {listed(self.rows)}{told}"
-        return f"in a step with examples {listed(self.named)}, of which each by itself gives a number{told}"
+            return f"each of its {self.all} rows gives a {self.what} that is no number, {self.named}{told}"
+        return f"in a step with examples {self.named}, of which each by itself gives a number{told}"
 
     def remedy(self, plan: Plan) -> str:
-        if self.rows and len(self.rows) < self.all:
+        if 0 < self.rows < self.all:
             return (
                 "look at what that row asks to be learnt (`tunesmith show RECIPE`), mend it or leave it out; "
                 "`plan.divergence.then=skip` leaves out the update of such a step"
@@ -65,10 +65,11 @@ class Culprits:
         )
 
 
-def listed(names: tuple[str, ...] | list[str]) -> str:
-    """The first few of some names."""
+def listed(names: Sequence[str], places: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The first few of some names, with their places."""
     more = len(names) - NAMED
-    return ", ".join(f"`{name}`" for name in names[:NAMED]) + (f" and {more:,} more" if more > 0 else "")
+    told = [f"`{name}`" + (f" ({places[name]})" if name in places else "") for name in names[:NAMED]]
+    return ", ".join(told) + (f" and {more:,} more" if more > 0 else "")
 
 
 def called(row: Placed) -> str:
@@ -80,6 +81,7 @@ def called(row: Placed) -> str:
 class Search:
     """Looks for what makes a step go wrong.
 
+    told: takes what a person should know.
     rows: compute them again one by one; False where other processes would have to compute along.
     """
 
@@ -88,11 +90,11 @@ class Search:
     objective: Objective
     plan: Plan
     guarding: Guarding
+    watch: Watch
+    told: list[str]
     rows: bool = True
 
-    def fault(
-        self, watch: Watch, told: list[str], step: int, loss: float, norm: float, tasks: Tasks, update: Update
-    ) -> UserError | None:
+    def fault(self, step: int, loss: float, norm: float, tasks: Tasks, update: Update) -> UserError | None:
         """Why a step is not to be learnt from; None: all is well, or something is only `told` of."""
         numbers = f"loss {loss:.4g}, gradient norm {norm:.4g}"
         if not finite(loss, norm):
@@ -102,20 +104,20 @@ class Search:
         if not self.objective.repeats:  # a policy's loss says nothing of itself, and answers worth alike teach nothing
             return None
         if step == 1 and norm == 0.0:
-            told.append("the gradient of step 1 is exactly zero: nothing that is trained moves")
-        far = watch.leap(loss, tasks)
+            self.told.append("the gradient of step 1 is exactly zero: nothing that is trained moves")
+        far = self.watch.leap(loss, tasks)
         if far is None:
             return None
         problem = f"the loss leaps at step {step}: {numbers}, {far:.0f} deviations above the median of late"
-        problem += f"; its rows, the highest first: {listed(self.highest(update))}" if self.rows else ""
-        if watch.settings.spikes == "act":
+        problem += f"; its rows, the highest first: {self.shown(update, self.highest(update))}" if self.rows else ""
+        if self.watch.settings.spikes == "act":
             return DivergedError(step, problem, "look at these rows, or set `plan.divergence.spikes: warn`")
-        told.append(problem)
+        self.told.append(problem)
         return None
 
     def blank(self, error: BlankError, step: int, update: Update) -> BlankError:
         """The error of a step without anything to learn, with its number and its rows."""
-        return BlankError(f"{error.problem}: step {step}, rows {listed(self.names(update))}", error.hint)
+        return BlankError(f"{error.problem}: step {step}, rows {self.shown(update, self.names(update))}", error.hint)
 
     def names(self, update: Update) -> tuple[str, ...]:
         """The rows that an update learns from, in order."""
@@ -125,6 +127,12 @@ class Search:
     def _name(self, update: Update, group: int) -> str:
         return called(update.placed[self.objective.example_of(group, update.number, len(update.placed))])
 
+    def shown(self, update: Update, names: Sequence[str]) -> str:
+        """The first of some rows of an update, each with the place where it stands, where that is known."""
+        examples = {called(placed): placed.example for placed in update.placed}
+        places = {name: self.watch.where(examples[name]) for name in names[:NAMED]}
+        return listed(names, {name: place for name, place in places.items() if place})
+
     def culprits(self, update: Update) -> Culprits:
         """What makes the step of this update no number. The gradients that it left are looked at, and thrown away."""
         trained = self.adapter.trained()
@@ -133,14 +141,15 @@ class Search:
         free(trained)
         names = self.names(update)
         if not self.rows or weights:
-            return Culprits((), len(names), names, "", weights, gradients)
+            return Culprits(0, len(names), self.shown(update, names), "", weights, gradients)
         random = random_of(self.model)
         with torch.no_grad():
             found, what = [name for name, loss in self._by_row(update) if not math.isfinite(float(loss))], "loss"
         if not found:
             found, what = self._steep(update, trained), "gradient"
         put_random(self.model, random)
-        return Culprits(tuple(dict.fromkeys(found)), len(names), names, what, weights, gradients)
+        found = list(dict.fromkeys(found))
+        return Culprits(len(found), len(names), self.shown(update, found or names), what, weights, gradients)
 
     def highest(self, update: Update) -> tuple[str, ...]:
         """The rows of an update by their losses, the highest first. Random states stay as they were."""

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from tunesmith.data.example import Example
 from tunesmith.errors import UserError
-from tunesmith.interruption import Heard, patient, taking_signals  # noqa: F401 (found here by those who begin processes)
+from tunesmith.interruption import Heard, patient
 from tunesmith.manifest import DamagedError
 from tunesmith.methods.method import Method
 from tunesmith.models.adapter import Adapter
@@ -61,6 +61,7 @@ class Learning:
     guard: Guard = Guard()
     scores: Callable[[], Scores] | None = None  # of each task's validation examples: what `plan.best: score` goes by
     tasks: Sequence[str] = ()  # names of a mixture's tasks, by the numbers of its examples
+    where: Callable[[Example], str] | None = None  # words for where the row of an example stands
     world: World = World()
     belongs: Mapping[str, Any] = field(default_factory=dict)  # what a checkpoint must have been made with (`State.belongs`)
     answers: int = 0  # that will be given, for which there must be room on the disk too
@@ -138,7 +139,7 @@ class Learning:
                                     guarding=guarding,
                                     take=take,
                                     tasks=self.tasks,
-                                    watch=Watch(plan.divergence, self.record.steps()),
+                                    watch=Watch(plan.divergence, self.record.steps(), self.where),
                                 ),
                                 steps,
                                 state,
@@ -147,8 +148,8 @@ class Learning:
                                 objective.rounds,
                             )
                     except DivergedError as error:
-                        go_back(self.record, self.store.root, state, plan, error, self.reporter.say)
-                        self.store.save(state)
+                        go_back(self.record, self.store.restore, state, plan, error, self.reporter.say)
+                        self._save(state)
             model.eval()
             model.compiling(False)
             if stopped:
@@ -198,8 +199,7 @@ class Learning:
                 return False
             stopping, enough = interrupted() and step.step % rounds == 0, step.step == last
             if step.step < steps and (stopping or enough or step.step % saving == 0 or (going_back and validated)):
-                self.record.settle()
-                self.store.save(state)
+                self._save(state)
             if stopping:
                 self.reporter.say(f"stopped after step {step.step} of {steps}")
                 raise interrupted.error
@@ -267,6 +267,10 @@ class Learning:
     @cached_property
     def store(self) -> Store:
         return Store(self.record.folder / "state", self.plan.checkpoints, self.reporter.say)
+
+    def _save(self, state: State) -> None:
+        self.record.settle()
+        self.store.save(state)
 
     def _learnt(self, state: State) -> bool:
         """Whether all was learnt before, and only the answers are missing: the best weights then stand in the model."""

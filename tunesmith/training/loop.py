@@ -111,7 +111,7 @@ def train(
     watch = watch or Watch(plan.divergence)
     apart = world.size == 1 or (objective.shared == "examples" and not world.sharded)  # whether each process goes its own way
     laying = Laying(objective, model, plan, state, told.append, apart)
-    search = Search(model, adapter, objective, plan, guarding, apart)
+    search = Search(model, adapter, objective, plan, guarding, watch, told, rows=apart)
     begun = Movement(model, state.trained) if state.step == 0 and steps >= MOVES and world.first else None
     while state.step < steps:
         began = time.perf_counter()
@@ -132,7 +132,7 @@ def train(
             else:
                 world.sum_gradients(parameters)
                 norm = clip(parameters, plan.clip or math.inf)
-                fault = search.fault(watch, told, state.step + 1, result.loss, norm, result.tasks, update)
+                fault = search.fault(state.step + 1, result.loss, norm, result.tasks, update)
             rate = learning_rate(plan.learning_rate, plan.schedule, plan.warmup_steps(steps), steps, state.step, plan.floor)
             rate *= lower(state.facts)
             if fault is not None:

@@ -94,8 +94,8 @@ class Plan:
     window: Annotated[int, Field(gt=1)] | None = None
     room: Room = Room()
     keep: Keep = Keep()
-    divergence: Divergence = Divergence()
     checkpoints: Checkpoints = Checkpoints()
+    divergence: Divergence = Divergence()
     ahead: Annotated[int, Field(ge=0)] | None = None
     processes: Processes = Processes()
 

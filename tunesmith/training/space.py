@@ -75,7 +75,7 @@ def needed(state: State, adapter: Adapter, network: nn.Module, plan: Plan, steps
         weights=tensors.count(state.kept()),
         moments=kept,
         checkpoints=max(1, min(most, saves)),
-        best=trained,
+        best=tensors.count(state.kept()),
         bests=min(most, validations),
         result=result,
         besides=(steps - state.step) * LINE + answers * ANSWER,

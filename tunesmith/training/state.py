@@ -120,7 +120,7 @@ class State:
         return folder
 
     def save_weights(self, folder: Path) -> None:
-        """Write the trained parameters, and what is remembered beside them, into a folder, in the same way."""
+        """Write what is trained and remembered into a folder, in the same way, and nothing that only going on needs."""
         if not self.writes:
             self.go_along(self.kept())
             return
@@ -152,10 +152,7 @@ class State:
 
     def take(self, folder: Path, record: Mapping[str, Any]) -> None:
         """Take up a checkpoint that was examined."""
-        kept = self.kept()
-        with torch.no_grad():
-            for name, value in tensors.read(folder / TRAINED):
-                kept[name].copy_(self.part(value, kept[name]))
+        self._fill(self.kept(), folder)
         self.optimizer.state.clear()
         for name, value in tensors.read(folder / MOMENTS):
             parameter, _, key = name.rpartition("|")
@@ -173,6 +170,9 @@ class State:
         manifest.check(folder, alone=True)
         kept = self.kept()
         check_names(tensors.shapes(folder / TRAINED), kept, folder)
+        self._fill(kept, folder)
+
+    def _fill(self, kept: Mapping[str, Tensor], folder: Path) -> None:
         with torch.no_grad():
             for name, value in tensors.read(folder / TRAINED):
                 kept[name].copy_(self.part(value, kept[name]))

@@ -54,7 +54,7 @@ class Store:
 
     def keep_best(self, state: State) -> None:
         """Write the weights as they are: they are the best so far."""
-        with self._writing(state, tensors.count(state.trained)):
+        with self._writing(state, tensors.count(state.kept())):
             state.save_weights(self.best(state.step))
         if state.writes:
             self._remove_bests(state)
@@ -173,7 +173,7 @@ class Store:
 
     def _warn(self, state: State) -> None:
         """Say once that the next checkpoint will find no room."""
-        coming = tensors.count(state.kept()) + tensors.count(state.moments()) + tensors.count(state.trained)
+        coming = tensors.count(state.kept()) + tensors.count(state.moments()) + tensors.count(state.kept())
         free = disk.free(self.root)
         if free < coming and not self.warned:
             self.warned = True

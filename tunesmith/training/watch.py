@@ -5,13 +5,14 @@ A step's loss and the norm of its gradient are known anyway; looking at them cos
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from tunesmith.data.example import Example
 from tunesmith.errors import UserError
 
 WINDOW = 64  # steps whose losses a step's is held against
@@ -93,11 +94,18 @@ class Leaps:
 class Watch:
     """What is known of the steps so far.
 
-    made: the lines of `steps.jsonl` of a run that goes on.
+    made:  the lines of `steps.jsonl` of a run that goes on.
+    where: words for where the row of an example stands (file and line); empty where that is not known.
     """
 
-    def __init__(self, settings: Divergence = Divergence(), made: Sequence[Mapping[str, Any]] = ()) -> None:
+    def __init__(
+        self,
+        settings: Divergence = Divergence(),
+        made: Sequence[Mapping[str, Any]] = (),
+        where: Callable[[Example], str] | None = None,
+    ) -> None:
         self.settings = settings
+        self.where = where or (lambda example: "")
         self.leaps = Leaps(settings.far)
         self.high = False  # whether the last loss had leapt too: a leap is told once
         for line in made:
