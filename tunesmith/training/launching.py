@@ -7,6 +7,8 @@ import logging
 import os
 from collections.abc import Sequence
 
+from tunesmith.interruption import PARENT
+
 
 def launch(processes: int, words: Sequence[str]) -> int:
     """Run `tunesmith WORDS` in so many processes; the exit status."""
@@ -18,6 +20,7 @@ def launch(processes: int, words: Sequence[str]) -> int:
     threads = max(1, (os.cpu_count() or 1) // processes)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # torchrun would say 1
     given = ["--standalone", "--nproc-per-node", str(processes), "--module", "tunesmith", *words]
+    os.environ[PARENT] = str(os.getpid())  # without whom the processes save and end
     try:
         run(parse_args(given))  # type: ignore[no-untyped-call]
     except ChildFailedError as error:
