@@ -14,10 +14,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import FSDPModule, fully_shard
-from torch.distributed.fsdp._fully_shard._fsdp_state import FSDPState
-from torch.distributed.tensor import DTensor, distribute_tensor
 
 from tunesmith.errors import UserError
 from tunesmith.models.adapter import Adapter
@@ -27,9 +23,11 @@ from tunesmith.models.load import ModelSettings, dtype_of, load, load_config
 from tunesmith.models.model import Model
 from tunesmith.models.quantize import quantised
 from tunesmith.tokens.batch import Batch
-from tunesmith.training.world import World
+from tunesmith.training.world import World, is_part
 
 if TYPE_CHECKING:
+    from torch.distributed.fsdp import FSDPModule
+
     from tunesmith.objectives.objective import Objective
     from tunesmith.training.guard import Guard
     from tunesmith.training.plan import Plan
@@ -67,6 +65,9 @@ def shard(model: Model, adapter: Adapter, objective: "Objective", plan: "Plan", 
     Raises:
         UserError: the plan wants it, and something else does not go with it.
     """
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
     wanted = plan.processes.shard
     if world.size == 1 or wanted == "never" or (wanted == "auto" and not large(model, adapter)):
         return world
@@ -124,8 +125,10 @@ def large(model: Model, adapter: Adapter) -> bool:
     return bool(weights + learnt > SHARE * torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
 
 
-def sharded(model: Model) -> list[FSDPModule]:
+def sharded(model: Model) -> "list[FSDPModule]":
     """The modules whose weights come and go together; the network is the first."""
+    from torch.distributed.fsdp import FSDPModule
+
     return [module for module in model.network.modules() if isinstance(module, FSDPModule)]
 
 
@@ -138,14 +141,16 @@ def point(adapter: Adapter, model: Model) -> None:
 def whole(tensor: Tensor) -> Tensor:
     """All of a tensor in the processor's memory; all processes ask for the same one."""
     value = tensor.detach()
-    all_of_it: Tensor = value.full_tensor() if isinstance(value, DTensor) else value
+    all_of_it: Tensor = value.full_tensor() if is_part(value) else value
     return all_of_it.cpu().contiguous()
 
 
 def part(value: Tensor, like: Tensor) -> Tensor:
     """What this process holds of a whole value, as it holds another tensor."""
-    if not isinstance(like, DTensor):
+    if not is_part(like):
         return value
+    from torch.distributed.tensor import distribute_tensor
+
     mine: Tensor = distribute_tensor(value.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
     return mine
 
@@ -158,25 +163,25 @@ def belong(state: "State", world: World) -> None:
 
 def local(tensor: Tensor) -> Tensor:
     """The numbers of a tensor that lie here."""
-    here: Tensor = tensor.to_local() if isinstance(tensor, DTensor) else tensor
+    here: Tensor = tensor.to_local() if is_part(tensor) else tensor
     return here
 
 
 def total_norm(tensors: Sequence[Tensor]) -> float:
     """The 2-norm of all numbers of tensors, whether whole or in parts."""
-    parts = [tensor for tensor in tensors if isinstance(tensor, DTensor)]
+    parts = [tensor for tensor in tensors if is_part(tensor)]
     if not parts:
         return float(nn.utils.get_total_norm(list(tensors)))
     square = nn.utils.get_total_norm([local(one) for one in parts]).double().square()
     dist.all_reduce(square)
-    others = [tensor for tensor in tensors if not isinstance(tensor, DTensor)]
+    others = [tensor for tensor in tensors if not is_part(tensor)]
     return float((square + nn.utils.get_total_norm(others).double().square().to(square.device)).sqrt())
 
 
 def squared(tensor: Tensor) -> Tensor:
     """The sum of the squares of all numbers of a tensor, float64, whether whole or in parts."""
     square: Tensor = torch.linalg.vector_norm(local(tensor), dtype=torch.float64).square()
-    if isinstance(tensor, DTensor):
+    if is_part(tensor):
         dist.all_reduce(square)
     return square
 
@@ -240,7 +245,7 @@ def unite(model: Model, adapter: Adapter, world: World, asked: bool = True) -> W
     made: dict[int, nn.Parameter] = {}
     for module in model.network.modules():
         for name, parameter in list(module._parameters.items()):
-            if isinstance(parameter, DTensor):
+            if is_part(parameter):
                 if id(parameter) not in made:
                     full = parameter.full_tensor()
                     full = full if asked else full.cpu() if world.first else full[:0].clone()
@@ -256,6 +261,9 @@ def unite(model: Model, adapter: Adapter, world: World, asked: bool = True) -> W
 
 def _plain(module: Any) -> None:
     """Take off what `fully_shard` put on a module: its class, and the hooks that bring weights together."""
+    from torch.distributed.fsdp import FSDPModule
+    from torch.distributed.fsdp._fully_shard._fsdp_state import FSDPState
+
     module.__class__ = next(kind for kind in type(module).__mro__[1:] if not issubclass(kind, FSDPModule))
     for hooks in (module._forward_pre_hooks, module._forward_hooks):
         for number, hook in list(hooks.items()):

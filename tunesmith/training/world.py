@@ -7,11 +7,14 @@ what happens when one of them ends: `training/joining.py`; how they share a netw
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeGuard, TypeVar, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from torch.distributed.tensor import DTensor
 
 T = TypeVar("T")
 MESSAGE = 2**24  # numbers of gradients that are sent at once: 64 MiB in float32
@@ -143,6 +146,6 @@ def messages(parameters: Sequence[nn.Parameter]) -> Iterator[list[nn.Parameter]]
         yield some
 
 
-def is_part(tensor: Tensor) -> bool:
+def is_part(tensor: Tensor) -> "TypeGuard[DTensor]":
     """Whether this process holds only its part of a tensor."""
     return hasattr(tensor, "full_tensor")
