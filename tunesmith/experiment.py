@@ -27,6 +27,7 @@ from tunesmith.evaluation.kept_answers import KeptAnswers, cache_folder
 from tunesmith.evaluation.latency import latency
 from tunesmith.evaluation.seven import Asking, ask_seven
 from tunesmith.methods.method import Method
+from tunesmith.models import identity
 from tunesmith.models.adapter import Adapter
 from tunesmith.models.alone import telling
 from tunesmith.models.further import train_further
@@ -39,7 +40,7 @@ from tunesmith.models.weights import save_adapter
 from tunesmith.objectives.headed import Headed
 from tunesmith.preparation import drawn_sets, keep_bad_rows, learnable, learnable_sets
 from tunesmith.recipe import Recipe, mixed
-from tunesmith.resume import begin, keep_resolved
+from tunesmith.resume import begin, keep_resolved, lasting, refuse_foreign
 from tunesmith.run import Run
 from tunesmith.tasks.own import told
 from tunesmith.tasks.task import Task
@@ -71,6 +72,7 @@ def run(
     load_model: instead of `load`; for several runs on one base (`models/one_base.py`).
     """
     own, work = Run(folder), prepared(recipe)
+    refuse_foreign(folder)
     with own.writing(), Reporter(recipe.name, quiet) as reporter, following(own, recipe.track, reporter.say) as record:
         begin(record, recipe, work.all)
         with record.failing():
@@ -109,6 +111,8 @@ def learn(record: Run, recipe: Recipe, method: Method, work: Work, model: Model,
     learning = Learning(record, recipe.plan, recipe.seed, reporter, memory, recipe.guard, asked, names, work.where)
     plan = learning.with_presets(method, work.objective, model)
     keep_resolved(record, dataclasses.replace(recipe, plan=plan))
+    lasts = lasting(dataclasses.replace(recipe, plan=plan)) | {f"base {name}": one for name, one in identity.of(model).items()}
+    learning = dataclasses.replace(learning, belongs=lasts, answers=answers(recipe, work))
     recipe = dataclasses.replace(recipe, objective=work.objective)
     adapter = train_further(model, recipe.name, method) if model.active else model.attach(recipe.name, method)
     looks: list[Look] = []
@@ -134,6 +138,12 @@ def learn(record: Run, recipe: Recipe, method: Method, work: Work, model: Model,
     )
     complete(saved, model, recipe.model.chat, work.learnt)
     return True
+
+
+def answers(recipe: Recipe, work: Work) -> int:
+    """How many will be given in the end, about: where no limit is set, a thousand to a task."""
+    judged, forgetting = recipe.limit.test or 1000, recipe.limit.forgetting or 1000
+    return len(work.judged) * judged + len(work.forgetting) * forgetting
 
 
 def tell_wordings(record: Run, recipe: Recipe, tasks: Sequence[Task], sizes: Sequence[int], reporter: Reporter) -> None:

@@ -91,15 +91,16 @@ def compare(
         tree = before_systems(tree, folder / "stages")
     made = recipes_of(tree)  # a mistake is told before a cluster is asked for
     pool = pool_for(made.values, on=on, parallel=parallel, logs=folder / "logs", say=say)
-    compared, failed = compare_systems(tree, folder, say, pool)
-    page = write_report(compared, folder)
-    if failed:
-        name, reason = next(iter(failed.items()))
-        raise UserError(
-            f"{len(failed)} of {len(made)} systems failed; the first, {name}: {reason}",
-            f"mend it and give the same command again: what has ended is kept, and compared in `{page}`",
-        )
-    return Compared(compared, page)
+    with Run(folder).holding():
+        compared, failed = compare_systems(tree, folder, say, pool)
+        page = write_report(compared, folder)
+        if failed:
+            name, reason = next(iter(failed.items()))
+            raise UserError(
+                f"{len(failed)} of {len(made)} systems failed; the first, {name}: {reason}",
+                f"mend it and give the same command again: what has ended is kept, and compared in `{page}`",
+            )
+        return Compared(compared, page)
 
 
 def comparison_tree(
