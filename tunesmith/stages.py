@@ -17,7 +17,7 @@ from tunesmith import settings
 from tunesmith.errors import UserError, did_you_mean
 from tunesmith.experiment import run
 from tunesmith.generation.sampling import Sampling
-from tunesmith.recipe import Recipe
+from tunesmith.recipe import Recipe, refuse_name
 from tunesmith.rewards.reward import Reward
 from tunesmith.run import Run, read_json, write_json
 from tunesmith.serving.drawn import Draw, prompts_from
@@ -75,6 +75,7 @@ def recipes(tree: Tree, into: Path) -> Stages:
     made: Stages = {}
     for name, own in common.stages.items():
         runs = [stage for stage, one in made.items() if isinstance(one, Recipe)]
+        refuse_name(name)
         if "label" in own:
             began: Tree = {"models": [EARLIER + runs[-1]]} if runs else {}
             given = placed({**began, **own["label"]}, _results(made, into))
@@ -169,5 +170,6 @@ def placed(tree: Any, earlier: Mapping[str, Path]) -> Any:
         return tree
     name = tree.removeprefix(EARLIER)
     if name not in earlier:
-        raise UserError(f"`{tree}` names no stage before this one", did_you_mean(name, list(earlier)))
+        hint = did_you_mean(name, list(earlier)) or "the first stage starts from a model; name stages that stand above this one"
+        raise UserError(f"`{tree}` names no stage before this one", hint)
     return str(earlier[name])
