@@ -111,7 +111,7 @@ def train(
     watch = watch or Watch(plan.divergence)
     apart = world.size == 1 or (objective.shared == "examples" and not world.sharded)  # whether each process goes its own way
     laying = Laying(objective, model, plan, state, told.append, apart)
-    search = Search(model, adapter, objective, plan, guarding, watch, told, rows=apart)
+    search = Search(model, adapter, objective, plan, guarding, watch, told, rows=apart, gathered=world.gathered)
     begun = Movement(model, state.trained) if state.step == 0 and steps >= MOVES and world.first else None
     while state.step < steps:
         began = time.perf_counter()
