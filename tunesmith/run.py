@@ -8,6 +8,7 @@ The folder is the only contract between learning and comparing:
     validation.jsonl       one line a validation
     samples.jsonl          what was said at validations, where an objective lets the model speak
     state/step-000400/     optimizer, random states, place in the stream
+    state/best-000300/     the best weights so far
     adapter/ or model/     what was learnt
     answers/TASK.jsonl     one `Answer` a line, with the statistics of every metric
     scores.json            task -> metric -> score
