@@ -109,10 +109,10 @@ def train(
     assert plan.learning_rate is not None, "presets are resolved before training"
     parameters, told = list(state.trained.values()), list[str]()
     watch = watch or Watch(plan.divergence)
-    apart = world.size == 1 or (objective.shared == "examples" and not world.sharded)  # whether each process goes its own way
-    laying = Laying(objective, model, plan, state, told.append, apart)
-    search = Search(model, adapter, objective, plan, guarding, watch, told, rows=apart, gathered=world.gathered)
-    begun = Movement(model, state.trained) if state.step == 0 and steps >= MOVES and world.first else None
+    alone = world.size == 1 or (objective.shared == "examples" and not world.sharded)  # whether each process goes its own way
+    laying = Laying(objective, model, plan, state, told.append, alone)
+    search = Search(model, adapter, objective, plan, guarding, watch, told, rows=alone, gathered=world.gathered)
+    begun = Movement(model, state.trained) if state.step == 0 and steps >= MOVES else None
     while state.step < steps:
         began = time.perf_counter()
         places = range(state.place, state.place + plan.examples)
@@ -150,7 +150,7 @@ def train(
             state.place = places.stop
             if state.step == MOVES and begun is not None:
                 still, begun = begun.found(state.trained, state.optimizer), None
-                told += judge(still, list(state.trained), objective.repeats)
+                told += judge(still, list(state.trained), objective.repeats) if world.first else []
             ended = time.perf_counter()
             means = result.loss, rate, result.count, result.tokens, ended - began, norm, result.shown, result.tasks
             yield Step(state.step, *means, skipped, tuple(told))

@@ -127,6 +127,8 @@ def large(model: Model, adapter: Adapter) -> bool:
 
 def sharded(model: Model) -> "list[FSDPModule]":
     """The modules whose weights come and go together; the network is the first."""
+    if not dist.is_available() or not dist.is_initialized():  # and nothing of it need be imported
+        return []
     from torch.distributed.fsdp import FSDPModule
 
     return [module for module in model.network.modules() if isinstance(module, FSDPModule)]
