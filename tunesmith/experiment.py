@@ -83,7 +83,7 @@ def run(
                 reporter.say(line)
             torch.manual_seed(recipe.seed)
             random.seed(recipe.seed)
-            model = (load_model or load)(recipe.model, work.objective.head())
+            model = (load_model or load)(pinned(record, recipe.model), work.objective.head())
             memory = Memory(model.device)
             record.keep_world(**facts(recipe, model))
             untaught(record, recipe, work, model)
@@ -247,6 +247,12 @@ def added(adapter: Adapter) -> int:
     return sum(p.numel() for p in {id(p): p for p in adapter.trained().values() if id(p) not in own}.values())
 
 
+def pinned(record: Run, source: ModelSettings) -> ModelSettings:
+    """A network of the hub at the commit that the run began with, whatever the hub has by now."""
+    begun = record.world().get("revision")
+    return dataclasses.replace(source, revision=begun) if begun else source
+
+
 def facts(recipe: Recipe, model: Model) -> dict[str, Any]:
     """Where a run happens and what it starts from."""
     return {
@@ -255,6 +261,7 @@ def facts(recipe: Recipe, model: Model) -> dict[str, Any]:
         "role": "base" if recipe.method == "none" else "tuned",
         "shots": recipe.ask.shots or 0,
         "model": recipe.model.path,
+        "revision": model.revision,
         "seed": recipe.seed,
         "device": torch.cuda.get_device_name() if model.device.type == "cuda" else f"{model.device.type} {platform.machine()}",
         "threads": torch.get_num_threads(),

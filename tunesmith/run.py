@@ -28,6 +28,7 @@ from typing import IO, Any
 import yaml
 
 from tunesmith.errors import UserError
+from tunesmith.masking import holding, masked
 
 LOCK = ".writing"  # file that is locked by whoever writes into the folder
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, ten times as fast, where YAML was built with it
@@ -156,6 +157,11 @@ class Run:
         return tree
 
     def keep_recipe(self, tree: Mapping[str, Any]) -> None:
+        if (where := holding(tree)) is not None:
+            raise UserError(
+                f"`{where}` looks like it holds a key or a password, and a recipe is kept in the run's folder",
+                "put it into an environment variable, such as `HF_TOKEN`",
+            )
         write_text(self.folder / "recipe.yaml", yaml.safe_dump(dict(tree), sort_keys=False, allow_unicode=True))
 
     def world(self) -> dict[str, Any]:
@@ -175,7 +181,7 @@ class Run:
         try:
             yield
         except Exception as error:
-            self.keep_world(failed=" ".join(str(error).split()) or type(error).__name__)
+            self.keep_world(failed=masked(" ".join(str(error).split())) or type(error).__name__)
             raise
 
     def log(self, record: Mapping[str, Any], name: str = "steps") -> None:

@@ -79,6 +79,9 @@ def load(
         model = load(below(source, adapter), None, where, headed=headed or plan is not None or has_head(adapter))
         return put_on(adapter, model, plan)
     config = _config(path, source)
+    commit = _commit(path, source)
+    if commit is not None:  # all files are of the one commit that the hub has now
+        source = replace(source, revision=commit)
     family = _family(config, source)
     headed = headed or plan is not None or has_head(Path(path))
     network, wordless = _network(path, source, config, headed, where)
@@ -86,7 +89,7 @@ def load(
     model.wordless = wordless
     model.source = str(Path(path).resolve()) if Path(path).is_dir() and not source.path.startswith("town/") else source.path
     if not source.random:
-        model.folder, model.revision = _folder(path, source), getattr(config, "_commit_hash", None)
+        model.folder, model.revision = _folder(path, source), commit
     _stand(model, plan, Path(path))
     if config.model_type not in PROVED:
         prove(model)
@@ -256,6 +259,12 @@ def _folder(path: str, source: ModelSettings) -> Path | None:
         found = cached_file(path, "config.json", revision=source.revision, local_files_only=True)
         return Path(found).parent if found else None
     return None
+
+
+def _commit(path: str, source: ModelSettings) -> str | None:
+    """The commit of a hub's network that was read: the hub's cache has a folder for each."""
+    folder = None if Path(path).is_dir() else _folder(path, source)
+    return folder.name if folder is not None and folder.parent.name == "snapshots" else None
 
 
 def network_class(family: Family) -> Any:
