@@ -1,4 +1,4 @@
-"""Keys and passwords reach neither a run's folder nor what is printed or served; what is fetched is of the commit it began with."""
+"""Keys and passwords reach neither a run's folder nor what is printed or served; a run keeps the commit that it began with."""
 
 import json
 import shutil
@@ -80,7 +80,7 @@ def test_a_run_with_secrets_about_it_holds_and_serves_none(planted, tmp_path, ca
     [entry] = index.entries()
     app = server.create([routes.router(index, [routes.Place("/runs", "Runs")])], home="/runs")
     client = TestClient(app, base_url="http://127.0.0.1")
-    for path in ("/runs", f"/runs/{entry.id}", "/api/runs", f"/api/runs/{entry.id}"):
+    for path in ("/runs", f"/run/{entry.id}", "/api/studio/runs", f"/api/studio/run?id={entry.id}"):
         answer = client.get(path)
         assert answer.status_code == 200 and not leaks(answer.text), path
 
