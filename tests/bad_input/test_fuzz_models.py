@@ -1,4 +1,4 @@
-"""A whole folder of a model or an adapter with bits turned, pieces cut, and values of its JSON changed: what is read is what the
+"""A whole folder of a model or an adapter with bits turned, pieces cut, values of its JSON changed: what is read is what the
 files say, or there is a `UserError`. What was found so stands in `broken.py`.
 """
 
