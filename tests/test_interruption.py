@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith import interruption
-from tunesmith.interruption import Child, TerminatedError, ended, error_of, patient, status_of, stoppable
+from tunesmith.interruption import TerminatedError, error_of, patient, status_of, stoppable
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -66,74 +65,6 @@ def test_the_first_of_two_signals_counts():
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(1)
     assert isinstance(interrupted.error, TerminatedError)
-
-
-STUBBORN = """
-import signal, sys, time
-heard = []
-for number in (signal.SIGINT, signal.SIGTERM):
-    signal.signal(number, lambda number, frame: heard.append(number))
-print("begun", flush=True)
-while len(heard) < int(sys.argv[1]):
-    time.sleep(0.01)
-print(*map(int, heard), flush=True)
-sys.exit(128 + heard[0])
-"""
-
-
-@pytest.fixture
-def begins(monkeypatch, tmp_path):
-    """Processes that `ended` begins write into a file; what stands in it."""
-    file = tmp_path / "said.txt"
-
-    class Told(Child):
-        def __init__(self, command):
-            with file.open("wb") as output:
-                super().__init__(command, stdout=output)
-
-    monkeypatch.setattr(interruption, "Child", Told)
-    return lambda: file.read_text().split() if file.is_file() else []
-
-
-def when_begun(said, *numbers):
-    """Send signals to this process once the other one has begun."""
-
-    def send():
-        while not said():
-            time.sleep(0.01)
-        for number in numbers:
-            os.kill(os.getpid(), number)
-            time.sleep(0.1)
-
-    thread = threading.Thread(target=send)
-    thread.start()
-    return thread
-
-
-@pytest.mark.parametrize(("number", "kind"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, TerminatedError)])
-def test_a_signal_reaches_the_process_once_and_it_is_waited_for(begins, number, kind):
-    sending = when_begun(begins, number)
-    with pytest.raises(KeyboardInterrupt) as stop:
-        ended([sys.executable, "-c", STUBBORN, "1"])
-    sending.join()
-    assert type(stop.value) is kind
-    assert begins() == ["begun", str(int(number))]
-
-
-def test_a_second_signal_reaches_it_too(begins):
-    sending = when_begun(begins, signal.SIGTERM, signal.SIGTERM)
-    with pytest.raises(TerminatedError):
-        ended([sys.executable, "-c", STUBBORN, "2"])
-    sending.join()
-    assert begins() == ["begun", "15", "15"]
-
-
-def test_the_status_of_a_process():
-    assert ended([sys.executable, "-c", "raise SystemExit(3)"]) == 3
-    with pytest.raises(KeyboardInterrupt):
-        ended([sys.executable, "-c", "raise SystemExit(130)"])
-    with pytest.raises(TerminatedError):
-        ended([sys.executable, "-c", "raise SystemExit(143)"])
 
 
 ORPHAN = """

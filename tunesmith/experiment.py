@@ -27,6 +27,7 @@ from tunesmith.evaluation.kept_answers import KeptAnswers, cache_folder
 from tunesmith.evaluation.latency import latency
 from tunesmith.evaluation.seven import Asking, ask_seven
 from tunesmith.methods.method import Method
+from tunesmith.models import identity
 from tunesmith.models.adapter import Adapter
 from tunesmith.models.alone import telling
 from tunesmith.models.further import train_further
@@ -39,7 +40,7 @@ from tunesmith.models.weights import save_adapter
 from tunesmith.objectives.headed import Headed
 from tunesmith.preparation import drawn_sets, keep_bad_rows, learnable, learnable_sets
 from tunesmith.recipe import Recipe, mixed
-from tunesmith.resume import begin, keep_resolved, refuse_foreign
+from tunesmith.resume import begin, keep_resolved, lasting, refuse_foreign
 from tunesmith.run import Run
 from tunesmith.tasks.own import told
 from tunesmith.tasks.task import Task
@@ -49,6 +50,7 @@ from tunesmith.training.learning import Learning, Scores
 from tunesmith.training.portions import distinct, portioned, tell
 from tunesmith.training.progress import Reporter
 from tunesmith.work import Work, prepared, training
+from tunesmith.workers.share import beside
 
 PROMPTS = 16  # of the main task, from whose lengths that of the timed prompt is taken
 
@@ -76,7 +78,8 @@ def run(
         with record.failing():
             if record.world().get("ended"):
                 shutil.rmtree(folder / "state", ignore_errors=True)  # where a kill came between the end and this
-                reporter.say(f"finished before, nothing is repeated: {folder}")
+                if not timed_again(record, recipe, work):
+                    reporter.say(f"finished before, nothing is repeated: {folder}")
                 return record
             left_out = keep_bad_rows(record, work.all)
             for line in [*(told(work.all).values() if telling else ()), *left_out]:
@@ -85,7 +88,7 @@ def run(
             random.seed(recipe.seed)
             model = (load_model or load)(pinned(record, recipe.model), work.objective.head())
             memory = Memory(model.device)
-            record.keep_world(**facts(recipe, model))
+            record.keep_world(**facts(recipe, model), beside=max(beside(), record.world().get("beside", 1)))
             untaught(record, recipe, work, model)
             if isinstance(recipe.method, Method):
                 learnt = learn(record, recipe, recipe.method, work, model, reporter, memory)
@@ -108,6 +111,8 @@ def learn(record: Run, recipe: Recipe, method: Method, work: Work, model: Model,
     learning = Learning(record, recipe.plan, recipe.seed, reporter, memory, recipe.guard, asked, names, work.where)
     plan = learning.with_presets(method, work.objective, model)
     keep_resolved(record, dataclasses.replace(recipe, plan=plan))
+    lasts = lasting(dataclasses.replace(recipe, plan=plan)) | {f"base {name}": one for name, one in identity.of(model).items()}
+    learning = dataclasses.replace(learning, belongs=lasts, answers=answers(recipe, work))
     recipe = dataclasses.replace(recipe, objective=work.objective)
     adapter = train_further(model, recipe.name, method) if model.active else model.attach(recipe.name, method)
     looks: list[Look] = []
@@ -133,6 +138,12 @@ def learn(record: Run, recipe: Recipe, method: Method, work: Work, model: Model,
     )
     complete(saved, model, recipe.model.chat, work.learnt)
     return True
+
+
+def answers(recipe: Recipe, work: Work) -> int:
+    """How many will be given in the end, about: where no limit is set, a thousand to a task."""
+    judged, forgetting = recipe.limit.test or 1000, recipe.limit.forgetting or 1000
+    return len(work.judged) * judged + len(work.forgetting) * forgetting
 
 
 def tell_wordings(record: Run, recipe: Recipe, tasks: Sequence[Task], sizes: Sequence[int], reporter: Reporter) -> None:
@@ -200,9 +211,24 @@ def answer(
         answering = max(memory.peak(), world.get("peak_memory_answering_bytes", 0))
         peak = max(answering, world.get("peak_memory_training_bytes", 0))
         record.keep_world(peak_memory_answering_bytes=answering, peak_memory_bytes=peak)
-        asked = [model.renderer.prompt(example) for example in tasks[0].sequence("test", 0, PROMPTS) if example.messages]
-        record.keep_world(latency=latency(model, [] if model.head is not None else asked))
+        record.keep_world(latency=timed(model, tasks[0]), latency_beside=beside())
     besides(record, recipe, work, Asking(model, recipe.ask, reporter.count, kept))
+
+
+def timed(model: Model, task: Task) -> dict[str, float]:
+    """How long a request takes that is as long as those of a task."""
+    asked = [model.renderer.prompt(example) for example in task.sequence("test", 0, PROMPTS) if example.messages]
+    return latency(model, [] if model.head is not None else asked)
+
+
+def timed_again(record: Run, recipe: Recipe, work: Work) -> bool:
+    """Where a finished run was timed beside others and now is alone, time it again. Whether that was so."""
+    before = record.world()
+    if not before.get("latency") or beside() >= before.get("latency_beside", 1):
+        return False
+    model = load(dataclasses.replace(recipe.model, path=str(record.folder)))
+    record.keep_world(latency=timed(model, work.judged[0]), latency_beside=beside())
+    return True
 
 
 def besides(record: Run, recipe: Recipe, work: Work, asking: Asking) -> None:

@@ -15,7 +15,16 @@ from tunesmith.tasks.own import shapes
 from tunesmith.tasks.task import Task
 
 # Settings that change no step: a run may go on with others.
-FREE = ("plan.room", "plan.recompute", "plan.save_every", "plan.stop_after", "plan.ahead", "ask.rows", "track")
+FREE = (
+    "plan.room",
+    "plan.recompute",
+    "plan.save_every",
+    "plan.checkpoints",
+    "plan.stop_after",
+    "plan.ahead",
+    "ask.rows",
+    "track",
+)
 
 
 def begin(record: Run, recipe: Recipe, tasks: Sequence[Task]) -> None:
@@ -80,6 +89,12 @@ def fingerprints(tasks: Sequence[Task]) -> dict[str, str]:
     named = {task.name: task.source for task in tasks}  # what is learnt from is mostly judged too: its files are read once
     hashed = {name: getattr(source, "fingerprint", None) for name, source in named.items()}
     return {name: fingerprint() for name, fingerprint in hashed.items() if fingerprint is not None}
+
+
+def lasting(recipe: Recipe) -> dict[str, Any]:
+    """The settings that a checkpoint belongs to, by dotted name: all that change what is learnt."""
+    named = flat(settings.dump(recipe))
+    return {name: value for name, value in named.items() if not any(f"{name}.".startswith(f"{free}.") for free in FREE)}
 
 
 def keep_resolved(record: Run, recipe: Recipe) -> None:

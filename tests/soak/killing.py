@@ -72,6 +72,7 @@ class Begun:
     def __exit__(self, *error: object) -> None:
         assert self.process.stdin is not None
         self.process.stdin.close()
+        self.process.kill()
         self.process.wait()
 
     def said(self) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tunesmith.comparison import words
+from tunesmith.comparison.crowded import crowded
 from tunesmith.comparison.significance import PERMUTATIONS
 from tunesmith.comparison.table import Comparison
 
@@ -54,6 +55,11 @@ def _protocols(made: Comparison) -> list[tuple[str, str]]:
     return [("How the scores came about", " ".join(texts))] if texts else []
 
 
+def _times(made: Comparison) -> list[tuple[str, str]]:
+    told = crowded(system.world for system in made.systems)
+    return [("Times", told)] if told else []
+
+
 def notes(made: Comparison) -> list[tuple[str, str]]:
     """Headings and paragraphs."""
     used = {test: dict.fromkeys(words.label(d.metric) for d in made.differences if d.test == test) for test in TESTS}
@@ -66,6 +72,7 @@ def notes(made: Comparison) -> list[tuple[str, str]]:
             "Cost is what each run measured of itself; time per answer is the median over answers.",
         ),
         *_protocols(made),
+        *_times(made),
         (
             "Intervals",
             f"95 % percentile intervals from {made.draws:,} bootstrap resamples of {_drawn(made)} (seed {made.seed}), "

@@ -39,6 +39,9 @@ SMALL = frozenset(
 )
 
 
+APIECE = ("select", "reject", "selectattr", "rejectattr", "map", "sum")  # filters that do something to each item
+
+
 class OverrunError(Exception):
     """A wording wants more than a rendering may take."""
 
@@ -77,13 +80,20 @@ class Work:
                 self.charge(ITEM * len(one))
                 stack.extend(one)
 
+    def glance(self, value: object) -> None:
+        """Charge what it takes to look a value through once, but not what stands in it."""
+        if isinstance(value, (str, bytes)):
+            self.charge(len(value) // 8)
+        elif isinstance(value, (Mapping, list, tuple, set, frozenset)):
+            self.charge(ITEM // 8 * len(value))
+
 
 def is_plain(tree: nodes.Template) -> bool:
     """Whether a template can do no more than its length says."""
     for node in tree.find_all(nodes.Node):
         if isinstance(node, nodes.Filter):
             joins = node.name == "join" and all(isinstance(one, nodes.Const) for one in node.args) and not node.kwargs
-            if node.name not in SMALL and not joins:
+            if (node.name not in SMALL and not joins) or (node.name in APIECE and (node.args or node.kwargs)):
                 return False
         elif not isinstance(node, PLAIN):
             return False
@@ -110,6 +120,7 @@ class Bounded(ImmutableSandboxedEnvironment):
         work.weigh([*args, *kwargs.values()])
         method = getattr(__obj, "__wrapped__", __obj)  # the sandbox wraps `format`
         owner = getattr(method, "__self__", None)
+        work.glance(owner)
         if isinstance(owner, (str, bytes)):
             _refuse_growing(owner, method.__name__, [*args, *kwargs.values()])
         made = super().call(__context, __obj, *args, **kwargs)
@@ -185,6 +196,24 @@ def _modest(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     return checked
 
 
+def _charged_apiece(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter that does something to each item, with each item charged, and what is done to it."""
+
+    @pass_context
+    @wraps(function)
+    def charged(context: Context, items: Any, *given: Any, **kwargs: Any) -> Any:
+        work: Work = context[WORK]
+        first = context.environment if name == "sum" else context  # what the filter asks for
+        start = kwargs.get("start", given[1] if len(given) > 1 else 0)
+        if name == "sum" and not isinstance(start, (int, float)):
+            items = list(items)
+            work.charge(ITEM // 8 * len(items) * sum(len(one) for one in items if hasattr(one, "__len__")))
+        made = function(first, _apiece(work, items, [*given, *kwargs.values()]), *given, **kwargs)
+        return _each_weighed(work, made) if name == "map" else made
+
+    return charged
+
+
 WIDENING = ("center", "indent", "batch", "slice", "round", "tojson", "format", "replace", "join", "truncate", "wordwrap")
 
 
@@ -204,6 +233,26 @@ def _turns(work: Work, items: Any) -> Any:
         yield item
 
 
+def _apiece(work: Work, items: Any, further: list[Any]) -> Any:
+    for item in items:
+        work.charge(work.step // 10)
+        for one in (item, *further):
+            work.glance(one)
+        yield item
+
+
+def _each_weighed(work: Work, items: Any) -> Any:
+    for item in items:
+        work.weigh(item)
+        yield item
+
+
+@pass_context
+def _glanced(context: Context, value: Any) -> Any:
+    context[WORK].glance(value)
+    return value
+
+
 @pass_context
 def _weighed(context: Context, value: Any) -> Any:
     context[WORK].weigh(value)
@@ -213,7 +262,8 @@ def _weighed(context: Context, value: Any) -> Any:
 def bind(environment: Bounded) -> None:
     """Give an environment what rewritten templates call."""
     environment.filters.update({name: _modest(name, environment.filters[name]) for name in WIDENING})
-    environment.filters.update({"counted!": _counted, "weighed!": _weighed})
+    environment.filters.update({name: _charged_apiece(name, environment.filters[name]) for name in APIECE})
+    environment.filters.update({"counted!": _counted, "weighed!": _weighed, "glanced!": _glanced})
     environment.finalize = _weighed
 
 
@@ -238,6 +288,24 @@ class _Watching(NodeTransformer):
         joined = nodes.Filter(nodes.List(node.nodes), "join", [], [], None, None)
         joined.set_lineno(node.lineno)
         return _through("weighed!", joined)
+
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Expr:  # noqa: N802
+        self.generic_visit(node)
+        node.expr = _through("glanced!", node.expr)
+        for one in node.ops:
+            one.expr = _through("glanced!", one.expr)
+        return node
+
+    def visit_Test(self, node: nodes.Test) -> nodes.Expr:  # noqa: N802
+        self.generic_visit(node)
+        node.node = node.node if node.name in ("defined", "undefined") else _through("glanced!", node.node)
+        node.args = [_through("glanced!", one) for one in node.args]
+        return node
+
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Expr:  # noqa: N802
+        self.generic_visit(node)
+        sliced = isinstance(node.arg, nodes.Slice) and node.ctx == "load"
+        return _through("weighed!", node) if sliced else node
 
     def _value(self, node: Any) -> nodes.Expr:
         self.generic_visit(node)

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from tunesmith.data.formats import SUFFIXES, TEXTS, suffix_of
+from tunesmith.data.template import refuse_endless
 from tunesmith.errors import UserError, did_you_mean
 
 Files = dict[str, list[Path]]  # split -> files; those of no split under the empty name
@@ -186,6 +187,8 @@ def _configs(folder: Path) -> list[Mapping[str, Any]]:
     text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
     head = re.match(r"---\n(.*?)\n---(\n|$)", text, re.DOTALL)
     try:
+        if head:
+            refuse_endless(yaml.compose(head[1], yaml.SafeLoader))
         tree = yaml.safe_load(head[1]) if head else {}
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(

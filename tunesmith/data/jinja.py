@@ -19,6 +19,8 @@ from tunesmith.data.bounds import WORK, Bounded, Work, bind, is_plain, watched
 from tunesmith.errors import UserError
 
 BAR = "|||"
+LONGEST = 100_000  # letters of a wording
+DEEPEST = 150  # parts of a wording, one inside the other
 # A bar that the template itself says. No text of a row is taken for it: it is drawn for each process, of letters without use.
 _OWN_BAR = "".join(chr(0x100000 + secrets.randbelow(0xFFFD)) for _ in range(6))
 _DICE = "draws of this rendering"  # no template can name it
@@ -112,17 +114,33 @@ ENVIRONMENT = PLAIN[False]
 
 def parsed(source: str, environment: ImmutableSandboxedEnvironment = ENVIRONMENT) -> nodes.Template:
     """The tree of a template; a `UserError` names the line where its syntax is wrong."""
+    if len(source) > LONGEST:
+        raise UserError(
+            f"the wording `{_short(source)}` has {len(source):,} letters, and may have {LONGEST:,}",
+            "put what is long into columns of the rows",
+        )
     try:
         tree = environment.parse(source)
+        deep = depth(tree)
     except TemplateSyntaxError as error:
         raise UserError(f"line {error.lineno} of the wording `{_short(source)}` is not Jinja: {error.message}") from None
     except Exception as error:  # such as brackets that nest too deep, or numbers of too many digits
         raise UserError(f"the wording `{_short(source)}` is not Jinja: {type(error).__name__}: {error}") from None
+    if deep > DEEPEST:
+        raise UserError(f"the wording `{_short(source)}` nests {deep} deep, and may nest {DEEPEST} deep", "write it flatter")
     for foreign in tree.find_all(_FOREIGN):
         raise UserError(
             f"line {foreign.lineno} of the wording `{_short(source)}` asks for another file", "write the wording in one piece"
         )
     return tree
+
+
+def depth(tree: nodes.Node) -> int:
+    """How deep the parts of a template nest; what walks through it calls itself so often."""
+    level, found = 0, [tree]
+    while found:
+        level, found = level + 1, [inner for one in found for inner in one.iter_child_nodes()]
+    return level
 
 
 @lru_cache(maxsize=4096)

@@ -12,7 +12,7 @@ from tunesmith.data.text_files import Line, lines, placed_lines
 from tunesmith.errors import UserError
 
 Row = dict[str, Any]
-HALF = re.compile(r"\\u[dD][89abAB]")  # how a letter begins that is written in two halves
+HALF = re.compile(r"\\u[dD][89a-fA-F]")  # how a letter begins that is written in two halves
 EXPECTED = 'a row is an object a line: {"question": "...", "answer": "..."}'
 
 

@@ -62,6 +62,13 @@ def usable(example: Example, template: Template, row: Row, needs: Collection[str
             if column in row:
                 refuse_no_text(column, value, column in template.turn_columns)
                 break
+    if "answer" in needs and len(template.messages) == 1 and not example.target.strip() and halves(template.jinja) is None:
+        column = next((name for name in template.turn_columns if name in row), template.messages[0])
+        if read_turns(row.get(column)) is None:
+            raise UserError(
+                f"the column `{column}` holds no turns", 'a list of turns: `[{"role": "user", "content": "..."}, ...]`'
+            )
+        raise UserError("the conversation has no turn of the assistant, or an empty one", "mend it")
     if "answer" in needs and not example.target.strip() and not (example.references and any(example.references)):
         raise UserError("the answer is empty" + _of(template.target_columns, template, row), "fill it in")
     if "prompt" in needs and not example.messages:

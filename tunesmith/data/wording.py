@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from jinja2 import UndefinedError
+from jinja2.exceptions import SecurityError
 
 from tunesmith.data.bounds import OverrunError
 from tunesmith.data.example import Example, Message
@@ -246,6 +247,11 @@ class Template:
             raise UserError(
                 f"{self.called} fails on {_place(known, self.id)}{self._line(source, line_at(error))}: {error}",
                 "mend the template; a row is rendered in bounded time and memory",
+            ) from None
+        except SecurityError as error:
+            raise UserError(
+                f"{self.called} fails on {_place(known, self.id)}{self._line(source, line_at(error))}: {error}",
+                "a template reads columns of its row, and nothing that lies behind them",
             ) from None
         except Exception as error:  # whatever a template's own arithmetic does wrong is the template's fault, or the row's
             told = {RecursionError: "it calls itself without an end", MemoryError: "not enough memory"}.get(

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 
 from tunesmith.errors import UserError, did_you_mean
+from tunesmith.manifest import intact
 from tunesmith.models import weights
 from tunesmith.models.classifiers import has_head, saved_head, saved_plan
 from tunesmith.models.families import PROVED, Family, family_of, window
@@ -78,6 +79,7 @@ def load(
     if adapter is not None:
         model = load(below(source, adapter), None, where, headed=headed or plan is not None or has_head(adapter))
         return put_on(adapter, model, plan)
+    intact(Path(path))
     config = _config(path, source)
     commit = _commit(path, source)
     if commit is not None:  # all files are of the one commit that the hub has now
@@ -342,8 +344,11 @@ def _renderer(path: str, source: ModelSettings, family: Family, config: Any) -> 
     except OSError:  # it may come without one
         generation = None
     try:
-        return Renderer.of(tokenizer, family, config, generation, source.chat)
+        with told(source.path, lambda: _folder(path, source), "tokenizer"):  # a config may say anything of its special tokens
+            return Renderer.of(tokenizer, family, config, generation, source.chat)
     except UserError as error:
+        if source.path in error.problem:
+            raise
         raise UserError(f"`{source.path}`: {error.problem}", error.hint) from None
 
 

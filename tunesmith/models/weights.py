@@ -1,7 +1,7 @@
 """Files of what was trained: PEFT's format for adapters, transformers' for whole networks. Safetensors and JSON only.
 
-adapter/  adapter_config.json  adapter_model.safetensors  [freed.safetensors]  [head.json  [head.safetensors]]
-model/    config.json  model.safetensors  tokenizer ...                        [head.json  [head.safetensors]]
+adapter/  adapter_config.json  adapter_model.safetensors  [freed.safetensors]  [head.json  [head.safetensors]]  manifest.json
+model/    config.json  model.safetensors  tokenizer ...                        [head.json  [head.safetensors]]  manifest.json
 
 The weights of a head stand with the others, where a class of transformers computes it (`models/classifiers.py`).
 """
@@ -11,7 +11,6 @@ import importlib
 import json
 import pkgutil
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from torch import Tensor, nn
 
 import tunesmith.methods
 from tunesmith.errors import UserError
+from tunesmith.manifest import intact, whole
 from tunesmith.methods.combined import Combined
 from tunesmith.methods.frozen import Frozen
 from tunesmith.methods.full import Full
@@ -53,7 +53,7 @@ def save_adapter(folder: Path, adapter: Adapter, model: Model) -> Path:
     """
     if isinstance(adapter.method, Full):
         return save_network(folder / "model", model)
-    with _whole(folder / "adapter") as place:
+    with whole(folder / "adapter") as (place, _):
         peer = peft_peer(adapter, model)
         config, tensors = adapter_files(adapter, model, peer)
         text = json.dumps(config, indent=2, sort_keys=True) + "\n"
@@ -73,7 +73,7 @@ def save_network(folder: Path, model: Model, as_classifier: bool = False) -> Pat
     """
     head = model.head
     peer = peer_of(head.plan, model.network) if head is not None and as_classifier else None
-    with _whole(folder) as place:
+    with whole(folder) as (place, _):
         with quiet():
             if head is not None and peer is not None:
                 save_classifier(place, model, head, peer)
@@ -89,8 +89,9 @@ def load_adapter(folder: Path, model: Model, name: str) -> Adapter:
     """Attach an adapter from its files, of this project or of PEFT, and make it the active one.
 
     Raises:
-        UserError: a file is missing, the method is not known, or it was trained on another network.
+        UserError: a file is missing or not as it was saved, the method is not known, or it was trained on another network.
     """
+    intact(folder)
     config = read_config(folder)
     random = torch.get_rng_state()
     plan = saved_plan(folder, model)
@@ -118,6 +119,8 @@ def _sensible(file: Path) -> Iterator[None]:
     """What a config says may be of any type and size: whatever it makes a method fail with is the file's fault."""
     try:
         yield
+    except UserError as error:
+        raise UserError(error.problem, error.hint or "fetch it or write it again") from error
     except (AssertionError, ArithmeticError, AttributeError, KeyError, RuntimeError, TypeError, ValueError, re.error) as error:
         told = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise UserError(f"`{file}` describes no adapter that can be made: {told}", "fetch it or write it again") from error
@@ -335,14 +338,3 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 def _still(parameter: Tensor) -> Tensor:
     return parameter.detach().cpu().contiguous().clone()
-
-
-@contextmanager
-def _whole(folder: Path) -> Iterator[Path]:
-    """Write beside, then rename: a folder under its own name is never half-written."""
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    yield partial
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)

@@ -99,7 +99,7 @@ def tokens_for(examples: Sequence[Example]) -> int:
 def with_choices(template: Template, rows: Sequence[Row], choices: str | None) -> Template:
     """The template with the choices given, or, for a column of labels, with the labels that stand in the rows."""
     if choices is not None and not template.inverted:
-        return replace(template, choices=choices)
+        return replace(template, choices="|||".join(one.strip() for one in choices.split("|||")))
     if not {"classify", "two_texts"} & {template.name, template.group} or template.choices or template.inverted:
         return template
     found = (template.named(row).get("label") for row in rows)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from tunesmith import registry, settings
 from tunesmith.data import standard_input
@@ -200,19 +200,18 @@ def own_task(
     lead = leading(rows)
     further = others(shape_found.template, lead) if shape_found else ()
     wordings = ranked((shape_found.template, *further) if shape_found else templates_of(template or ()))
-    wordings = tuple(replace(with_choices(one, rows, choices), texts=texts_of(texts) or one.texts) for one in wordings)
-    called, first = name or name_of(data), wordings[0]
-    faults: tuple[Fault, ...] = ()
-    pairs = first.rejected in first.named(lead)
-    if pairs and bad.do == "stop":
-        refuse_odd(source, first)
+    called, faults = name or name_of(data), cast("tuple[Fault, ...]", ())
     try:
+        wordings = tuple(replace(with_choices(one, rows, choices), texts=texts_of(texts) or one.texts) for one in wordings)
+        first = wordings[0]
+        pairs = first.rejected in first.named(lead)
+        if pairs and bad.do == "stop":
+            refuse_odd(source, first)
         source = keyed(source, first, lead)
         seen = seen_examples(source, first)
         needs = needs_of(seen, first, choices is not None) | ({"rejected"} if pairs else frozenset())
         if bad.do == "skip":
             source, faults = sifted(source, wordings if template else wordings[:1], needs, called)
-            rows = Joined(source.found().values())
         if limit is not None and halves(first.jinja) is None:
             source = replace(source, takes=lambda row: not left_empty(first, row))
     except UserError as error:
@@ -244,13 +243,14 @@ def recognised(rows: Sequence[Row], data: str) -> Shape:
     lead = leading(rows)
     try:
         return recognise(rows)
-    except UserError:
-        if set(lead) == set(rows[0]):
-            raise
-    try:
-        return recognise([row for row in rows[:: max(1, len(rows) // SEEN)] if set(row) == set(lead)])
     except UserError as error:
-        raise UserError(f"`{data}`: {error.problem}", error.hint) from None
+        wrong = error
+    try:
+        if set(lead) != set(rows[0]):
+            return recognise([row for row in rows[:: max(1, len(rows) // SEEN)] if set(row) == set(lead)])
+    except UserError as error:
+        wrong = error
+    raise UserError(f"`{data}`: {wrong.problem}", wrong.hint)
 
 
 def told(tasks: Sequence[Task]) -> dict[str, str]:

@@ -5,24 +5,21 @@ The loop only makes steps; this pulls them.
 
 import dataclasses
 import math
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from itertools import chain
-from pathlib import Path
 from statistics import mean
 from types import MappingProxyType
 from typing import Any, Protocol
 
-import torch
-from safetensors.torch import load_file, save_file
-
 from tunesmith.data.example import Example
 from tunesmith.errors import UserError
-from tunesmith.interruption import Heard, patient, taking_signals  # noqa: F401 (found here by those who begin processes)
+from tunesmith.interruption import Heard, patient
+from tunesmith.manifest import DamagedError
 from tunesmith.methods.method import Method
 from tunesmith.models.adapter import Adapter
-from tunesmith.models.memory import Memory, give_back
+from tunesmith.models.memory import Memory
 from tunesmith.models.model import Model
 from tunesmith.objectives.objective import Objective
 from tunesmith.run import Run, Score
@@ -34,7 +31,9 @@ from tunesmith.training.laying import room_of
 from tunesmith.training.loop import Step, train, unsound, validate
 from tunesmith.training.plan import Plan
 from tunesmith.training.progress import Reporter
-from tunesmith.training.state import State, latest
+from tunesmith.training.space import needed, reserve
+from tunesmith.training.state import State
+from tunesmith.training.store import Store
 from tunesmith.training.watch import DivergedError, Watch
 
 Scores = Mapping[str, Mapping[str, Score]]  # task -> metric -> score; the first metric is the headline
@@ -60,6 +59,8 @@ class Learning:
     scores: Callable[[], Scores] | None = None  # of each task's validation examples: what `plan.best: score` goes by
     tasks: Sequence[str] = ()  # names of a mixture's tasks, by the numbers of its examples
     where: Callable[[Example], str] | None = None  # words for where the row of an example stands
+    belongs: Mapping[str, Any] = field(default_factory=dict)  # what a checkpoint must have been made with (`State.belongs`)
+    answers: int = 0  # that will be given, for which there must be room on the disk too
 
     def with_presets(self, method: Method, objective: Objective, model: Model) -> Plan:
         """The plan with the presets of method and objective where it is null. A plan that has them is read as it is."""
@@ -90,9 +91,8 @@ class Learning:
         plan = self.with_presets(adapter.method, objective, model)
         objective = objective.fresh()
         state = State.new(adapter, plan, objective.remembered())
-        if "best_step" in self.record.world():  # learnt before; only the answers are missing
-            self.reporter.say("learnt before; going on with the answers")
-            self._take_best(state)
+        state.belongs = self.belongs
+        if self._learnt(state):
             return True
         self.memory.start()
         steps = plan.total_steps(len(stream))
@@ -104,8 +104,11 @@ class Learning:
         model.compiling(plan.compile)
         guarding = self.guard.begin(model, adapter)
         self._resume(state)
+        room = needed(state, adapter, model.network, plan, steps, self.answers)
+        spare = reserve(room, plan, self.record.folder, self.reporter.say)
         with patient() as interrupted:
             keep = plan.keep if objective.repeats else dataclasses.replace(plan.keep, frozen="never")
+            keep = dataclasses.replace(keep, gigabytes=min(keep.gigabytes, spare / 1e9))
             with model.keeping(keep, self.record.folder) as word:
                 if word:
                     self.reporter.say(word)
@@ -138,18 +141,19 @@ class Learning:
                                 objective.rounds,
                             )
                     except DivergedError as error:
-                        go_back(self.record, self._restored, state, plan, error, self.reporter.say)
+                        go_back(self.record, self.store.restore, state, plan, error, self.reporter.say)
                         self._save(state)
             model.eval()
             model.compiling(False)
             if stopped:
                 self._tell(state, steps)
                 return False
-            if not (self._root / "best.safetensors").is_file():  # nothing to validate on, or `plan.best: last`
-                self._keep_best(state)
-            self._take_best(state)
+            if "best_step" not in state.facts:  # nothing to validate on, or `plan.best: last`
+                self.store.keep_best(state)
+            best = state.facts.get("best_step", state.step)
+            self.store.take_best(state, best)
             self._tell(state, steps)
-            self.record.keep_world(best_step=state.facts.get("best_step", state.step), stopped_early=state.step < steps)
+            self.record.keep_world(best_step=best, stopped_early=state.step < steps)
         if interrupted():
             raise interrupted.error
         return True
@@ -235,47 +239,37 @@ class Learning:
             facts.update(best=worth, patience=0)
             if plan.best != "last":
                 facts.update(best_step=state.step)
-                self._keep_best(state)
+                self.store.keep_best(state)
         else:
             facts["patience"] = facts.get("patience", 0) + 1
         return plan.patience is None or facts["patience"] < plan.patience
 
-    @property
-    def _root(self) -> Path:
-        return self.record.folder / "state"
-
-    def _keep_best(self, state: State) -> None:
-        self._root.mkdir(parents=True, exist_ok=True)
-        beside = self._root / ".best.safetensors.tmp"
-        kept = {**state.trained, **state.remembered}
-        save_file({name: p.detach().cpu().contiguous() for name, p in kept.items()}, beside)
-        beside.replace(self._root / "best.safetensors")
-
-    def _take_best(self, state: State) -> None:
-        give_back()  # the file is read into memory, beside all that a step needed
-        best = load_file(self._root / "best.safetensors")
-        with torch.no_grad():
-            for name, value in {**state.trained, **state.remembered}.items():
-                if name in best:  # what is remembered may be lacking in files of older versions
-                    value.copy_(best[name])
+    @cached_property
+    def store(self) -> Store:
+        return Store(self.record.folder / "state", self.plan.checkpoints, self.reporter.say)
 
     def _save(self, state: State) -> None:
-        kept = state.save(self._root)
-        for old in self._root.glob("step-*"):
-            if old != kept:
-                shutil.rmtree(old)
+        self.record.settle()
+        self.store.save(state)
 
-    def _restored(self, state: State) -> bool:
-        found = latest(self._root)
-        if found is not None:
-            state.restore(found)
-        return found is not None
+    def _learnt(self, state: State) -> bool:
+        """Whether all was learnt before, and only the answers are missing: the best weights then stand in the model."""
+        best = self.record.world().get("best_step")
+        if best is None:
+            return False
+        try:
+            self.store.take_best(state, best)
+        except DamagedError as error:
+            self.reporter.say(f"{error.problem}: what led there is learnt again")
+            self.record.keep_world(best_step=None)
+            return False
+        self.reporter.say("learnt before; going on with the answers")
+        return True
 
     def _resume(self, state: State) -> None:
-        if not self._restored(state):
+        if not self.store.restore(state):
             self.record.cut(-1)
             tell(self.record, state)
-            (self._root / "best.safetensors").unlink(missing_ok=True)
             return
         self.record.cut(state.step)
         tell(self.record, state)

@@ -14,6 +14,19 @@ from tunesmith.training.watch import Divergence
 
 
 @dataclass(frozen=True)
+class Checkpoints:
+    """What a run keeps to go on from, in its folder `state`.
+
+    last:  checkpoints that are kept; with two, there is one to fall back to where the newest is found damaged.
+    short: what happens before the first step where the disk has less room than the run is estimated to need: `refuse`, or only
+           `say` it.
+    """
+
+    last: Annotated[int, Field(gt=0)] = 2
+    short: Literal["refuse", "say"] = "refuse"
+
+
+@dataclass(frozen=True)
 class Plan:
     """The plan of one run. A setting left null takes the method's preset.
 
@@ -39,6 +52,7 @@ class Plan:
     scores:         ask the validation examples at every validation too, and log the score of each task, as `best: score` does.
     patience:       stop after so many validations without a better loss (or score); null: never.
     save_every:     steps between checkpoints for resuming; null: at validations.
+    checkpoints:    which of them are kept, and what happens where the disk has too little room for them.
     stop_after:     share of the steps after which to stop, at the next validation, keep everything and answer nothing; the same
                     recipe with a later share, or null, goes on there as if it had not stopped.
     too_long:       what to do with examples longer than the window: `refuse`, `drop`, `cut_prompt`, or `split` (plain text);
@@ -78,6 +92,7 @@ class Plan:
     window: Annotated[int, Field(gt=1)] | None = None
     room: Room = Room()
     keep: Keep = Keep()
+    checkpoints: Checkpoints = Checkpoints()
     divergence: Divergence = Divergence()
     ahead: Annotated[int, Field(ge=0)] | None = None
 

@@ -110,12 +110,12 @@ class State:
         return folder
 
     def save_weights(self, folder: Path) -> None:
-        """Write the trained parameters alone into a folder, in the same way."""
+        """Write what is trained and remembered into a folder, in the same way, and nothing that only going on needs."""
         if not self.writes:
-            self.go_along(self.trained)
+            self.go_along(self.kept())
             return
         with manifest.whole(folder) as (beside, seals):
-            seals[TRAINED] = tensors.write(beside / TRAINED, self.trained, self.gather)
+            seals[TRAINED] = tensors.write(beside / TRAINED, self.kept(), self.gather)
 
     def go_along(self, named: Mapping[str, Tensor]) -> None:
         """Give what another process writes."""
@@ -142,10 +142,7 @@ class State:
 
     def take(self, folder: Path, record: Mapping[str, Any]) -> None:
         """Take up a checkpoint that was examined."""
-        kept = self.kept()
-        with torch.no_grad():
-            for name, value in tensors.read(folder / TRAINED):
-                kept[name].copy_(self.part(value, kept[name]))
+        self._fill(self.kept(), folder)
         self.optimizer.state.clear()
         for name, value in tensors.read(folder / MOMENTS):
             parameter, _, key = name.rpartition("|")
@@ -161,10 +158,14 @@ class State:
             DamagedError: a file is missing or changed.
         """
         manifest.check(folder, alone=True)
-        check_names(tensors.shapes(folder / TRAINED), self.trained, folder)
+        kept = self.kept()
+        check_names(tensors.shapes(folder / TRAINED), kept, folder)
+        self._fill(kept, folder)
+
+    def _fill(self, kept: Mapping[str, Tensor], folder: Path) -> None:
         with torch.no_grad():
             for name, value in tensors.read(folder / TRAINED):
-                self.trained[name].copy_(self.part(value, self.trained[name]))
+                kept[name].copy_(self.part(value, kept[name]))
 
     def _refuse_other(self, belongs: Mapping[str, Any], folder: Path) -> None:
         now = json.loads(json.dumps(dict(self.belongs)))

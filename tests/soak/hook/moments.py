@@ -27,6 +27,7 @@ class Hook:
         self.at, self.root, self.cut, self.own = at, os.path.realpath(root), cut, os.getpid()
         self.counter = os.open(count, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self.busy = False
+        self.opened = ""
         self.sizes = self.look()
 
     def __call__(self, event, arguments):
@@ -35,6 +36,7 @@ class Hook:
         self.busy = True
         try:
             self.moment()
+            self.opened = os.path.realpath(arguments[0]) if event == "open" else ""
         finally:
             self.busy = False
 
@@ -82,11 +84,12 @@ class Hook:
         return found
 
     def cut_last(self):
-        """Take the end off what was written since the moment before."""
+        """Take the end off what this process has written since the moment before; safetensors open without a word."""
         changed = [
             (when, path, size, self.sizes.get(inode, (0, 0, ""))[0])
             for inode, (size, when, path) in self.look().items()
             if self.sizes.get(inode, (0, 0, ""))[:2] != (size, when)
+            and (path == self.opened or (path.endswith(".safetensors") and "/." in path.removeprefix(self.root)))
         ]
         if changed:
             _, path, size, before = max(changed)
