@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: compare test soak several install check fix golden bench build build-check clean
+.PHONY: compare test soak several install check audit fuzz fix golden bench build build-check clean
 
 compare: install  ## train and judge base, few-shot, full, LoRA and prompt tuning on the embedded model and data
 	$(BIN)/tunesmith compare
@@ -26,10 +26,17 @@ install: .venv/installed
 	$(BIN)/python -m pip install --quiet --editable '.[test,check]'
 	touch $@
 
-check: install  ## formatting, lint and types
+check: install  ## formatting, lint, types, and known faults of packages
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m tests.audit
+
+audit: install  ## known faults of the packages that are installed; skipped, with a word, without a network
+	$(BIN)/python -m tests.audit
+
+fuzz: install  ## recipes, overrides, folders of models, rows and wordings at random, 10,000 of each (TUNESMITH_FUZZ=...)
+	TUNESMITH_FUZZ=$${TUNESMITH_FUZZ:-10000} HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/bad_input -n auto
 
 fix: install  ## mend what can be mended by itself
 	$(BIN)/ruff format .

@@ -5,6 +5,7 @@ import errno
 import os
 import shlex
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from tunesmith.commands.parsing import OVERRIDES, Parser, Verbs, at_least_one, c
 from tunesmith.commands.writing import arguments as writing_arguments
 from tunesmith.errors import UserError, did_you_mean
 from tunesmith.interruption import end_with_parent, status_of, stoppable
+from tunesmith.masking import masked
 
 
 def parser() -> Parser:
@@ -252,8 +254,8 @@ def main(given: Sequence[str] | None = None) -> None:
         sys.exit(0)
     except Exception as error:
         known = mendable(error)
-        if known is None:
-            raise
+        if known is None:  # a fault of the program: all is told but keys and passwords
+            sys.exit(masked(traceback.format_exc()))
         sys.exit(told(str(known)))
 
 

@@ -103,7 +103,7 @@ def live(own: Run, recipe: Recipe, world: World, reporter: Reporter, cached: boo
             torch.manual_seed(recipe.seed)
             random.seed(recipe.seed)
             whole = not waits(recipe.plan.processes, world)
-            model = (load_model if whole else wait)(recipe.model, work.objective.head())
+            model = (load_model if whole else wait)(pinned(record, recipe.model), work.objective.head())
             memory = Memory(model.device if whole else best_device())
             together_with = max(beside(), record.world().get("beside", 1))
             record.keep_world(**facts(recipe, model), beside=together_with, processes=world.size)
@@ -317,6 +317,12 @@ def added(adapter: Adapter) -> int:
     return sum(p.numel() for p in {id(p): p for p in adapter.trained().values() if id(p) not in own}.values())
 
 
+def pinned(record: Run, source: ModelSettings) -> ModelSettings:
+    """A network of the hub at the commit that the run began with, whatever the hub has by now."""
+    begun = record.world().get("revision")
+    return dataclasses.replace(source, revision=begun) if begun else source
+
+
 def facts(recipe: Recipe, model: Model) -> dict[str, Any]:
     """Where a run happens and what it starts from."""
     return {
@@ -325,6 +331,7 @@ def facts(recipe: Recipe, model: Model) -> dict[str, Any]:
         "role": "base" if recipe.method == "none" else "tuned",
         "shots": recipe.ask.shots or 0,
         "model": recipe.model.path,
+        "revision": model.revision,
         "seed": recipe.seed,
         "device": torch.cuda.get_device_name() if model.device.type == "cuda" else f"{model.device.type} {platform.machine()}",
         "threads": torch.get_num_threads(),

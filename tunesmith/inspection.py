@@ -53,12 +53,13 @@ def inspect(run: str | Path, *, nearest: int = 5, base: str | None = None, into:
     recipe = record.recipe()
     folder = Path(into or record.folder / "inspection")
     from_ = base or str(recipe["model"]["path"])
+    revision = None if base else record.world().get("revision")
     changes: list[Change] = []
     prompts: list[Prompt] = []
     left_out: list[str] = []
     if (record.folder / "model").is_dir():
         tuned = Stored(record.folder / "model")
-        changes += differences(tuned.files, tuned.read, Stored(base_folder(from_)), left_out)
+        changes += differences(tuned.files, tuned.read, Stored(base_folder(from_, revision)), left_out)
     elif (record.folder / "adapter").is_dir():
         model = load(ModelSettings(path=str(record.folder)), device="cpu")
         adapter, beside = model.adapter("run"), list[str]()
@@ -73,7 +74,7 @@ def inspect(run: str | Path, *, nearest: int = 5, base: str | None = None, into:
         left_out += [f"{beside.count(name)} of `{name}` cannot be written into weights." for name in sorted(set(beside))]
         freed = adapter.freed
         if freed:
-            base_weights = Stored(base_folder(from_))
+            base_weights = Stored(base_folder(from_, revision))
             changes += differences(freed, lambda name: freed[name].detach().float(), base_weights, left_out)
     else:
         raise UserError(f"`{run}` has learnt nothing: it has neither `adapter/` nor `model/`", "name a run that was trained")
@@ -224,7 +225,7 @@ def differences(names: Iterable[str], read: Callable[[str], Tensor], base: Store
             yield change(path if kind == "weight" else name, "", values, weight, min(after.shape))
 
 
-def base_folder(path: str) -> Path:
+def base_folder(path: str, revision: str | None = None) -> Path:
     """The folder with the weights of a network: one that comes along, one on this disk, or the hub's in its cache."""
     if path.startswith("town/"):
         return Path(ASSETS) / path.removeprefix("town/")
@@ -235,7 +236,7 @@ def base_folder(path: str) -> Path:
         raise UserError(f"the run was tuned from `{path}`, which is not here", "say where it is with `--base`")
     from huggingface_hub import snapshot_download
 
-    return Path(snapshot_download(path, allow_patterns=["*.safetensors"]))
+    return Path(snapshot_download(path, revision=revision, allow_patterns=["*.safetensors"]))
 
 
 @torch.no_grad()

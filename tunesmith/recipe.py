@@ -3,11 +3,12 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from tunesmith import settings
 from tunesmith.data.example import Example
 from tunesmith.data.faults import BadRows
 from tunesmith.data.mixture import Mixture, with_replay
@@ -15,6 +16,7 @@ from tunesmith.data.rates import Mixing
 from tunesmith.errors import UserError
 from tunesmith.evaluation.ask import Ask
 from tunesmith.evaluation.seven import Seven
+from tunesmith.masking import holding
 from tunesmith.methods.lora import LoRA
 from tunesmith.methods.method import Method
 from tunesmith.models.load import ModelSettings
@@ -85,6 +87,7 @@ class Recipe:
         refuse_name(self.name)
         object.__setattr__(self, "tasks", spread(self.tasks))
         object.__setattr__(self, "replay", spread(self.replay))
+        refuse_keys({one.name: getattr(self, one.name) for one in fields(self)})
 
 
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # names that Windows keeps for itself
@@ -103,6 +106,15 @@ def refuse_name(name: str) -> None:
     )
     if why := next(filter(None, wrong), ""):
         raise UserError(f"`name` is {name[:40]!r}: {why}", "letters, digits, `-`, `_` and `.` are good everywhere")
+
+
+def refuse_keys(tree: Mapping[str, Any]) -> None:
+    """A recipe is kept in the run's folder, shown on pages and sent to trackers: no key, no password may stand in it."""
+    if (where := holding(settings.dump(tree))) is not None:
+        raise UserError(
+            f"`{where}` looks like it holds a key or a password, and a recipe is kept in the run's folder",
+            "put it into an environment variable, such as `HF_TOKEN`, where libraries look for it",
+        )
 
 
 def own(name: str, setting: Any) -> Named:

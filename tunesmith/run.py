@@ -30,6 +30,7 @@ import yaml
 
 from tunesmith.disk import sync, telling
 from tunesmith.errors import UserError
+from tunesmith.masking import holding, masked
 
 LOGS = ("steps", "validation", "samples")  # the files that have a line a step
 LOCK = ".writing"  # file that is locked by whoever writes into the folder
@@ -182,6 +183,11 @@ class Run:
         return tree
 
     def keep_recipe(self, tree: Mapping[str, Any]) -> None:
+        if (where := holding(tree)) is not None:
+            raise UserError(
+                f"`{where}` looks like it holds a key or a password, and a recipe is kept in the run's folder",
+                "put it into an environment variable, such as `HF_TOKEN`",
+            )
         write_text(self.folder / "recipe.yaml", yaml.safe_dump(dict(tree), sort_keys=False, allow_unicode=True))
 
     def world(self) -> dict[str, Any]:
@@ -204,7 +210,7 @@ class Run:
         except Exception as error:
             if self.folder.is_dir():
                 with suppress(OSError):  # a full disk is what may have failed
-                    self.keep_world(failed=" ".join(str(error).split()) or type(error).__name__)
+                    self.keep_world(failed=masked(" ".join(str(error).split())) or type(error).__name__)
             raise
 
     def log(self, record: Mapping[str, Any], name: str = "steps") -> None:

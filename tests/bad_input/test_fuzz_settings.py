@@ -30,7 +30,7 @@ many = trying(
 
 KINDS = (Recipe, StagedRecipe, ComparisonRecipe)
 TEXTS = [path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("recipes/*.yaml"))]
-MARKS = list("{}[]:,-&*!|>#%@`'\"?\n\t ~<=.0123456789eE_") + ["<<: ", "\n  ", "- ", ": ", "*a", "&a ", "!!int ", "\0", "\ufeff"]
+MARKS = [*"{}[]:,-&*!|>#%@`'\"?\n\t ~<=.0123456789eE_", "<<: ", "\n  ", "- ", ": ", "*a", "&a ", "!!int ", "\0", "\ufeff"]
 MARKS += ["null", "true", ".nan", ".inf", "1e999", "9" * 30, "é", "\U0001f600", "\ud800", "---\n", "...\n", "plan", "method"]
 names = sorted({name for kind in KINDS for name in hints_of(kind)})
 within = sorted(

@@ -138,7 +138,7 @@ def test_a_wrong_recipe_is_told_with_its_line_and_the_remedy(kind, tmp_path):
     assert all(word in told for word in words), told
     assert caught.value.hint, f"a remedy: {told}"
     assert len(told) < 1500, "a message that can be read"
-    assert os.listdir(tmp_path) == ["recipe.yaml"]
+    assert [one.name for one in tmp_path.iterdir()] == ["recipe.yaml"]
 
 
 # What is given on the command line -> words; what is right in the file is told by its line nevertheless

@@ -1,4 +1,4 @@
-"""What the source may not do, whatever it is given: read pickles, run text as code, ask a shell, wait for ever, unpack archives."""
+"""What the source may not do, whatever it is given: read pickles, run text, ask a shell, wait for ever, unpack archives."""
 
 import ast
 from pathlib import Path

@@ -287,7 +287,16 @@ def _shared_id(rows: Sequence[Row]) -> Row:
 
 @dataclass(frozen=True)
 class HubSource(FileSource):
-    """A data set of the Hugging Face hub, `owner/name` or `owner/name:configuration`; fetched when its rows are asked for."""
+    """A data set of the Hugging Face hub, `owner/name`, `owner/name:configuration` or `owner/name@revision`, fetched when its
+    rows are asked for.
+    """
+
+    def fingerprint(self) -> str:
+        """The commit that the rows are of; where the package does not tell it, its own hash of them."""
+        whole = hub_rows(self.path)
+        addresses = (one for split in whole.values() for one in getattr(split.info, "download_checksums", None) or ())
+        commits = sorted({found[1] for one in addresses if (found := re.search(r"@([0-9a-f]{40})/", str(one)))})
+        return " ".join(commits or sorted(str(split._fingerprint) for split in whole.values()))
 
     def parts(self) -> dict[str, list[Part]]:
         """Split -> the rows that the hub has under it."""
@@ -300,15 +309,16 @@ class HubSource(FileSource):
 
 
 def hub_rows(path: str) -> Mapping[str, Any]:
-    """The hub's split -> rows of a data set `owner/name` or `owner/name:configuration`, fetched or from its cache."""
+    """The hub's split -> rows of a data set (`HubSource`), fetched or from its cache."""
     try:
         import datasets
     except ImportError:
         hint = "pip install 'tunesmith[hub]', or name a file or folder"
         raise UserError(f"`{path}` is neither a file nor a folder, and the hub's package is not installed", hint) from None
-    name, _, configuration = path.partition(":")
+    place, _, configuration = path.partition(":")
+    name, _, revision = place.partition("@")
     try:
-        whole: Mapping[str, Any] = datasets.load_dataset(name, configuration or None)
+        whole: Mapping[str, Any] = datasets.load_dataset(name, configuration or None, revision=revision or None)
     except Exception as error:  # the package raises errors of many libraries; all mean that there are no rows
         told = str(error).partition("\n")[0]
         hint = "check the name and the network, or name a file or folder; a configuration is named `owner/name:configuration`"
@@ -320,6 +330,10 @@ def source_of(data: str, **settings: Any) -> FileSource:
     """The source that a person's word means: a file or folder that exists, else a data set of the hub."""
     if data == standard_input.NAME or place_of(data)[0].exists() or settings.get("splits_at"):
         return FileSource(data, **settings)
-    if re.fullmatch(r"[\w.-]+/[\w.-]+(:[\w.-]+)?", data) and Path(data).suffix not in SUFFIXES and not data.startswith("."):
+    if (
+        re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w.-]+)?(:[\w.-]+)?", data)
+        and Path(data).suffix not in SUFFIXES
+        and not data.startswith(".")
+    ):
         return HubSource(data, **settings)
     return FileSource(data, **settings)  # which says that there is no such file

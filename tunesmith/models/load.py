@@ -81,6 +81,9 @@ def load(
         return put_on(adapter, model, plan)
     intact(Path(path))
     config = _config(path, source)
+    commit = _commit(path, source)
+    if commit is not None:  # all files are of the one commit that the hub has now
+        source = replace(source, revision=commit)
     family = _family(config, source)
     headed = headed or plan is not None or has_head(Path(path))
     network, wordless = _network(path, source, config, headed, where)
@@ -88,7 +91,7 @@ def load(
     model.wordless = wordless
     model.source = str(Path(path).resolve()) if Path(path).is_dir() and not source.path.startswith("town/") else source.path
     if not source.random:
-        model.folder, model.revision = _folder(path, source), getattr(config, "_commit_hash", None)
+        model.folder, model.revision = _folder(path, source), commit
     _stand(model, plan, Path(path))
     if config.model_type not in PROVED:
         prove(model)
@@ -260,6 +263,12 @@ def _folder(path: str, source: ModelSettings) -> Path | None:
     return None
 
 
+def _commit(path: str, source: ModelSettings) -> str | None:
+    """The commit of a hub's network that was read: the hub's cache has a folder for each."""
+    folder = None if Path(path).is_dir() else _folder(path, source)
+    return folder.name if folder is not None and folder.parent.name == "snapshots" else None
+
+
 def network_class(family: Family) -> Any:
     """transformers' class of networks with a vocabulary head."""
     import transformers
@@ -335,8 +344,11 @@ def _renderer(path: str, source: ModelSettings, family: Family, config: Any) -> 
     except OSError:  # it may come without one
         generation = None
     try:
-        return Renderer.of(tokenizer, family, config, generation, source.chat)
+        with told(source.path, lambda: _folder(path, source), "tokenizer"):  # a config may say anything of its special tokens
+            return Renderer.of(tokenizer, family, config, generation, source.chat)
     except UserError as error:
+        if source.path in error.problem:
+            raise
         raise UserError(f"`{source.path}`: {error.problem}", error.hint) from None
 
 

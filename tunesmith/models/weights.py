@@ -119,6 +119,8 @@ def _sensible(file: Path) -> Iterator[None]:
     """What a config says may be of any type and size: whatever it makes a method fail with is the file's fault."""
     try:
         yield
+    except UserError as error:
+        raise UserError(error.problem, error.hint or "fetch it or write it again") from error
     except (AssertionError, ArithmeticError, AttributeError, KeyError, RuntimeError, TypeError, ValueError, re.error) as error:
         told = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise UserError(f"`{file}` describes no adapter that can be made: {told}", "fetch it or write it again") from error
