@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: compare test install check fix golden bench build build-check clean
+.PHONY: compare test install check fix fuzz golden bench build build-check clean
 
 compare: install  ## train and judge base, few-shot, full, LoRA and prompt tuning on the embedded model and data
 	$(BIN)/tunesmith compare
@@ -27,6 +27,9 @@ check: install  ## formatting, lint and types
 fix: install  ## mend what can be mended by itself
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+fuzz: install  ## readers of rows and templates with many mutated inputs, ten minutes; SECONDS=3600 for more
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.bad_input.fuzzing --seconds $(or $(SECONDS),600)
 
 golden: install  ## rewrite the golden curves, on purpose; review them as a diff
 	$(BIN)/python -m pytest tests/golden --rewrite-golden
