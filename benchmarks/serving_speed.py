@@ -20,11 +20,12 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import transformers
@@ -41,6 +42,7 @@ from tunesmith.serving.worker import Ask, Heard, Worker
 BARE, PEER = "tunesmith without adapters", "peft"
 TOKENS, MEAN, RANK, SIZES = 128, 40, 16, (16, 32, 64)
 KINDS = ("town", "llama")
+Make = Callable[[], Any]  # a network that never ends by itself
 
 
 def network(kind: str) -> Any:
@@ -54,17 +56,17 @@ def network(kind: str) -> Any:
     return made.eval()
 
 
-def ours(kind: str) -> Model:
+def ours(make: Make) -> Model:
     renderer: Any = SimpleNamespace(
         text=lambda text: (1,), stops=frozenset(), forced=None, say=lambda ids: "", start=0, key="", prompt=None
     )
-    return Model(network(kind), renderer, "causal").eval()
+    return Model(make(), renderer, "causal").eval()
 
 
 @torch.no_grad()
-def files(kind: str, folder: Path, count: int) -> list[Path]:
+def files(make: Make, folder: Path, count: int) -> list[Path]:
     """Adapters' folders."""
-    model, made = ours(kind), []
+    model, made = ours(make), []
     torch.manual_seed(1)
     adapter = model.attach("made", LoRA(rank=RANK, on=("query", "value")))
     for number in range(count):
@@ -98,8 +100,8 @@ class Hearing:
 class Ours:
     """A worker with all adapters."""
 
-    def __init__(self, kind: str, folders: Sequence[Path], rows: int) -> None:
-        self.worker = Worker(ours(kind), rows=rows).start()
+    def __init__(self, make: Make, folders: Sequence[Path], rows: int) -> None:
+        self.worker = Worker(ours(make), rows=rows).start()
         self.names = [f"a{number}" for number in range(len(folders))]
         for name, folder in zip(self.names, folders, strict=True):
             self.worker.call(lambda name=name, folder=folder: self.worker.shelf.put(name, folder)).result()
@@ -146,10 +148,10 @@ class Ours:
 class Theirs:
     """PEFT with the same files."""
 
-    def __init__(self, kind: str, folders: Sequence[Path]) -> None:
+    def __init__(self, make: Make, folders: Sequence[Path]) -> None:
         import peft
 
-        self.model: Any = peft.PeftModel.from_pretrained(network(kind), folders[0], adapter_name="a0").eval()
+        self.model: Any = peft.PeftModel.from_pretrained(make(), folders[0], adapter_name="a0").eval()
         for number, folder in enumerate(folders[1:], start=1):
             self.model.load_adapter(folder, f"a{number}")
         self.stops: list[int] = []
@@ -161,13 +163,13 @@ class Theirs:
         """Seconds, answers, and how long each waited (no token is told before its batch is done)."""
         answers: list[tuple[int, ...]] = []
         waited: list[float] = []
-        began = time.perf_counter()
+        began, device = time.perf_counter(), self.model.device
         for start in range(0, len(asked), rows):
             batch, here = asked[start : start + rows], time.perf_counter()
             wide = max(map(len, batch))
             said = self.model.generate(
-                input_ids=torch.tensor([[0] * (wide - len(one)) + list(one) for one in batch]),
-                attention_mask=torch.tensor([[0] * (wide - len(one)) + [1] * len(one) for one in batch]),
+                input_ids=torch.tensor([[0] * (wide - len(one)) + list(one) for one in batch], device=device),
+                attention_mask=torch.tensor([[0] * (wide - len(one)) + [1] * len(one) for one in batch], device=device),
                 adapter_names=list(names[start : start + rows]),
                 max_new_tokens=TOKENS,
                 max_length=None,
@@ -200,9 +202,28 @@ def every(answers: Sequence[Sequence[int]]) -> int:
     return min(range(2, 200), key=off)
 
 
-def compared(kind: str, given: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    folders = files(kind, folder / kind, given.adapters)
-    mine, peer = Ours(kind, folders, given.rows), Theirs(kind, folders)
+class Beside(Protocol):
+    """Another side: seconds, answers, and how long each waited for its first token, where that is known."""
+
+    def speak(
+        self, asked: Sequence[Sequence[int]], names: Sequence[str], stops: Sequence[int]
+    ) -> tuple[float, list[tuple[int, ...]], list[float]]: ...
+
+    def close(self) -> None:
+        """Give its memory back."""
+        ...
+
+
+def compared(
+    make: Make,
+    given: argparse.Namespace,
+    folder: Path,
+    others: Mapping[str, Callable[[Sequence[Path]], Beside]] | None = None,
+) -> dict[str, Any]:
+    """given: of `adapters`, `requests`, `clients`, `rows` and `rounds`; others: what makes further sides of the same files."""
+    folders = files(make, folder, given.adapters)
+    mine, peer = Ours(make, folders, given.rows), Theirs(make, folders)
+    beside = {name: begin(folders) for name, begin in (others or {}).items()}
     model = mine.worker.model
     asked = prompts(model.network.config.vocab_size, given.requests)
     names = [f"a{number % given.adapters}" for number in range(len(asked))]
@@ -216,7 +237,9 @@ def compared(kind: str, given: argparse.Namespace, folder: Path) -> dict[str, An
     late: dict[str, list[float]] = {}
 
     def run(side: str) -> float:
-        if side == PEER:
+        if side in beside:
+            seconds, said[side], late[side] = beside[side].speak(asked, names, peer.stops)
+        elif side == PEER:
             seconds, said[side], late[side] = peer.speak(asked, names, rows)
         elif side == OURS:
             seconds, said[side], late[side] = mine.speak(asked, names, most, given.clients)
@@ -229,21 +252,23 @@ def compared(kind: str, given: argparse.Namespace, folder: Path) -> dict[str, An
             mine.worker.call(mine.worker.renew).result()
         return seconds
 
-    timed = paired({side: lambda side=side: run(side) for side in (OURS, BARE, PEER)}, given.rounds)
-    alike = sum(one == other for one, other in zip(said[OURS], said[PEER], strict=True))
+    timed = paired({side: lambda side=side: run(side) for side in (OURS, BARE, PEER, *beside)}, given.rounds)
+    alike = {side: sum(one == other for one, other in zip(said[OURS], said[side], strict=True)) for side in (PEER, *beside)}
     tokens = {side: sum(map(len, answers)) for side, answers in said.items()}
     made = {
         **timed,
         "tokens_per_second": {side: round(tokens[side] / seconds, 1) for side, seconds in timed["median"].items()},
         "share_of_the_base_alone": round(timed["median"][BARE] / timed["median"][OURS], 3),
-        "milliseconds_to_first_token": {side: quantiles(found) for side, found in late.items()},
+        "milliseconds_to_first_token": {side: quantiles(found) for side, found in late.items() if found},
         "mean_tokens_of_an_answer": round(tokens[OURS] / len(asked), 1),
-        "answers_alike": f"{alike} of {len(asked)}",
+        "answers_alike": {side: f"{count} of {len(asked)}" for side, count in alike.items()},
         "microseconds_a_switch": round(1e6 * statistics.median(mine.switch() for _ in range(5)), 3),
         "peer_batch": rows,
         "peer_seconds_a_request_by_batch": {str(size): round(seconds, 4) for size, seconds in tried.items()},
     }
     mine.worker.close(1)
+    for one in beside.values():
+        one.close()
     return made
 
 
@@ -264,7 +289,8 @@ def main() -> None:
         given.adapters, given.requests, given.clients, given.rounds = 4, 12, 8, 1
     transformers.logging.set_verbosity_error()
     with tempfile.TemporaryDirectory() as folder:
-        pairs = {kind: compared(kind, given, Path(folder)) for kind in KINDS if not given.only or kind in given.only}
+        wanted = [kind for kind in KINDS if not given.only or kind in given.only]
+        pairs = {kind: compared(partial(network, kind), given, Path(folder) / kind) for kind in wanted}
     settings = {
         "rank": RANK,
         "tokens": TOKENS,

@@ -194,6 +194,8 @@ def test_tokens_ahead_are_those_that_the_run_reads(home, tmp_path):
     ("method", "told"),
     [
         ({"kind": "lora", "rank": 32}, "yes: `--enable-lora` `--max-lora-rank 32`"),
+        ({"kind": "pissa", "rank": 16}, "yes: `--enable-lora` `--max-lora-rank 32`"),
+        ({"kind": "dora"}, "no: of adapters it takes LoRA only; merge it first"),
         ({"kind": "prompt"}, "no: of adapters it takes LoRA only"),
         ({"kind": "full"}, "yes: the folder `model/`"),
     ],

@@ -1,16 +1,14 @@
 """The systems of a comparison."""
 
-import subprocess
-import sys
-
 import pytest
 
 from tests.tiny import rows, tiny_model
-from tunesmith import experiment, sweep, verbs
+from tests.workers.here import made_here
+from tunesmith import sweep, verbs
 from tunesmith.comparison import report
 from tunesmith.errors import UserError
 from tunesmith.run import Run
-from tunesmith.sweep import ended, for_models, labels, overlay, recipes
+from tunesmith.sweep import for_models, labels, overlay, recipes
 
 TREE = {
     "name": "two",
@@ -38,12 +36,7 @@ def ran(home, monkeypatch):
     """Names of the systems that ran; they run in this process."""
     monkeypatch.chdir(home)
     names = []
-
-    def run_here(recipe, folder):
-        names.append(recipe.name)
-        experiment.run(recipe, folder, quiet=True)
-
-    monkeypatch.setattr(sweep, "run_apart", run_here)
+    made_here(monkeypatch, lambda job: names.append(job.recipe.name))
     return names
 
 
@@ -91,7 +84,7 @@ def test_every_system_is_checked_before_one_runs(ran, tmp_path):
 def test_folders_of_comparisons_are_their_own(ran, monkeypatch):
     seen = []
 
-    def stop(tree, into, say):
+    def stop(tree, into, say, pool):
         seen.append(str(into))
         raise UserError("stop")
 
@@ -167,37 +160,13 @@ def test_runs_of_different_tasks_are_told_apart(ran, home, tmp_path):
         verbs.compare(runs=[tmp_path / "sums", tmp_path / "other"])
 
 
-def test_the_status_of_a_process():
-    assert ended([sys.executable, "-c", "raise SystemExit(3)"]) == 3
-    with pytest.raises(KeyboardInterrupt):
-        ended([sys.executable, "-c", "raise SystemExit(130)"])
-
-
-def test_ctrl_c_waits_for_the_process(monkeypatch):
-    class Process:
-        waits = 0
-
-        def wait(self):
-            self.waits += 1
-            if self.waits < 3:
-                raise KeyboardInterrupt
-            return 0
-
-    process = Process()
-    monkeypatch.setattr(subprocess, "Popen", lambda command: process)
-    with pytest.raises(KeyboardInterrupt):
-        ended(["train"])
-    assert process.waits == 3
-
-
-def test_a_run_in_a_process_of_its_own(home, monkeypatch, tmp_path):
-    """The one test here that begins a real one: it takes seconds."""
-    monkeypatch.chdir(home)
-    recipe = recipes(TREE)["base"]
-    sweep.run_apart(recipe, tmp_path / "base")
-    assert Run(tmp_path / "base").world()["ended"]
-    assert not (tmp_path / "base.yaml").exists()
-    monkeypatch.setattr(sweep, "ended", lambda command: 3)
-    with pytest.raises(UserError, match="`base` stopped with exit status 3"):
-        sweep.run_apart(recipe, tmp_path / "bad")
-    assert not (tmp_path / "bad.yaml").exists()
+def test_a_system_that_fails_stops_no_other_and_the_page_is_made_without_it(ran, tmp_path, monkeypatch):
+    tree = {**TREE, "systems": {"bad": {"plan": {"learning_rate": 1e30, "warmup": 0, "clip": None}}, **TREE["systems"]}}
+    with pytest.raises(UserError, match=r"1 of 3 systems failed; the first, bad: .*diverged") as error:
+        verbs.compare(tree, into=tmp_path)
+    assert ran == ["bad", "base", "lora"]
+    assert str(tmp_path / "report.html") in error.value.hint and (tmp_path / "report.html").is_file()
+    assert [run.name for run in verbs.existing(tmp_path) if run.answered()] == ["base", "lora"]
+    with pytest.raises(UserError, match="system `bad` failed"):
+        verbs.compare({**tree, "baseline": "bad"}, into=tmp_path)
+    assert ran[3:] == ["bad"], "what has ended is kept"

@@ -3,7 +3,8 @@
 Every command is a call: `compare`, `train`, `evaluate`, `evaluate_adapters`, `answer`, `chat`, `predict`, `show`, `plan`,
 `listed`, `study`, `clusters`, `inspect`, `forgetting`, `items`, `board`, `spread`, `submit`, `harness`, `label`,
 `export_labels`, `report_labels`, `write`, `export_writing`, `report_writing`, `check_data`, `grow`, `serve`, `studio`, `runs`,
-`doctor`, `push`, `track`. They are imported when first used, so that `import tunesmith` and `tunesmith --help` are instant.
+`doctor`, `push`, `track`, `convert`. They are imported when first used, so that `import tunesmith` and `tunesmith --help` are
+instant.
 """
 
 from importlib import import_module
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tunesmith.inspection import inspect
     from tunesmith.judging import board, evaluate_adapters, forgetting, harness, items
     from tunesmith.labelling import export_labels, label, report_labels
+    from tunesmith.models.pickles import convert
     from tunesmith.planning.plan import plan
     from tunesmith.pushing import push
     from tunesmith.showing import show
@@ -39,6 +41,7 @@ __all__ = [
     "check_data",
     "clusters",
     "compare",
+    "convert",
     "doctor",
     "evaluate",
     "evaluate_adapters",
@@ -74,6 +77,7 @@ MODULES = {
     "runs": "tunesmith.housekeeping",
     **dict.fromkeys(("answer", "chat", "predict"), "tunesmith.answering"),
     "check_data": "tunesmith.checking",
+    "convert": "tunesmith.models.pickles",
     "clusters": "tunesmith.studies.clusters",
     "grow": "tunesmith.synthesis.growing",
     "harness": "tunesmith.judging",

@@ -16,13 +16,13 @@ from typing import Any
 
 import yaml
 
-from tunesmith import __version__
+from tunesmith import __version__, manifest
 from tunesmith.comparison.significance import interval, resamples
 from tunesmith.comparison.totals import column
 from tunesmith.data.template import Template, as_tree
 from tunesmith.errors import UserError
 from tunesmith.models.head import WEIGHTS, HeadPlan, head_plan
-from tunesmith.models.identity import keep_identity
+from tunesmith.models.identity import FILE, keep_identity
 from tunesmith.models.model import Model
 from tunesmith.models.weights import CONFIG
 from tunesmith.run import Run, read_json, write_json, write_text
@@ -50,6 +50,7 @@ def complete(folder: Path, model: Model, chat: str, learnt: Sequence[Task]) -> N
     used = model.renderer.chat
     if used is not None and used.template != model.renderer.tokenizer.chat_template:
         write_text(folder / "chat_template.jinja", used.template)
+    manifest.add(folder, FILE, "template.yaml", "chat_template.jinja")
 
 
 def wordings(templates: Sequence[Template]) -> str:

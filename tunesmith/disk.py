@@ -2,8 +2,9 @@
 
 import errno
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -100,18 +101,44 @@ def _free(folder: Path) -> int:
 
 
 @contextmanager
-def telling(folder: Path, needed: int = 0, kept: str = "") -> Iterator[None]:
-    """Within, a disk that does not take what is written into a folder is told as a `DiskError`."""
+def telling(folder: Path, needed: int = 0, kept: Callable[[], str] | None = None) -> Iterator[None]:
+    """Within, a disk that does not take what is written into a folder is told as a `DiskError`.
+
+    needed: bytes that are to be written, where that is known. kept: tells afterwards what is whole in the folder.
+    """
     try:
         yield
-    except OSError as error:
-        found = told(error, folder, needed, kept) if inside(error, folder) else None
+    except Exception as error:
+        fault = as_system(error)
+        if fault is None or not inside(fault, folder):
+            raise
+        found = told(fault, folder, needed, kept() if kept is not None and folder.is_dir() else "")
         if found is None:
             raise
         raise found from error
 
 
+def as_system(error: Exception) -> OSError | None:
+    """What the system said; libraries that are written in Rust wrap it in an error of their own."""
+    if isinstance(error, OSError):
+        return error
+    number = re.search(r"\(os error (\d+)\)", str(error))
+    return OSError(int(number[1]), str(error)) if number else None
+
+
 def inside(error: OSError, folder: Path) -> bool:
-    """Whether an error is about a path in a folder, or about none by name (a write knows no names)."""
+    """Whether an error is about a path in a folder; one without a path only where a disk is full: a write knows no names."""
     names = [name for name in (error.filename, error.filename2) if isinstance(name, str | os.PathLike)]
-    return not names or any(Path(name).absolute().is_relative_to(folder.absolute()) for name in names)
+    if not names:
+        return error.errno in FULL
+    return any(Path(name).absolute().is_relative_to(folder.absolute()) for name in names)
+
+
+def largest() -> int | None:
+    """The longest file that this process may write; None: any."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    soft, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    return None if soft == resource.RLIM_INFINITY else soft

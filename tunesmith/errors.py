@@ -3,9 +3,11 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from tunesmith.masking import masked
+
 
 class UserError(Exception):
-    """Something the user can put right. The command line shows it without a traceback.
+    """Something the user can put right. The command line shows it without a traceback; keys and passwords are cut out.
 
     Args:
         problem: what was found, and where (file and line, or dotted setting name). One sentence, no full stop.
@@ -13,6 +15,7 @@ class UserError(Exception):
     """
 
     def __init__(self, problem: str, hint: str = "") -> None:
+        problem, hint = masked(problem), masked(hint)
         super().__init__(problem + (f"\n\nhint: {hint}" if hint else ""))
         self.problem = problem
         self.hint = hint

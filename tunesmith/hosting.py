@@ -1,10 +1,11 @@
 """`tunesmith serve`: one base and any number of adapters behind OpenAI's API."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tunesmith.errors import UserError
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from tunesmith.serving.worker import Worker
 
 HOST, PORT = "127.0.0.1", 8000
-ROWS, BEGUN = 64, 4096
+ROWS, BEGUN, RESTARTS = 64, 4096, 8
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,9 @@ def serve(
     longest: int = 4096,
     body: int = 1 << 20,
     patience: float = 30.0,
+    restarts: int = RESTARTS,
+    backend: Literal["tunesmith", "vllm"] = "tunesmith",
+    vllm: Sequence[str] = (),
     ready: Callable[[Address], None] | None = None,
 ) -> None:
     """Serve a model until it is interrupted, or told to end (SIGTERM), which lets answers under way end.
@@ -62,8 +66,21 @@ def serve(
         begun:    tokens kept of what prompts of late began with alike, for each adapter; 0: none.
         queue, longest, body: most answers that wait, tokens of an answer, bytes of a request.
         patience: seconds that answers under way have to end in.
+        restarts: most faults of the network in a row; after the next one the server ends.
+        backend:  `vllm` starts vLLM's own server, which has to be installed, with the base and LoRAs alone.
+        vllm:     further words of its command. Of the limits it has `rows` only.
         ready:    called when requests are taken; None: prints the address.
+
+    Raises:
+        UserError: something that was given cannot be served, or the network failed so often that the server has ended.
     """
+    if backend == "vllm":
+        limits = {"room": room, "begun": begun, "queue": queue, "longest": longest, "body": body, "restarts": restarts}
+        others = {"adapters_folder": adapters_folder, "watch": watch}
+        refuse_unknown({**limits, **others})
+        return by_vllm(model, name, adapters or {}, host, port, token, rows, patience, vllm, ready)
+    if vllm:
+        raise UserError("words for vLLM are given, and tunesmith is to serve", "add `--backend vllm`")
     from tunesmith.evaluation.heads import classify
     from tunesmith.serving import draining, server
     from tunesmith.serving.api import application
@@ -73,7 +90,7 @@ def serve(
 
     folder = _folder(adapters_folder, watch)
     base, given = opened(model, name, {one: Path(place) for one, place in (adapters or {}).items()})
-    worker = Worker(base.model, rows, room, begun).start()
+    worker = Worker(base.model, rows, room, begun, restarts).start()
     watching = None
     try:
         _put(worker, base.name, given)
@@ -88,6 +105,48 @@ def serve(
         if watching is not None:
             watching.close()
         worker.close(0)
+
+
+def refuse_unknown(given: Mapping[str, object]) -> None:
+    """vLLM has limits of its own, and its own path for loading adapters takes any place on the disk."""
+    usual = {key: one.default for key, one in signature(serve).parameters.items()}
+    changed = [f"`--{key.replace('_', '-')}`" for key, value in given.items() if value != usual[key]]
+    if changed:
+        raise UserError(f"vLLM does not know {', '.join(changed)}", "leave it out; `--vllm` hands further words on to vLLM")
+
+
+def by_vllm(
+    path: str,
+    name: str | None,
+    adapters: Mapping[str, str | Path],
+    host: str,
+    port: int,
+    token: str | None,
+    rows: int,
+    patience: float,
+    more: Sequence[str],
+    ready: Callable[[Address], None] | None,
+) -> None:
+    """Start vLLM's server and stay with it. No network is read here."""
+    from tunesmith.models.load import ModelSettings, adapter_of, below
+    from tunesmith.serving import server, vllm_server
+    from tunesmith.serving.swapping import is_fit
+
+    source, place = ModelSettings(path=path), adapter_of(path)
+    given = {} if place is None else {named(path): place}
+    source = source if place is None else below(source, place)
+    for one, folder in adapters.items():
+        found = adapter_of(str(folder))
+        if found is None or not is_fit(one):
+            raise UserError(f"`{one}={folder}` names no adapter", "write `--adapter NAME=FOLDER` with the folder of a run")
+        given[one] = found
+    called = name or named(source.path)
+    plan = vllm_server.planned(source, called, given)
+    listening, token = server.bind(host, port, token)
+    address, port = server.link(listening, "", None), listening.getsockname()[1]
+    listening.close()  # vLLM opens it itself
+    told = Address(f"{address}/v1", token, (called, *given))
+    vllm_server.run(plan.command(host, port, rows, more), address, token, lambda: (ready or announce)(told), patience)
 
 
 @dataclass(frozen=True)

@@ -115,34 +115,6 @@ class Child(subprocess.Popen[bytes]):
             self.send_signal(number)
 
 
-def ended(command: Sequence[str]) -> int:
-    """Begin a process and wait for it; it hears what we hear. Its exit status.
-
-    Raises:
-        KeyboardInterrupt: it was told to stop, and has ended.
-    """
-    heard = Heard()
-    child: Child | None = None
-
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        heard.numbers.append(number)
-        if child is not None:
-            child.pass_on(number)
-
-    with taking_signals(pass_on):
-        try:
-            child = Child(command)
-            if heard() and not child.told:  # while it began
-                child.pass_on(heard.numbers[0])
-            status = child.wait()
-        finally:
-            if child is not None and child.poll() is None:  # only where an error of ours ends the waiting
-                child.terminate()
-    if heard() or status in STATUSES.values():
-        raise heard.error if heard() else error_of(status)
-    return status
-
-
 def end_with_parent() -> None:
     """Where another process began this one for its work: end with SIGTERM, thus saving, once that process is gone."""
     parent = os.environ.pop(PARENT, "")  # it is ours alone, and not that of processes that we begin

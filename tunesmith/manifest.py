@@ -68,14 +68,42 @@ def _files(folder: Path) -> list[str]:
 
 def write(folder: Path, seals: Mapping[str, Seal]) -> None:
     """Write the list of a folder's files."""
+    (folder / NAME).write_text(_told(seals), encoding="utf-8")
+
+
+def _told(seals: Mapping[str, Seal]) -> str:
     files = {name: {"bytes": count, "sha256": digest} for name, (count, digest) in sorted(seals.items())}
-    (folder / NAME).write_text(json.dumps({"schema": SCHEMA, "files": files}, indent=1) + "\n", encoding="utf-8")
+    return json.dumps({"schema": SCHEMA, "files": files}, indent=1) + "\n"
 
 
 def seal(file: Path) -> Seal:
     """Bytes and SHA-256 of a file."""
     with file.open("rb") as stream:
         return file.stat().st_size, hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def add(folder: Path, *names: str) -> None:
+    """Put files that were written since into a folder's list, those of them that are there."""
+    found = {name: seal(folder / name) for name in names if (folder / name).is_file()}
+    beside = folder / f".{NAME}.tmp"
+    beside.write_text(_told({**read(folder), **found}), encoding="utf-8")
+    beside.replace(folder / NAME)
+
+
+def intact(folder: Path) -> None:
+    """Refuse a folder whose files are not as they were saved; one without a list, as other programs write it, is not looked at.
+
+    Raises:
+        DamagedError: a file of the list is missing or has changed.
+    """
+    if (folder / NAME).is_file():
+        try:
+            check(folder)
+        except DamagedError as error:
+            hint = (
+                f"take it from where it was copied from, or train again; if it was changed on purpose, remove `{folder / NAME}`"
+            )
+            raise DamagedError(error.problem, hint) from None
 
 
 def check(folder: Path, alone: bool = False) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.errors import UserError
+from tunesmith.masking import KEYS
 from tunesmith.run import Run
 
 SENT = (  # names, or patterns of names
@@ -22,10 +23,6 @@ SENT = (  # names, or patterns of names
     *["merges.txt", "model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json", "scores.json"],
     *["special_tokens_map.json", "spiece.model", "template.yaml", "tokenizer.json", "tokenizer.model"],
     *["tokenizer_config.json", "tunesmith.json", "vocab.json", "vocab.txt", "*.gguf"],
-)
-KEYS = re.compile(
-    r"\bhf_[A-Za-z0-9]{20,}|\bsk-[A-Za-z0-9_-]{20,}|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{30,}"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----|://[^\s/:@\"']+:[^\s/@\"']+@"
 )
 TEXTS = {".json", ".md", ".yaml", ".jinja"}
 SPELLING = {"tokenizer.json", "vocab.json"}  # pieces of words, where anything may stand

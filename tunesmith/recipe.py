@@ -1,5 +1,7 @@
 """Everything that makes a run: the recipe."""
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
@@ -77,11 +79,30 @@ class Recipe:
     limit: Limit = Limit()
     bad_rows: BadRows = BadRows()
     track: Sequence[Tracker] = ()
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
     def __post_init__(self) -> None:
+        refuse_name(self.name)
         object.__setattr__(self, "tasks", spread(self.tasks))
         object.__setattr__(self, "replay", spread(self.replay))
+
+
+RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # names that Windows keeps for itself
+LONGEST = 120  # letters: folders and files of a run are called by it
+
+
+def refuse_name(name: str) -> None:
+    """A run's name is that of its folder: one that leaves the place where runs lie, or that some disk cannot have, is none."""
+    wrong = (
+        "it leaves the folder of runs" if {".", ".."} & set(re.split(r"[/\\]", name)) or name[:1] in ("/", "~") else "",
+        next((f"it has `{one}`" for one in name if one in '/\\<>:"|?*'), ""),
+        "it has letters that cannot be printed" if not name.isprintable() else "",
+        "some systems keep it for themselves" if RESERVED.fullmatch(name) else "",
+        "it begins or ends with a blank or ends with a dot" if name != name.strip() or name.endswith(".") else "",
+        f"it has more than {LONGEST} letters" if len(name) > LONGEST else "",
+    )
+    if why := next(filter(None, wrong), ""):
+        raise UserError(f"`name` is {name[:40]!r}: {why}", "letters, digits, `-`, `_` and `.` are good everywhere")
 
 
 def own(name: str, setting: Any) -> Named:
@@ -99,6 +120,8 @@ def weight_of(name: str, setting: Any, under: str = "tasks") -> float:
         raise UserError(
             f"`{under}.{name}`: found `{told(weight)}`, expected a number", f"write `{name}: 1.0`, or a mapping with `weight`"
         )
+    if not math.isfinite(weight) or weight <= 0:
+        raise UserError(f"`{under}.{name}`: found `{weight}`, expected a number above 0", "leave the task out, or write 1.0")
     return float(weight)
 
 

@@ -205,6 +205,9 @@ def _module(name: str, package: str) -> ModuleType:
             what = package.rpartition(".")[2].removesuffix("s")
             raise UserError(f"there is no {what} `{name}`", did_you_mean(name, names(package)))
         return import_module(f"{package}.{name}")
+    if not all(part.isidentifier() for part in name.split(".")):
+        what = package.rpartition(".")[2].removesuffix("s")
+        raise UserError(f"`{name}` is no name of a {what}, nor of a module", did_you_mean(name, names(package)))
     here = _look_here()
     try:
         return import_module(name)

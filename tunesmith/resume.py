@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from tunesmith import settings
@@ -14,7 +15,17 @@ from tunesmith.tasks.own import shapes
 from tunesmith.tasks.task import Task
 
 # Settings that change no step: a run may go on with others.
-FREE = ("plan.room", "plan.recompute", "plan.save_every", "plan.stop_after", "plan.ahead", "ask.rows", "track")
+FREE = (
+    "plan.room",
+    "plan.recompute",
+    "plan.save_every",
+    "plan.checkpoints",
+    "plan.stop_after",
+    "plan.ahead",
+    "plan.processes",
+    "ask.rows",
+    "track",
+)
 
 
 def begin(record: Run, recipe: Recipe, tasks: Sequence[Task]) -> None:
@@ -24,6 +35,18 @@ def begin(record: Run, recipe: Recipe, tasks: Sequence[Task]) -> None:
     if not started(record):
         record.keep_recipe(settings.dump(recipe))
         record.keep_world(rows=fingerprints(tasks), shapes=shapes(tasks))
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Refuse to write a run among files that are no run's: a folder of somebody's own, a home, the folder above."""
+    if not folder.is_dir() or any((folder / name).exists() for name in ("recipe.yaml", "world.json", "state", "tracking.json")):
+        return
+    others = sorted(one.name for one in folder.iterdir() if not one.name.startswith(".") and one.suffix != ".log")
+    if others:
+        raise UserError(
+            f"`{folder}` holds no run, and other files (`{others[0]}`{' ...' if others[1:] else ''})",
+            "name a folder of the run's own with `--into`",
+        )
 
 
 def started(record: Run) -> bool:
@@ -67,6 +90,12 @@ def fingerprints(tasks: Sequence[Task]) -> dict[str, str]:
     named = {task.name: task.source for task in tasks}  # what is learnt from is mostly judged too: its files are read once
     hashed = {name: getattr(source, "fingerprint", None) for name, source in named.items()}
     return {name: fingerprint() for name, fingerprint in hashed.items() if fingerprint is not None}
+
+
+def lasting(recipe: Recipe) -> dict[str, Any]:
+    """The settings that a checkpoint belongs to, by dotted name: all that change what is learnt."""
+    named = flat(settings.dump(recipe))
+    return {name: value for name, value in named.items() if not any(f"{name}.".startswith(f"{free}.") for free in FREE)}
 
 
 def keep_resolved(record: Run, recipe: Recipe) -> None:

@@ -8,6 +8,7 @@ The folder is the only contract between learning and comparing:
     validation.jsonl       one line a validation
     samples.jsonl          what was said at validations, where an objective lets the model speak
     state/step-000400/     optimizer, random states, place in the stream
+    state/best-000300/     the best weights so far
     adapter/ or model/     what was learnt
     answers/TASK.jsonl     one `Answer` a line, with the statistics of every metric
     scores.json            task -> metric -> score
@@ -16,17 +17,21 @@ The folder is the only contract between learning and comparing:
 import json
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from glob import escape
 from pathlib import Path
 from typing import IO, Any
 
 import yaml
 
+from tunesmith.disk import sync, telling
 from tunesmith.errors import UserError
 
+LOGS = ("steps", "validation", "samples")  # the files that have a line a step
 LOCK = ".writing"  # file that is locked by whoever writes into the folder
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, ten times as fast, where YAML was built with it
 
@@ -109,24 +114,40 @@ class Run:
         Raises:
             UserError: another process writes there.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / LOCK
-        with path.open("a+", encoding="utf-8") as file:
-            held = locked(file)
-            if held is False:
-                problem = f"process {self.writer() or ''} writes into `{self.folder}` at this moment".replace("  ", " ")
-                raise UserError(problem, "wait for it, or choose another folder with `--into`")
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
+        with self.holding():
             remove_left(self.folder)
+            yield
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Hold the folder, and leave alone what stands in it: others may write into folders below."""
+        with telling(self.folder), self._lock() as file:
             _held.add(file)
             try:
                 yield
             finally:
                 _held.discard(file)
-                with suppress(OSError):  # where open files cannot be removed
-                    path.unlink()
+                with suppress(OSError):  # where open files cannot be removed, and where the folder is gone
+                    if same(file, self.folder / LOCK):
+                        (self.folder / LOCK).unlink()
+
+    @contextmanager
+    def _lock(self) -> Iterator[IO[str]]:
+        """The file of the lock, held, with the number of this process in it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / LOCK
+        while True:
+            with path.open("a+", encoding="utf-8") as file:
+                if locked(file) is False:
+                    problem = f"process {self.writer() or ''} writes into `{self.folder}` at this moment".replace("  ", " ")
+                    raise UserError(problem, "wait for it, or choose another folder with `--into`")
+                if not same(file, path):  # whoever had it ended, and took the file away, between our opening and our lock
+                    continue
+                file.truncate(0)
+                file.write(str(os.getpid()))
+                file.flush()
+                yield file
+                return
 
     def writer(self) -> int | None:
         """The process that writes into the folder at this moment (0 where its number is not known); None: nobody does."""
@@ -171,15 +192,19 @@ class Run:
         if self.world().get("failed"):
             self.keep_world(failed=None)
         try:
-            yield
+            with telling(self.folder):
+                yield
         except Exception as error:
-            self.keep_world(failed=" ".join(str(error).split()) or type(error).__name__)
+            if self.folder.is_dir():
+                with suppress(OSError):  # a full disk is what may have failed
+                    self.keep_world(failed=" ".join(str(error).split()) or type(error).__name__)
             raise
 
     def log(self, record: Mapping[str, Any], name: str = "steps") -> None:
         """Append a line to `steps.jsonl`, or to `NAME.jsonl`."""
         path = self.folder / f"{name}.jsonl"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.parent != self.folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
         if self.listening is not None:
@@ -193,9 +218,16 @@ class Run:
         """One record a validation: step, loss (mean over learnt tokens) ..."""
         return list(read_jsonl(self.folder / "validation.jsonl"))
 
+    def settle(self) -> None:
+        """Wait until the logs have reached the disk: a power cut must not leave a checkpoint with a log that ends before it."""
+        for name in LOGS:
+            path = self.folder / f"{name}.jsonl"
+            if path.is_file():
+                sync(path)
+
     def cut(self, step: int) -> None:
         """Forget the lines of steps after `step`: called when a run resumes from a checkpoint."""
-        for name in ("steps", "validation", "samples"):
+        for name in LOGS:
             path = self.folder / f"{name}.jsonl"
             if path.is_file():
                 kept = [record for record in read_jsonl(path) if record["step"] <= step]
@@ -257,6 +289,14 @@ def remove_left(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def same(file: IO[str], path: Path) -> bool:
+    """Whether an open file still is the one that has the name."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
 def locked(file: IO[str]) -> bool | None:
     """Take the lock of an open file, until it is closed: False where another has it, None where there are no locks."""
     try:
@@ -273,7 +313,10 @@ def locked(file: IO[str]) -> bool | None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write beside and rename, so that a reader sees the old file or the new one, never half of it."""
+    """Write beside and rename, so that a reader sees the old file or the new one, never half of it.
+
+    What processes that were killed in the middle of this left beside the file is removed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -282,6 +325,22 @@ def write_text(path: Path, text: str) -> None:
     except BaseException:  # Ctrl-C too
         beside.unlink(missing_ok=True)
         raise
+    for old in path.parent.glob(f".{escape(path.name)}.*.tmp"):
+        if not lives(old.name.split(".")[-2]):
+            old.unlink(missing_ok=True)
+
+
+def lives(process: str) -> bool:
+    """Whether there is a process of that number; True where that is not known."""
+    if not process.isdigit() or sys.platform == "win32":  # where asking would end it
+        return True
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def write_json(path: Path, tree: Any) -> None:

@@ -17,7 +17,7 @@ from tunesmith import settings
 from tunesmith.errors import UserError, did_you_mean
 from tunesmith.experiment import run
 from tunesmith.generation.sampling import Sampling
-from tunesmith.recipe import Recipe
+from tunesmith.recipe import Recipe, refuse_name
 from tunesmith.rewards.reward import Reward
 from tunesmith.run import Run, read_json, write_json
 from tunesmith.serving.drawn import Draw, prompts_from
@@ -26,6 +26,7 @@ from tunesmith.serving.judge import judge
 from tunesmith.serving.votes import Votes
 from tunesmith.settings import Tree
 from tunesmith.sweep import overlay
+from tunesmith.training.joining import several
 from tunesmith.training.progress import Reporter
 from tunesmith.work import prepared
 
@@ -75,6 +76,7 @@ def recipes(tree: Tree, into: Path) -> Stages:
     made: Stages = {}
     for name, own in common.stages.items():
         runs = [stage for stage, one in made.items() if isinstance(one, Recipe)]
+        refuse_name(name)
         if "label" in own:
             began: Tree = {"models": [EARLIER + runs[-1]]} if runs else {}
             given = placed({**began, **own["label"]}, _results(made, into))
@@ -90,6 +92,10 @@ def run_stages(tree: Tree, into: Path, quiet: bool = False) -> Run:
     """Every stage's run below `into`, the last of which is given; finished ones are kept, half-done ones go on."""
     chosen = recipes(tree, into)
     votes = [str(_result(name, one, into)) for name, one in chosen.items() if isinstance(one, Labelling)]
+    if votes and several():
+        raise UserError(
+            "a stage that labels is for one process, and several were started", "run it alone up to that stage first"
+        )
     for recipe in chosen.values():
         if isinstance(recipe, Recipe) and not any(file in recipe.tasks or file in recipe.judged_by for file in votes):
             prepared(recipe)
@@ -169,5 +175,6 @@ def placed(tree: Any, earlier: Mapping[str, Path]) -> Any:
         return tree
     name = tree.removeprefix(EARLIER)
     if name not in earlier:
-        raise UserError(f"`{tree}` names no stage before this one", did_you_mean(name, list(earlier)))
+        hint = did_you_mean(name, list(earlier)) or "the first stage starts from a model; name stages that stand above this one"
+        raise UserError(f"`{tree}` names no stage before this one", hint)
     return str(earlier[name])

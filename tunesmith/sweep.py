@@ -1,28 +1,24 @@
-"""Many recipes that differ in a few settings: the systems of a comparison, each trained and judged in a process of its own.
-
-A process of its own, so that its peak memory is its own.
-"""
+"""Many recipes that differ in a few settings: the systems of a comparison, each trained and judged by a worker of a pool."""
 
 import copy
 import re
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tunesmith import settings
 from tunesmith.comparison.table import Comparison, compare
 from tunesmith.errors import UserError, did_you_mean
-from tunesmith.interruption import ended
 from tunesmith.recipe import Recipe
 from tunesmith.resume import refuse_other, refuse_other_rows
-from tunesmith.run import Run, write_text
+from tunesmith.run import Run
 from tunesmith.settings import Tree
 from tunesmith.tasks.own import told
 from tunesmith.work import prepared
+from tunesmith.workers.job import Job, Say, timed_beside
+from tunesmith.workers.pool import Outcomes, Pool
+from tunesmith.workers.processes import Processes
 
 
 @dataclass(frozen=True)
@@ -68,8 +64,19 @@ def overlay(under: Any, over: Any) -> Any:
     return {own.get(key, key): overlay(under.get(key), over[key]) if key in over else under[key] for key in {**under, **over}}
 
 
-def run_all(tree: Tree, into: Path, say: Callable[[str], None]) -> list[Run]:
-    """Every system's run under `into/runs/`; finished ones are kept, half-done ones go on. All are checked before one runs."""
+@dataclass(frozen=True)
+class Made:
+    """The runs of a comparison that have ended, and why others stopped, by their system's name."""
+
+    runs: Mapping[str, Run]
+    failed: Mapping[str, str]
+
+
+def run_all(tree: Tree, into: Path, say: Say, pool: Pool | None = None) -> Made:
+    """Every system's run under `into/runs/`; finished ones are kept, half-done ones go on. All are checked before one runs.
+
+    pool: who makes them; None: one after another, each in a process of its own, so that its peak memory is its own.
+    """
     chosen = recipes(tree)
     runs = {name: Run(into / "runs" / name) for name in chosen}
     lines: dict[str, str] = {}
@@ -80,32 +87,46 @@ def run_all(tree: Tree, into: Path, say: Callable[[str], None]) -> list[Run]:
         lines |= told(tasks)
     for line in lines.values():
         say(line)
-    for number, (name, recipe) in enumerate(chosen.items(), start=1):
-        kept = runs[name].world().get("ended")
-        say(f"[{number}/{len(chosen)}] {name}" + (": kept from before" if kept else ""))
-        if not kept:
-            run_apart(recipe, runs[name].folder)
-    return list(runs.values())
+    pool = pool or Pool(Processes(1, into / "logs"), into / "logs", say)
+
+    def jobs() -> Iterator[Job]:
+        for number, (name, recipe) in enumerate(chosen.items(), start=1):
+            kept = runs[name].world().get("ended")
+            say(f"[{number}/{len(chosen)}] {name}" + (": kept from before" if kept else ""))
+            if not kept:
+                yield Job(recipe, runs[name])
+
+    outcomes = Outcomes(pool, say)
+    pool.make(jobs(), outcomes)
+    if isinstance(pool.place, Processes):  # where else it was made, it was timed too
+        time_alone([Job(recipe, runs[name]) for name, recipe in chosen.items()], into, say)
+    return Made({name: run for name, run in runs.items() if name not in outcomes.failed}, outcomes.failed)
 
 
-def run_apart(recipe: Recipe, folder: Path) -> None:
-    """One run in a process of its own; its talk goes to our stderr."""
-    path = folder.parent / f"{folder.name}.yaml"
-    write_text(path, yaml.safe_dump(settings.dump(recipe), sort_keys=False, allow_unicode=True))
-    try:
-        status = ended([sys.executable, "-m", "tunesmith", "train", str(path), "--into", str(folder), "--brief"])
-    finally:
-        path.unlink(missing_ok=True)
-    if status != 0:
+def time_alone(jobs: Sequence[Job], into: Path, say: Say) -> None:
+    """Measure the latency of runs again that was measured beside other runs on this machine; one after another."""
+    crowded = [job for job in jobs if timed_beside(job.run)]
+    if crowded:
+        say(f"the latency of {len(crowded)} runs is measured again, each alone")
+        pool = Pool(Processes(1, into / "logs"), into / "logs", say)
+        pool.make(iter(crowded), Outcomes(pool, say))
+
+
+def compare_systems(tree: Tree, into: Path, say: Say, pool: Pool | None = None) -> tuple[Comparison, Mapping[str, str]]:
+    """Train and judge every system, then compare those that ended; and why the others stopped.
+
+    Raises:
+        UserError: no system ended, or not the baseline, with which the others are compared.
+    """
+    made = run_all(tree, into, say, pool)
+    baseline = tree.get("baseline")
+    missing = baseline if baseline in made.failed else None if made.runs else next(iter(made.failed))
+    if missing is not None:
         raise UserError(
-            f"system `{recipe.name}` stopped with exit status {status}; the systems before it are kept",
-            "mend what it says above and give the same command again: finished systems are not repeated",
+            f"system `{missing}` failed: {made.failed[missing]}",
+            "mend it and give the same command again: finished systems are not repeated",
         )
-
-
-def compare_systems(tree: Tree, into: Path, say: Callable[[str], None]) -> Comparison:
-    """Train and judge every system, then compare them."""
-    return compare(run_all(tree, into, say), baseline=tree.get("baseline"))
+    return compare(list(made.runs.values()), baseline=baseline), made.failed
 
 
 def for_models(tree: Tree, models: Sequence[str]) -> Tree:

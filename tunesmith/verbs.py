@@ -48,6 +48,8 @@ def compare(
     systems: Sequence[str] = (),
     into: str | Path | None = None,
     overrides: Sequence[str] = (),
+    parallel: int | None = None,
+    on: str = "here",
 ) -> Compared:
     """Train and judge several ways of tuning on one task, or compare runs that exist, and write one page of evidence.
 
@@ -60,9 +62,13 @@ def compare(
         systems: the systems to run, by name; all of the recipe's where empty.
         into: folder for runs and page; `comparisons/NAME` where None.
         overrides: `systems.lora.method.rank=4`, `plan.epochs=2` ...
+        parallel: systems made at a time, each with its share of the threads, and a GPU where there are several; None: one
+            here, on a cluster as many as it has room for.
+        on: `here`, or `ray`: a cluster of Ray (docs/spreading.md).
 
     Raises:
-        UserError: for whatever is wrong in the recipe, the data or the runs.
+        UserError: for whatever is wrong in the recipe, the data or the runs; and, after the page is written, where a system
+            failed.
     """
     from tunesmith.comparison.report import write_report
 
@@ -71,7 +77,9 @@ def compare(
             raise UserError("finished runs and a recipe, flags or overrides are mixed", "give either run folders or a recipe")
         compared = compare_runs([run for folder in runs for run in existing(folder)])
         return Compared(compared, write_report(compared, Path(into or COMPARISONS / "runs")))
+    from tunesmith.planning.beside import pool_for
     from tunesmith.sweep import compare_systems, for_models, labels
+    from tunesmith.sweep import recipes as recipes_of
 
     tree = comparison_tree(recipe, data, template, systems, overrides)
     models = [model] if isinstance(model, str) else list(model)
@@ -81,8 +89,18 @@ def compare(
         from tunesmith.stages import before_systems
 
         tree = before_systems(tree, folder / "stages")
-    compared = compare_systems(tree, folder, say)
-    return Compared(compared, write_report(compared, folder))
+    made = recipes_of(tree)  # a mistake is told before a cluster is asked for
+    pool = pool_for(made.values, on=on, parallel=parallel, logs=folder / "logs", say=say)
+    with Run(folder).holding():
+        compared, failed = compare_systems(tree, folder, say, pool)
+        page = write_report(compared, folder)
+        if failed:
+            name, reason = next(iter(failed.items()))
+            raise UserError(
+                f"{len(failed)} of {len(made)} systems failed; the first, {name}: {reason}",
+                f"mend it and give the same command again: what has ended is kept, and compared in `{page}`",
+            )
+        return Compared(compared, page)
 
 
 def comparison_tree(
@@ -145,12 +163,14 @@ def train(
     """
     from tunesmith.experiment import run
     from tunesmith.stages import run_stages
+    from tunesmith.training.joining import together
 
-    tree = settings.override(settings.load(recipe, ()), overrides)
-    if "stages" in tree:
-        return run_stages(tree, Path(into or RUNS / str(tree.get("name", "run"))), quiet)
-    built = recipe_of(tree)
-    return run(built, Path(into or RUNS / built.name), quiet, telling=telling)
+    with together():
+        tree = settings.override(settings.load(recipe, ()), overrides)
+        if "stages" in tree:
+            return run_stages(tree, Path(into or RUNS / str(tree.get("name", "run"))), quiet)
+        built = recipe_of(tree)
+        return run(built, Path(into or RUNS / built.name), quiet, telling=telling)
 
 
 def evaluate(

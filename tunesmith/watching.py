@@ -12,9 +12,11 @@ from tunesmith.serving.studio.index import FOLDERS
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
+    from starlette.types import ASGIApp
 
     from tunesmith.run import Run
     from tunesmith.serving.studio.data_routes import View
+    from tunesmith.serving.worker import Worker
 
 PLACES = (("/runs", "Runs"), ("/compare", "Compare"), ("/play", "Playground"), ("/data", "Data"))
 HOST, PORT = "127.0.0.1", 8766
@@ -52,7 +54,7 @@ def studio(
     from tunesmith.serving.studio.playing import Playground
 
     index = Index([existing(folder) for folder in folders] or [Path(one) for one in FOLDERS if Path(one).is_dir()])
-    playground = Playground(index, model)
+    playground = Playground(index, speaking, model)
     for name in data:
         refuse_missing(name)
     places = [routes.Place(*place) for place in PLACES]
@@ -70,7 +72,16 @@ def studio(
         if model is not None:
             playground.choose(None)
         ready(server.link(listening, "/runs", token))
-        server.serve(server.create(made, home="/runs", token=token), listening)
+        server.serve(server.create(made, home="/runs", token=token, api=playground.ask), listening)
+
+
+def speaking(worker: "Worker", name: str) -> "ASGIApp":
+    """The API of the playground's network: that of `tunesmith serve`."""
+    from tunesmith.evaluation.heads import classify
+    from tunesmith.serving.api import within
+    from tunesmith.serving.served import Served
+
+    return within(Served(worker, name), classify)
 
 
 def opened(model: str | None, run: "Run | None", name: str) -> "View":

@@ -8,6 +8,8 @@ from itertools import islice
 from tunesmith import settings
 from tunesmith.data.example import Example
 from tunesmith.data.published import Published
+from tunesmith.data.sources import FileSource
+from tunesmith.data.standard_input import NAME
 from tunesmith.errors import UserError
 from tunesmith.methods.full import Full
 from tunesmith.methods.method import Method
@@ -15,6 +17,7 @@ from tunesmith.objectives.headed import Headed, wording
 from tunesmith.objectives.objective import Objective
 from tunesmith.objectives.sft import SFT
 from tunesmith.recipe import Named, Recipe, own, weight_of
+from tunesmith.tasks.examples import OwnTask
 from tunesmith.tasks.own import lenient, task_from, tasks_from
 from tunesmith.tasks.task import Task
 from tunesmith.training.guard import Guard
@@ -45,6 +48,14 @@ class Work:
     def names(self, recipe: Recipe) -> tuple[str, ...]:
         """What the tasks of the mixture are called in the log, those that are replayed last."""
         return distinct([task.name for task in (*self.learnt, *self.replayed)], [*recipe.tasks, *recipe.replay])
+
+    def where(self, example: Example) -> str:
+        """Words for where the row of an example that is learnt from stands: file and line, or else the task, of several."""
+        tasks = (*self.learnt, *self.replayed)
+        task = tasks[example.task] if example.task < len(tasks) else tasks[0]
+        own = isinstance(task, OwnTask) and isinstance(task.source, FileSource)
+        place = task.where("train", wording("train", self.objective), example.id) if own else ""  # type: ignore[attr-defined]
+        return place or (f"task `{task.name}`" if len(tasks) > 1 else "")
 
 
 def prepared(recipe: Recipe) -> Work:
@@ -159,3 +170,18 @@ def forgetting(recipe: Recipe, learnt: Sequence[Task], judged: Sequence[Task]) -
     clusters, names = {task.cluster for task in judged}, {task.name for task in learnt}
     found = [task_from(name) for name in FORGETTING]
     return tuple(task for task in found if task.cluster not in clusters and task.name not in names)
+
+
+def refuse_together(recipe: Recipe, processes: int) -> None:
+    """What several processes cannot do together."""
+    if processes == 1:
+        return
+    if isinstance(recipe.method, Method) and recipe.objective.shared == "nothing":
+        raise UserError(
+            f"`objective: {settings.kind_of(type(recipe.objective))}` learns from answers of its own to all prompts of a step, "
+            f"which {processes} processes cannot do together",
+            "start it alone: without torchrun and `--processes`",
+        )
+    given = [*recipe.tasks, *recipe.replay, *recipe.judged_by]
+    if any(one == NAME or (not isinstance(one, str) and one.get("data") == NAME) for one in given):
+        raise UserError("standard input can be read by one process only, and several were started", "put the rows into a file")

@@ -126,6 +126,21 @@ def sharded(change: Callable[[dict[str, str]], object]) -> Break:
     return broken
 
 
+def index(text: str) -> Break:
+    """In pieces, with an index that says something else."""
+
+    def broken(folder: Path) -> None:
+        sharded(lambda places: None)(folder)
+        (folder / INDEX).write_text(text, encoding="utf-8")
+
+    return broken
+
+
+def emptied(folder: Path) -> None:
+    for one in folder.iterdir():
+        one.unlink()
+
+
 def first(places: dict[str, Any], value: str) -> None:
     places[sorted(places)[0]] = value
 
@@ -166,6 +181,17 @@ def larger_tokenizer(folder: Path) -> None:
     edit_vocabulary(folder, lambda words: words.update({f"more{n}": len(words) for n in range(9)}))
 
 
+def no_end(folder: Path) -> None:
+    edited(folder / "tokenizer_config.json", eos_token=...)
+    edited(folder / CONFIG, eos_token_id=None)
+    edited(folder / "generation_config.json", eos_token_id=None)
+
+
+def quantised(folder: Path) -> Settings:
+    edited(folder / CONFIG, quantization_config={"quant_method": "gptq", "bits": 4})
+    return {"quantize": "nf4"}
+
+
 def edit_vocabulary(folder: Path, change: Callable[[dict[str, int]], object]) -> None:
     tree = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     change(tree["model"]["vocab"])
@@ -179,7 +205,7 @@ LAST = "model.layers.1.mlp.down_proj.weight"
 MODELS: dict[str, tuple[Break, tuple[str, ...]]] = {
     "absent": (setting(path="./nowhere/at/all"), ("model.path", "no such folder")),
     "an empty path": (setting(path=""), ("model.path",)),
-    "an empty folder": (lambda folder: [one.unlink() for one in folder.iterdir()] and None, ("config.json",)),
+    "an empty folder": (emptied, ("config.json",)),
     "no weights": (without(WEIGHTS), ("no weights",)),
     "no config": (without(CONFIG), ("config.json",)),
     "config of nothing": (written(CONFIG, ""), ("config.json",)),
@@ -187,11 +213,14 @@ MODELS: dict[str, tuple[Break, tuple[str, ...]]] = {
     "config is a list": (written(CONFIG, "[1, 2]"), ("config.json",)),
     "config is no text": (written(CONFIG, b"\xff\xfe\x00\x01"), ("config.json",)),
     "config without a type": (config(model_type=...), ("model_type",)),
-    "unknown architecture": (config(model_type="lama3"), ("lama3",)),
-    "an architecture that is no language model": (config(model_type="vit"), ("vit", "neither continues")),
+    "unknown architecture": (config(model_type="lama"), ("lama", "did you mean `llama`")),
+    "an architecture that is no language model": (
+        config(model_type="vit", architectures=["ViTModel"]),
+        ("vit", "neither continues"),
+    ),
     "config with a wrong type": (config(hidden_size="sixteen"), ("hidden_size",)),
     "config with no layers": (config(num_hidden_layers=-1), ("num_hidden_layers",)),
-    "config that does not divide": (config(num_attention_heads=5), ("num_attention_heads",)),
+    "config that does not divide": (config(num_attention_heads=5), ("attention heads",)),
     "config of a giant": (config(hidden_size=10**9, intermediate_size=10**9), ("shape",)),
     "pickle pytorch_model.bin": (pickled("pytorch_model.bin"), ("pickle", "convert")),
     "pickle .pt": (pickled("model.pt"), ("pickle", "convert")),
@@ -217,14 +246,16 @@ MODELS: dict[str, tuple[Break, tuple[str, ...]]] = {
     "index of a missing piece": (sharded(lambda p: first(p, "model-00009-of-00002.safetensors")), ("model-00009",)),
     "index out of the folder": (outside, ("../other.safetensors",)),
     "index with an absolute path": (sharded(lambda p: first(p, "/etc/passwd")), ("/etc/passwd",)),
-    "index cut short": (lambda f: sharded(lambda p: None)(f) or ((f / INDEX).write_text("{") and None), (INDEX,)),
-    "index without a map": (lambda f: sharded(lambda p: None)(f) or ((f / INDEX).write_text("{}") and None), (INDEX,)),
-    "index of too few": (sharded(lambda p: p.pop(LAYER)), (LAYER,)),
+    "index cut short": (index("{"), (INDEX, "line 1")),
+    "index without a map": (index("{}"), (INDEX, "weight_map")),
     "not a number": (bad_value(LAYER, float("nan")), (LAYER, "not a number")),
     "infinite": (bad_value(LAST, float("inf")), (LAST,)),
     "a weight is missing": (weights(lambda tensors: tensors.pop(LAYER)), (LAYER,)),
     "the head is missing": (weights(lambda tensors: tensors.pop("lm_head.weight")), ("lm_head.weight",)),
-    "a weight left over": (weights(lambda t: t.update(extra=torch.zeros(2))), ("extra",)),
+    "a bias left over": (
+        weights(lambda t: t.update({LAYER.replace("weight", "bias"): torch.zeros(16)})),
+        ("q_proj.bias", "no place"),
+    ),
     "weights of more layers": (config(num_hidden_layers=1), ("model.layers.1",)),
     "weights of another network": (
         weights(lambda t: [t.update({f"other.{n}": t.pop(n)}) for n in list(t)]),
@@ -241,6 +272,8 @@ MODELS: dict[str, tuple[Break, tuple[str, ...]]] = {
     "an archive": (archived, ("archive", "unpack")),
     "a file, not a folder": (file_itself, ("folder",)),
     "float16": (setting(dtype="float16"), ("dtype",)),
+    "no end of sequence": (no_end, ("end-of-sequence", "eos_token")),
+    "quantised already": (quantised, ("quantised already", "model.quantize")),
     "unknown attention": (setting(attention="fast"), ("attention",)),
     "chat template broken": (setting(chat="{% for %}"), ("chat",)),
     "chat template broken in the tokenizer": (tokenizer(chat_template="{% for %}{{"), ("chat",)),
@@ -249,4 +282,55 @@ MODELS: dict[str, tuple[Break, tuple[str, ...]]] = {
         ("chat",),
     ),
     "family of another": (setting(family="seq2seq"), ("family",)),
+}
+
+
+ADAPTER, ADAPTER_CONFIG, IDENTITY = "adapter_model.safetensors", "adapter_config.json", "base.json"
+UP = "base_model.model.model.layers.0.self_attn.q_proj.lora_B.weight"
+
+
+def adapter_config(**changed: Any) -> Break:
+    return lambda folder: edited(folder / ADAPTER_CONFIG, **changed)
+
+
+def adapter_weights(change: Callable[[dict[str, torch.Tensor]], object]) -> Break:
+    return weights(change, ADAPTER)
+
+
+def pickled_adapter(folder: Path) -> None:
+    torch.save(load_file(folder / ADAPTER), folder / "adapter_model.bin")
+    (folder / ADAPTER).unlink()
+
+
+# The same of an adapter's folder, a LoRA of rank 2 on queries and values of that Llama
+ADAPTERS: dict[str, tuple[Break, tuple[str, ...]]] = {
+    "config cut short": (written(ADAPTER_CONFIG, '{"peft_type":'), (ADAPTER_CONFIG, "line 1")),
+    "config is a list": (written(ADAPTER_CONFIG, "[]"), (ADAPTER_CONFIG,)),
+    "config is no text": (written(ADAPTER_CONFIG, b"\xff\xfe\x00"), (ADAPTER_CONFIG,)),
+    "config of an unknown type": (adapter_config(peft_type="LORRA"), ("LORRA", "known types")),
+    "config without a type": (adapter_config(peft_type=..., method=...), (ADAPTER_CONFIG,)),
+    "config without a rank": (adapter_config(r=...), (ADAPTER_CONFIG,)),
+    "config with rank nought": (adapter_config(r=0), (ADAPTER_CONFIG,)),
+    "config with a rank in words": (adapter_config(r="two"), (ADAPTER_CONFIG,)),
+    "config with other modules": (adapter_config(target_modules=["q_proj", "nowhere"]), (ADAPTER,)),
+    "config with modules that are a number": (adapter_config(target_modules=7), (ADAPTER_CONFIG,)),
+    "config with a pattern that is none": (adapter_config(target_modules="(*"), (ADAPTER_CONFIG,)),
+    "config of another rank": (adapter_config(r=4), (ADAPTER,)),
+    "a method from outside": (adapter_config(method="os:system", settings={}), ("os", "not part of tunesmith")),
+    "no base": (adapter_config(base_model_name_or_path=None), ("base_model_name_or_path",)),
+    "a base that is gone": (adapter_config(base_model_name_or_path="./gone/for/ever"), ("gone/for/ever",)),
+    "a base that is a number": (adapter_config(base_model_name_or_path=7), ("base_model_name_or_path",)),
+    "a base that is itself": (lambda f: edited(f / ADAPTER_CONFIG, base_model_name_or_path=str(f)), ("base",)),
+    "no weights": (without(ADAPTER), (ADAPTER,)),
+    "pickle": (pickled_adapter, ("pickle", "convert")),
+    "weights of no bytes": (written(ADAPTER, b""), (ADAPTER,)),
+    "weights cut short": (cut(0.8, ADAPTER), (ADAPTER,)),
+    "header of exabytes": (length(2**63, ADAPTER), (ADAPTER,)),
+    "a tensor is missing": (adapter_weights(lambda t: t.pop(UP)), ("lora_B", "missing")),
+    "a tensor left over": (adapter_weights(lambda t: t.update(extra=torch.zeros(2))), ("extra", "not in this network")),
+    "a tensor of another shape": (adapter_weights(lambda t: t.update({UP: torch.zeros(9, 2)})), (ADAPTER, "shape")),
+    "a tensor of whole numbers": (adapter_weights(lambda t: t.update({UP: t[UP].long()})), (ADAPTER, "lora_B")),
+    "not a number": (adapter_weights(lambda t: t[UP].fill_(float("nan"))), (ADAPTER, "not a number")),
+    "identity cut short": (written(IDENTITY, "{"), (IDENTITY,)),
+    "identity is a list": (written(IDENTITY, "[]"), (IDENTITY,)),
 }

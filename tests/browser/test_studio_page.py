@@ -2,31 +2,53 @@
 
 import json
 import re
+import shutil
 
+import openai
 import pytest
 
 from tests.browser.conftest import contrast
 from tests.serving.judging import HOSTILE, serving
 from tests.serving.studio_runs import made_run, speaking_run, step_of
 from tests.tiny import rows, tiny_model
-from tunesmith.run import Run
 
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture
-def served(tmp_path):
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """One studio for all tests that look at runs; a run of its own for the one that lets it go on."""
+    folder = tmp_path_factory.mktemp("studio")
     for number, right in enumerate((2, 9, 5)):
-        made_run(tmp_path / "runs" / f"run-{number}", right=right, rank=2**number, age=200 + number)
-    made_run(tmp_path / "runs" / "going", ended=False, steps=3, planned=40)
-    comparison = tmp_path / "comparisons" / "one"
+        made_run(folder / "runs" / f"run-{number}", right=right, rank=2**number, age=200 + number)
+    comparison = folder / "comparisons" / "one"
     comparison.mkdir(parents=True)
     (comparison / "report.html").write_text(
         "<!doctype html><title>x</title><p id=p>as it is</p><script>document.title='ran'</script>"
     )
-    with serving(tmp_path, verb="studio") as server:
-        server.folder, server.home = tmp_path, server.address.rsplit("/", 1)[0]
+    with serving(folder, verb="studio") as server:
+        server.folder, server.home = folder, server.address.rsplit("/", 1)[0]
         yield server
+
+
+@pytest.fixture
+def many(served):
+    """A thousand runs, for one test."""
+    folder = served.folder / "runs" / "many"
+    for number in range(997):
+        (folder / f"many-{number}").mkdir(parents=True)
+        (folder / f"many-{number}" / "recipe.yaml").write_text("name: x\nmethod: ia3\n")
+        (folder / f"many-{number}" / "world.json").write_text(
+            '{"method": "ia3", "model": "m", "main_task": "t", "ended": true}'
+        )
+    yield
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def going(served):
+    yield made_run(served.folder / "runs" / "going", ended=False, steps=3, planned=40)
+    shutil.rmtree(served.folder / "runs" / "going")
 
 
 def listed(page, text):
@@ -37,12 +59,7 @@ def shown(page):
     return page.locator("#rows .named a").all_inner_texts()
 
 
-def test_a_thousand_runs_by_keys_and_words(visit, served):
-    for number in range(996):
-        folder = served.folder / "runs" / f"many-{number}"
-        folder.mkdir()
-        (folder / "recipe.yaml").write_text("name: x\nmethod: ia3\n")
-        (folder / "world.json").write_text('{"method": "ia3", "model": "m", "main_task": "t", "ended": true}')
+def test_a_thousand_runs_by_keys_and_words(visit, served, many):
     page = visit(name="")
     listed(page, "All 1,000")
     assert len(shown(page)) == 100
@@ -63,7 +80,7 @@ def test_a_thousand_runs_by_keys_and_words(visit, served):
     page.wait_for_function("() => document.getElementById('range').textContent.startsWith('101 to 200')")
 
 
-def test_a_curve_grows_while_it_is_written(visit, served):
+def test_a_curve_grows_while_it_is_written(visit, served, going):
     page = visit(name="")
     page.click("text=going")
     page.wait_for_selector("#state.running")
@@ -71,9 +88,8 @@ def test_a_curve_grows_while_it_is_written(visit, served):
     path = "document.querySelectorAll('#plots .plot path').length"
     page.wait_for_function(f"() => {path} > 0")
     before = page.locator("#plots .first path:not(.raw)").first.get_attribute("d").count("L")
-    run = Run(served.folder / "runs" / "going")
     for step in range(4, 9):
-        run.log(step_of(step))
+        going.log(step_of(step))
     page.wait_for_function("() => document.querySelector('#going span').textContent.startsWith('step 8 of 40')")
     page.wait_for_function(
         f"() => document.querySelector('#plots .first path:not(.raw)').getAttribute('d').split('L').length === {before + 6}"
@@ -81,7 +97,7 @@ def test_a_curve_grows_while_it_is_written(visit, served):
     page.locator("#plots .first svg").focus()
     page.keyboard.press("ArrowLeft")
     assert "step 8" in page.locator("#plots .first .tip").inner_text()
-    run.keep_world(ended=True)
+    going.keep_world(ended=True)
     page.wait_for_selector("#state.ended", timeout=20_000)
 
 
@@ -105,7 +121,7 @@ def test_a_comparison_and_a_page_of_evidence(visit, served):
     page.click("#compare")
     page.wait_for_selector("#scores .better, #scores .worse")
     assert page.locator("#settings tbody tr").all_inner_texts() == ["method.rank\t1\t2"]
-    assert page.locator("#plots .first path:not(.raw)").count() == 4
+    page.wait_for_function("() => document.querySelectorAll('#plots .first path:not(.raw)').length === 4")
     page.goto(served.address)
     visit.expected.append("sandbox")
     page.click("#pages a")
@@ -117,20 +133,17 @@ def test_a_comparison_and_a_page_of_evidence(visit, served):
     )
 
 
-@pytest.fixture
-def speaking(tmp_path):
-    model = tiny_model(tmp_path / "tiny", "llama")
+@pytest.fixture(scope="module")
+def served_with_a_model(tmp_path_factory):
+    """One studio for the playground and the rows."""
+    folder = tmp_path_factory.mktemp("speaking")
+    model = tiny_model(folder / "tiny", "llama")
     for seed, name in enumerate(("one", "other")):
-        speaking_run(tmp_path / "runs" / name, model, seed)
-    rows(tmp_path / "rows.jsonl")
-    file = (tmp_path / "rows.jsonl").read_text()
-    (tmp_path / "rows.jsonl").write_text(json.dumps({"prompt": HOSTILE, "completion": "refused"}) + "\n" + file)
-    return tmp_path
-
-
-@pytest.fixture
-def served_with_a_model(speaking):
-    with serving(speaking, "--model", "tiny", "--data", "rows.jsonl", verb="studio") as server:
+        speaking_run(folder / "runs" / name, model, seed)
+    rows(folder / "rows.jsonl")
+    file = (folder / "rows.jsonl").read_text()
+    (folder / "rows.jsonl").write_text(json.dumps({"prompt": HOSTILE, "completion": "refused"}) + "\n" + file)
+    with serving(folder, "--model", "tiny", "--data", "rows.jsonl", verb="studio") as server:
         yield server
 
 
@@ -152,6 +165,8 @@ def test_two_adapters_and_their_base_answer_side_by_side(home):
     for name in ("one", "other"):
         page.click(f"#runs button:has-text('{name}') >> nth=0")
     assert page.locator(".voice").count() == 3
+    asked = []
+    page.on("request", lambda one: asked.append((one.url, one.post_data_json)) if "/v1/" in one.url else None)
     page.fill("#prompt", "Ann asks Ben")
     page.fill("#tokens", "12")
     page.check("#shown")
@@ -161,6 +176,14 @@ def test_two_adapters_and_their_base_answer_side_by_side(home):
     )
     said = page.locator(".voice .text").all_inner_texts()
     assert len(set(said)) == 3
+    assert {url for url, _ in asked} == {f"{address}/v1/chat/completions"}
+    with openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as client:  # the API that everybody asks
+        names = [body["model"] for _, body in asked]
+        assert {one.id for one in client.models.list()} == set(names)
+        turns = [{"role": "user", "content": "Ann asks Ben"}]
+        for name, text in zip(names, said, strict=True):
+            answer = client.chat.completions.create(model=name, messages=turns, max_tokens=12, temperature=0, logprobs=True)
+            assert "".join(one.token for one in answer.choices[0].logprobs.content).split() == text.split()
     page.locator(".voice .text span").first.focus()
     assert page.locator("#likely tr").count() >= 5
     assert "%" in page.locator("#likely").inner_text()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 FLOORS = [
-    {"errors", "methods", "disk", "interruption"},
+    {"masking", "errors", "methods", "disk", "interruption"},
     {"data", "run", "settings", "registry", "manifest"},
     {"metrics", "tokens", "town", "perturbations", "trackers"},
     {"tasks", "models", "comparison"},
@@ -19,10 +19,10 @@ FLOORS = [
     {"objectives"},
     {"training"},
     {"recipe"},
-    {"resume", "handover", "card", "preparation", "work"},
-    {"experiment", "synthesis"},
-    {"sweep", "inspection"},
-    {"studies", "planning", "stages"},
+    {"resume", "handover", "card", "preparation", "work", "workers"},
+    {"experiment", "synthesis", "sweep"},
+    {"planning", "inspection"},
+    {"studies", "stages"},
     {
         "cli",
         "commands",
@@ -49,10 +49,16 @@ FLOORS = [
     },
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-BESIDE = {("methods", "errors"), ("disk", "errors"), ("settings", "registry")}  # on one floor, and never the other way
+BESIDE = {
+    ("errors", "masking"),
+    ("methods", "errors"),
+    ("disk", "errors"),
+    ("settings", "registry"),
+}  # on one floor, and never the other way
 TOP = FLOORS[-1]  # what a person calls: these files are one room
 WITHOUT_TORCH = {
     "errors",
+    "masking",
     "disk",
     "manifest",
     "interruption",

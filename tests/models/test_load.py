@@ -119,7 +119,7 @@ def test_a_pickle_is_refused_with_the_remedy(tmp_path):
     folder = folder_of(tmp_path, "llama")
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
-    assert "save_pretrained" in refused("pickle", path=str(folder)).hint
+    assert "tunesmith convert" in refused("pickle", path=str(folder)).hint
 
 
 def test_what_cannot_be_a_model_is_refused(tmp_path):
@@ -137,7 +137,7 @@ def test_a_config_that_is_no_language_model_is_refused(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "vit"}))
     refused("neither continues", path=str(tmp_path))
     (tmp_path / "config.json").write_text("{")
-    refused("cannot be read", path=str(tmp_path))
+    refused("line 1 is not JSON", path=str(tmp_path))
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "made-up"}))
     refused("cannot be read", path=str(tmp_path))
 

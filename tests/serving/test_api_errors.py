@@ -5,13 +5,14 @@ import signal
 import socket
 import threading
 import time
+from contextlib import ExitStack
 
 import httpx2
 import openai
 import pytest
 import uvicorn
 
-from tests.serving.api_server import BASE, Server, adapters, base, serving
+from tests.serving.api_server import BASE, Server, base, serving
 from tunesmith.evaluation.heads import classify
 from tunesmith.serving import server
 from tunesmith.serving.api import application
@@ -50,7 +51,9 @@ def wrong(api: Server, body, path="/v1/completions", status=400, **headers):
         ({"logit_bias": {"999999": 1}}, "logit_bias"),
         ({"stop": ""}, "stop"),
         ({"suffix": "x"}, "suffix"),
-        ({"best_of": 3}, "best_of"),
+        ({"best_of": 2, "n": 3}, "best_of"),
+        ({"best_of": 3, "stream": True}, "best_of"),
+        ({"best_of": 200}, "best_of"),
         ({"stream_options": {"include_usage": True}}, None),
         ({"response_format": {"type": "odd"}}, "response_format"),
         ({"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "odd"}}}}, "response_format"),
@@ -89,50 +92,72 @@ def test_other_mistakes(api):
     assert status == 200 and 'tunesmith_requests_total{path="/v1/completions",status="404"}' in page
 
 
-def test_without_the_token_nobody_is_answered(tmp_path):
-    with serving(tmp_path, "--token", "a-secret-token", standing=(), folders={}) as api:
-        assert wrong(api, ASKED, status=401)["code"] == "invalid_api_key"
-        assert api.ask("/metrics")[0] == 401
-        assert api.ask("/health")[0] == 200
-        with openai.OpenAI(base_url=f"{api.address}/v1", api_key="a-secret-token") as client:
-            assert client.completions.create(**ASKED).choices
-        with (
-            openai.OpenAI(base_url=f"{api.address}/v1", api_key="wrong-token") as client,
-            pytest.raises(openai.AuthenticationError),
-        ):
-            client.models.list()
+TOKEN = "a-secret-token"
+WITH = {"Authorization": f"Bearer {TOKEN}"}
 
 
-def test_more_than_may_wait_are_told_to_come_again(tmp_path):
-    with serving(tmp_path, "--rows", "1", "--queue", "1", standing=(), folders={}) as api:
-        long = ASKED | {"max_tokens": 250, "min_tokens": 250}
-        waiting = [threading.Thread(target=api.ask, args=("/v1/completions", long)) for _ in range(2)]
-        for one in waiting:
-            one.start()
-        while api.figure("tunesmith_under_way") + api.figure("tunesmith_waiting") < 2:
+@pytest.fixture(scope="module")
+def strict_servers(tmp_path_factory):
+    """Starts a server with a token, one row and one that may wait, where none runs any more."""
+    words = ("--token", TOKEN, "--rows", "1", "--queue", "1")
+    with ExitStack() as kept:
+        running: list[Server] = []
+
+        def start() -> Server:
+            if not running or running[-1].process.poll() is not None:
+                folder = tmp_path_factory.mktemp("strict")
+                running.append(kept.enter_context(serving(folder, *words, standing=(), folders={})))
+            return running[-1]
+
+        yield start
+
+
+@pytest.fixture
+def strict(strict_servers):
+    return strict_servers()
+
+
+def test_without_the_token_nobody_is_answered(strict):
+    assert wrong(strict, ASKED, status=401)["code"] == "invalid_api_key"
+    assert strict.ask("/metrics")[0] == 401
+    assert strict.ask("/health")[0] == 200
+    with openai.OpenAI(base_url=f"{strict.address}/v1", api_key=TOKEN) as client:
+        assert client.completions.create(**ASKED).choices
+    with (
+        openai.OpenAI(base_url=f"{strict.address}/v1", api_key="wrong-token") as client,
+        pytest.raises(openai.AuthenticationError),
+    ):
+        client.models.list()
+
+
+def test_more_than_may_wait_are_told_to_come_again(strict):
+    long = ASKED | {"max_tokens": 250, "min_tokens": 250}
+    waiting = [threading.Thread(target=strict.ask, args=("/v1/completions", long), kwargs=WITH) for _ in range(2)]
+    for one in waiting:
+        one.start()
+    while sum(strict.ask("/health")[1]["worker"][name] for name in ("under_way", "waiting")) < 2:
+        time.sleep(0.01)
+    assert wrong(strict, ASKED, status=429, **WITH)["code"] == "rate_limit_exceeded"
+    for one in waiting:
+        one.join()
+    assert strict.ask("/v1/completions", ASKED, **WITH)[0] == 200
+
+
+def test_told_to_end_it_lets_answers_end(strict):
+    body = ASKED | {"max_tokens": 200, "min_tokens": 200, "stream": True}
+    with httpx2.stream("POST", f"{strict.address}/v1/completions", json=body, timeout=60, headers=WITH) as answer:
+        events = iter(httpx2.EventSource(answer))
+        next(events)
+        strict.process.send_signal(signal.SIGTERM)
+        while strict.ask("/health")[0] == 200:
             time.sleep(0.01)
-        assert wrong(api, ASKED, status=429)["code"] == "rate_limit_exceeded"
-        for one in waiting:
-            one.join()
-        assert api.ask("/v1/completions", ASKED)[0] == 200
-
-
-def test_told_to_end_it_lets_answers_end(tmp_path):
-    with serving(tmp_path, standing=(), folders={}) as api:
-        body = ASKED | {"max_tokens": 200, "min_tokens": 200, "stream": True}
-        with httpx2.stream("POST", f"{api.address}/v1/completions", json=body, timeout=60) as answer:
-            events = iter(httpx2.EventSource(answer))
-            next(events)
-            api.process.send_signal(signal.SIGTERM)
-            while api.ask("/health")[0] == 200:
-                time.sleep(0.01)
-            assert api.ask("/health")[1]["status"] == "draining"
-            assert wrong(api, ASKED, status=503)["type"] == "server_error"
-            rest = list(events)
-        assert rest[-1].data == "[DONE]"
-        assert json.loads(rest[-2].data)["choices"][0]["finish_reason"] == "length"
-        assert api.process.wait(30) == 0
-        assert "Traceback" not in api.warnings.read_text()
+        assert strict.ask("/health")[1]["status"] == "draining"
+        assert wrong(strict, ASKED, status=503, **WITH)["type"] == "server_error"
+        rest = list(events)
+    assert rest[-1].data == "[DONE]"
+    assert json.loads(rest[-2].data)["choices"][0]["finish_reason"] == "length"
+    assert strict.process.wait(30) == 0
+    assert "Traceback" not in strict.warnings.read_text()
 
 
 @pytest.fixture
@@ -168,7 +193,7 @@ def test_a_fault_is_told_and_the_worker_comes_back(here):
     assert api.ask("/v1/completions", ASKED)[0] == 200
     assert api.ask("/health")[1] == {
         "status": "ok",
-        "worker": {"alive": True, "restarts": 1, "under_way": 0, "waiting": 0},
+        "worker": {"alive": True, "fault": "", "restarts": 1, "under_way": 0, "waiting": 0},
     }
     assert api.figure("tunesmith_restarts_total") == api.figure("tunesmith_failed_total") == 1
     worker.call(lambda: worker._engine.speech).result(10).step = broke
@@ -182,8 +207,61 @@ def test_a_worker_that_is_no_more_is_reported(here):
     worker.close(1)
     status, tree = api.ask("/health")
     assert status == 503 and tree["status"] == "failed"
-    assert wrong(api, ASKED, status=500)
+    assert wrong(api, ASKED, status=503)["code"] == "unavailable"
+    assert wrong(api, {"model": BASE, "input": "a"}, "/v1/embeddings", status=503)
     assert api.figure("tunesmith_worker_alive") == 0
+
+
+def test_a_device_that_computes_no_more_ends_the_worker_and_everybody_is_told(here, monkeypatch):
+    api, worker = here
+    assert api.ask("/v1/completions", ASKED)[0] == 200
+    speech = worker.call(lambda: worker._engine.speech).result(10)
+    monkeypatch.setattr("tunesmith.serving.worker.is_lost", lambda device: True)
+
+    def broke(*given):
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    speech.step = broke
+    found = []
+    began = time.monotonic()
+    asking = [threading.Thread(target=lambda: found.append(wrong(api, ASKED, status=500)["message"])) for _ in range(2)]
+    for one in asking:
+        one.start()
+    for one in asking:
+        one.join()
+    assert time.monotonic() - began < 2, "at once, and not once somebody looks"
+    assert all("device-side assert" in message for message in found)
+    status, tree = api.ask("/health")
+    assert (status, tree["status"], tree["worker"]["fault"]) == (503, "failed", "RuntimeError")
+    assert wrong(api, ASKED, status=503)["code"] == "unavailable"
+
+
+def test_a_server_whose_worker_has_ended_ends_too_and_its_command_with_status_1(monkeypatch, capsys, tmp_path):
+    """What a supervisor starts again. Whoever was under way has been told before."""
+    from tunesmith import hosting
+    from tunesmith.cli import main
+    from tunesmith.models.speech import Speech
+
+    def broke(*given):
+        raise RuntimeError("the network is ill")
+
+    told, asking = [], []
+
+    def ready(address):
+        api = Server(None, address.base.removesuffix("/v1"), {}, tmp_path)
+        asking.append(threading.Thread(target=lambda: told.extend(wrong(api, ASKED, status=500) for _ in range(3))))
+        asking[0].start()
+
+    monkeypatch.setattr(Speech, "step", broke)
+    monkeypatch.setattr(hosting, "opened", lambda *given: (hosting.Base(BASE, base()), {}))
+    monkeypatch.setattr("tunesmith.commands.serving.announce", ready)
+    with pytest.raises(SystemExit) as ended:
+        main(["serve", BASE, "--port", "0", "--restarts", "2"])
+    asking[0].join(20)
+    assert ended.value.code == 1
+    assert [("the network is ill" in one["message"]) for one in told] == [True] * 3
+    error = capsys.readouterr().err
+    assert "3 faults in a row" in error and "Restart=on-failure" in error
 
 
 def test_half_a_request_and_none_at_all_harm_nobody(api):
@@ -192,36 +270,3 @@ def test_half_a_request_and_none_at_all_harm_nobody(api):
         with socket.create_connection((host, int(port))) as half:
             half.sendall(sent)
     assert api.ask("/v1/completions", ASKED)[0] == 200
-
-
-def test_adapters_of_a_hostile_name_are_refused(tmp_path):
-    folders = adapters(tmp_path / "adapters")
-    home = tmp_path / "adapters"
-    (home / "out").symlink_to(tmp_path)
-    with serving(tmp_path, "--adapters-folder", home, standing=("low",), folders=folders) as api:
-        for place in (
-            "../adapters/low",
-            str(home / "low"),
-            "low/..",
-            ".",
-            "..",
-            "",
-            "low/",
-            "low\0",
-            "out",
-            "~",
-            "%2e%2e",
-            "low/adapter",
-        ):
-            status, tree = api.ask("/v1/load_lora_adapter", {"lora_name": "new", "lora_path": place})
-            assert status in (400, 404) and str(tmp_path) not in json.dumps(tree), place
-        for name in ("../x", "a/b", "", "a b", "<script>", "x" * 200, BASE, ".hidden", "a\n"):
-            assert api.ask("/v1/load_lora_adapter", {"lora_name": name, "lora_path": "low"})[0] == 400, name
-        load = {"lora_name": "new", "lora_path": "narrow"}
-        assert api.ask("/v1/load_lora_adapter", load)[0] == 200
-        assert "load_inplace" in wrong(api, load, "/v1/load_lora_adapter")["message"]
-        assert api.ask("/v1/load_lora_adapter", load | {"load_inplace": True})[0] == 200
-        assert api.said("The river", "new") != api.said("The river")
-        assert api.ask("/v1/unload_lora_adapter", {"lora_name": "new"})[0] == 200
-        assert wrong(api, {"lora_name": "new"}, "/v1/unload_lora_adapter", status=404)["code"] == "model_not_found"
-        assert wrong(api, ASKED | {"model": "new"}, status=404)["code"] == "model_not_found"

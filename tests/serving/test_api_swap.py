@@ -11,6 +11,7 @@ import pytest
 
 from tests.models.speakers import attached
 from tests.serving.api_server import BASE, Server, adapters, serving
+from tests.serving.test_api_errors import ASKED, wrong
 from tunesmith.cli import main
 from tunesmith.errors import UserError
 from tunesmith.generation.sampling import Sampling
@@ -99,6 +100,41 @@ def test_replaced_under_load_an_answer_is_of_one_version(swaps):
     assert len(said) == 48 and set(said) <= right
     assert server.ask("/v1/unload_lora_adapter", {"lora_name": "support"})[0] == 200
     until(server, ["low", "again"])
+
+
+def test_adapters_of_a_hostile_name_are_refused(swaps, tmp_path):
+    api, home = swaps
+    until(api, ["low", "again"])
+    (home / "out").symlink_to(tmp_path)
+    try:
+        for place in (
+            "../adapters/low",
+            str(home / "low"),
+            "low/..",
+            ".",
+            "..",
+            "",
+            "low/",
+            "low\0",
+            "out",
+            "~",
+            "%2e%2e",
+            "low/adapter",
+        ):
+            status, tree = api.ask("/v1/load_lora_adapter", {"lora_name": "new", "lora_path": place})
+            assert status in (400, 404) and str(home.parent) not in json.dumps(tree), place
+        for name in ("../x", "a/b", "", "a b", "<script>", "x" * 200, BASE, ".hidden", "a\n"):
+            assert api.ask("/v1/load_lora_adapter", {"lora_name": name, "lora_path": "low"})[0] == 400, name
+        load = {"lora_name": "new", "lora_path": "low"}
+        assert api.ask("/v1/load_lora_adapter", load)[0] == 200
+        assert "load_inplace" in wrong(api, load, "/v1/load_lora_adapter")["message"]
+        assert api.ask("/v1/load_lora_adapter", load | {"load_inplace": True})[0] == 200
+        assert api.said("The river", "new") != api.said("The river")
+        assert api.ask("/v1/unload_lora_adapter", {"lora_name": "new"})[0] == 200
+        assert wrong(api, {"lora_name": "new"}, "/v1/unload_lora_adapter", status=404)["code"] == "model_not_found"
+        assert wrong(api, ASKED | {"model": "new"}, status=404)["code"] == "model_not_found"
+    finally:
+        (home / "out").unlink()
 
 
 def test_a_run_is_served_by_its_base_and_its_own_name(tmp_path):

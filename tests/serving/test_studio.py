@@ -32,12 +32,13 @@ def runs(tmp_path):
 @pytest.fixture
 def client(runs):
     found_ = Index([runs])
+    playground = Playground(found_, lambda worker, name: pytest.fail("nothing is loaded"))
     made = [
         routes.router(found_, PLACES),
-        play_routes.router(found_, Playground(found_), PLACES),
+        play_routes.router(found_, playground, PLACES),
         data_routes.router(found_, ["rows.csv"], lambda run, name: pytest.fail("nothing is opened"), PLACES),
     ]
-    return TestClient(server.create(made, home="/runs"), base_url="http://127.0.0.1")
+    return TestClient(server.create(made, home="/runs", api=playground.ask), base_url="http://127.0.0.1")
 
 
 def by_name(folder):
@@ -189,8 +190,9 @@ def test_no_path_from_a_request_is_heard(client, bad):
 
 def test_a_playground_without_a_model(client):
     assert client.get("/api/studio/play").json()["standing"] == "none"
-    wanted = {"prompt": "hello", "run": ""}
-    assert client.post("/api/studio/play/say", json=wanted).status_code == 409
+    assert "no model is loaded" in client.post("/api/studio/play/stand", json={"run": ""}).json()["said"]
+    answer = client.post("/v1/completions", json={"model": "x", "prompt": "hello"})
+    assert answer.status_code == 503 and "No model is loaded" in answer.json()["error"]["message"]
     assert "no model was given" in client.post("/api/studio/play/load", json={"run": ""}).json()["said"]
     said = client.post("/api/studio/play/load", json={"run": ids(client)["high"]}).json()["said"]
     assert "has learnt nothing yet" in said

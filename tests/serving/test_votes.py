@@ -272,3 +272,11 @@ def test_names():
     for wrong in ("", "  ", "a\x00b", "x" * 65):
         with pytest.raises(RefusedError):
             person(wrong)
+
+
+def test_how_many_judge_a_pair_is_kept_in_the_file(tmp_path):
+    Votes(tmp_path / "labels.sqlite", overlap=3).close()
+    again = Votes(tmp_path / "labels.sqlite", new=False)
+    assert again.overlap == 3
+    again.close()
+    assert Votes(tmp_path / "new.sqlite").overlap == 1

@@ -4,15 +4,18 @@ import threading
 from collections import Counter
 
 import pytest
+import torch
 
 from tests.models.speakers import attached, prompts, speaker
 from tunesmith.errors import UserError
 from tunesmith.generation.engine import generate
 from tunesmith.generation.sampling import Sampling
+from tunesmith.generation.slots import Wants
 from tunesmith.methods.ia3 import IA3
 from tunesmith.methods.lora import LoRA
 from tunesmith.models.model import Model
 from tunesmith.models.weights import save_adapter
+from tunesmith.serving.jobs import EndedError
 from tunesmith.serving.worker import Ask, Heard, Worker
 
 TOKENS = Sampling(tokens=10)
@@ -24,11 +27,13 @@ class Hearing:
 
     def __init__(self) -> None:
         self.ids: list[int] = []
+        self.told: list[int] = []
         self.last: Heard | None = None
         self.ended = threading.Event()
 
     def __call__(self, heard: Heard) -> None:
         self.ids += heard.ids
+        self.told += [one.id for one in heard.told]
         self.last = heard
         if heard.reason or heard.fault:
             self.ended.set()
@@ -180,3 +185,149 @@ def test_an_adapter_that_changes_the_network_itself_is_refused(tmp_path):
         worker.call(lambda: worker.shelf.put("norms", folder)).result(60)
     assert tuple(asked(worker, prompts()[0]).whole().ids) == expected(None, prompts()[0])
     assert worker.close(10)
+
+
+MIXED = (Sampling(tokens=12), Sampling(tokens=12, temperature=1.0, seed=3), Sampling(tokens=9, temperature=0.8, top_p=0.9))
+
+
+def alone(model: Model, prompt: list[int], sampling: Sampling) -> tuple[int, ...]:
+    return generate(model, [prompt], sampling)[0].ids
+
+
+class Breaking:
+    """Has a network fail in the middle of a step, where it reads (`step`, `enter`) or once tokens are drawn and not yet said.
+
+    fails: is told how often it came there, and may raise.
+    """
+
+    def __init__(self, monkeypatch, place: str, fails) -> None:
+        from tunesmith.generation import saying
+        from tunesmith.models.speech import Speech
+
+        owner, name = {"step": (Speech, "step"), "enter": (Speech, "enter"), "tell": (saying, "_tell")}[place]
+        whole, self.times = getattr(owner, name), 0
+
+        def broke(*given):
+            self.times += 1
+            said = whole(*given) if place == "tell" else None
+            fails(self.times)
+            return said if place == "tell" else whole(*given)
+
+        monkeypatch.setattr(owner, name, broke)
+
+
+@pytest.mark.parametrize("place", ["step", "enter", "tell"])
+@pytest.mark.parametrize("name", ["llama", "t5"])
+def test_where_memory_is_not_enough_all_go_on_with_the_same_answers(name, place, monkeypatch):
+    asks = [(prompt, MIXED[number % 3]) for number, prompt in enumerate(prompts())]
+    right = [alone(speaker(name, stops=frozenset()), *one) for one in asks]
+
+    def fails(time: int) -> None:
+        several = len(worker._tickets) - len(worker._engine.waiting) > 1
+        if time % 3 == 2 and several and worker.counts.full < 3:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr("tunesmith.serving.worker.CALM", 2)
+    Breaking(monkeypatch, place, fails)
+    worker = Worker(speaker(name, stops=frozenset()), rows=4)
+    hearings = [Hearing() for _ in asks]
+    wants = Wants(alternatives=2)
+    futures = [
+        worker.submit([Ask(prompt, "", sampling, hearing, wants=wants, streams=True)])
+        for (prompt, sampling), hearing in zip(asks, hearings, strict=True)
+    ]
+    worker.start()
+    for future in futures:
+        future.result(60)
+    assert [tuple(hearing.whole().ids) for hearing in hearings] == right, "no token twice, none left out"
+    assert [hearing.told for hearing in hearings] == [list(ids) for ids in right]
+    assert worker.counts.full >= 2 and worker.counts.failed == worker.counts.restarts == 0
+    assert worker.close(10) and not worker.fault
+
+
+def test_rows_come_back_where_memory_is_enough_again(monkeypatch):
+    monkeypatch.setattr("tunesmith.serving.worker.CALM", 4)
+    most = []
+
+    def fails(time: int) -> None:
+        most.append(worker.under_way)
+        if time == 12:
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory")
+
+    Breaking(monkeypatch, "step", fails)
+    worker = Worker(base(), rows=8).start()
+    hearings = [asked(worker, prompts()[number % 5]) for number in range(40)]
+    for hearing in hearings:
+        hearing.whole()
+    assert most[11] == 8 and max(most[12:15]) <= 4 < max(most[15:]), most
+    assert worker.close(10)
+
+
+def test_an_answer_that_is_too_large_alone_is_told_so_and_the_others_go_on(monkeypatch):
+    huge = [12] * 40
+
+    def fails(time: int) -> None:
+        engine = worker._engine
+        if engine is not None and any(len(slot.prompt) == 40 for slot in engine.slots):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    Breaking(monkeypatch, "step", fails)
+    worker = Worker(base(), rows=4)
+    hearings = [Hearing() for _ in range(6)]
+    asks = [*prompts()[:3], huge, *prompts()[3:5]]
+    futures = [worker.submit([Ask(prompt, "", TOKENS, one)]) for prompt, one in zip(asks, hearings, strict=True)]
+    worker.start()
+    for future in futures:
+        future.result(60)
+    for prompt, hearing in zip(asks, hearings, strict=True):
+        hearing.whole()
+        assert ("not enough for this answer" in hearing.last.fault) == (prompt == huge), hearing.last
+        if prompt != huge:
+            assert tuple(hearing.ids) == expected(None, prompt)
+    assert (worker.counts.failed, worker.counts.restarts) == (1, 0)
+    assert worker.close(10)
+
+
+def test_after_too_many_faults_in_a_row_the_worker_ends_and_refuses(monkeypatch):
+    ill = threading.Event()
+
+    def fails(time: int) -> None:
+        if ill.is_set():
+            raise RuntimeError("the network is ill")
+
+    Breaking(monkeypatch, "step", fails)
+    worker = Worker(base(), restarts=2).start()
+    for _ in range(4):  # an answer between sets the count back
+        ill.set()
+        assert asked(worker, prompts()[0]).whole().last.fault == "the worker failed: the network is ill"
+        ill.clear()
+        assert asked(worker, prompts()[0]).whole().last.reason
+    ill.set()
+    faults = [asked(worker, prompts()[0]).whole().last.fault for _ in range(2)]
+    last = Hearing()
+    worker.submit([Ask(prompts()[0], "", TOKENS, last)])
+    assert "the network is ill" in last.whole().last.fault
+    worker._thread.join(10)
+    assert not worker.alive and "3 faults in a row" in worker.fault and len(faults) == 2
+    with pytest.raises(EndedError, match="faults in a row"):
+        worker.submit([Ask(prompts()[0], "", TOKENS, last)]).result(5)
+    worker.close(1)
+
+
+def test_whatever_ends_the_thread_nobody_waits_for_it(monkeypatch):
+    def fails(time: int) -> None:
+        raise SystemExit("somebody ended the thread")
+
+    Breaking(monkeypatch, "step", fails)
+    worker = Worker(base(), rows=1).start()
+    hearings = [Hearing() for _ in range(3)]
+    futures = [worker.submit([Ask(prompts()[0], "", TOKENS, one)]) for one in hearings]
+    told = []
+    for future, hearing in zip(futures, hearings, strict=True):
+        try:
+            future.result(20)
+            told.append(hearing.whole().last.fault)
+        except EndedError as error:
+            told.append(str(error))
+    assert all("somebody ended the thread" in one for one in told), told
+    assert not worker.alive or worker._thread.join(5) is None

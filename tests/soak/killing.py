@@ -8,11 +8,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+KILLED = b"K"  # what the hook counts a kill by
 HOOK = Path(__file__).resolve().parent / "hook"
 LONGEST = 600.0  # seconds of one life
 BEHIND = 60.0  # seconds that others may need to end, once the one that began them was killed
@@ -45,6 +46,7 @@ class Life:
     moments: of writing, of all its processes.
     seconds: how long it lived.
     behind:  numbers of processes that had to be killed because they did not end by themselves.
+    kills:   of it, or of a process that it began: a comparison begins that again, and may end well.
     """
 
     status: int
@@ -52,6 +54,7 @@ class Life:
     seconds: float
     behind: tuple[int, ...] = ()
     said: str = ""
+    kills: int = 0
 
 
 class Begun:
@@ -72,22 +75,28 @@ class Begun:
     def __exit__(self, *error: object) -> None:
         assert self.process.stdin is not None
         self.process.stdin.close()
+        self.process.kill()
         self.process.wait()
 
     def said(self) -> str:
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
 
-    def live(self, told: dict[str, object], seconds: float) -> tuple[int, int]:
-        """Number and status of a process that is killed after so many seconds."""
+    def live(self, told: dict[str, object], seconds: float, watch: Callable[[int], None] | None = None) -> tuple[int, int]:
+        """Number and status of a process that is killed after so many seconds. `watch` is told its number meanwhile."""
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(told) + "\n")
         self.process.stdin.flush()
         number = int(self.said())
         over = threading.Timer(seconds, os.kill, (number, signal.SIGKILL))
         over.start()
+        watching = threading.Thread(target=watch, args=(number,), daemon=True) if watch else None
+        if watching:
+            watching.start()
         status = int(self.said())
         over.cancel()
+        if watching:
+            watching.join()
         return number, status
 
 
@@ -106,8 +115,8 @@ class Victim:
     environment: dict[str, str] = field(default_factory=dict)
     begun: Begun | None = None
 
-    def live(self, kill: Kill = Kill()) -> Life:
-        """Give the command once."""
+    def live(self, kill: Kill = Kill(), watch: Callable[[int], None] | None = None) -> Life:
+        """Give the command once. `watch` is told the process's number and may send it signals."""
         (self.folder / self.below).mkdir(parents=True, exist_ok=True)
         count, said = self.folder / "moments", self.folder / "said.txt"
         count.write_bytes(b"")
@@ -120,11 +129,13 @@ class Victim:
         if self.begun is None:
             number, status = self.apart(environment, seconds)
         else:
-            told: dict[str, object] = {"command": list(self.command), "folder": str(self.folder), "output": str(said)}
-            number, status = self.begun.live({**told, "environment": environment}, seconds)
+            told: dict[str, object] = {"command": [*self.command], "folder": str(self.folder), "output": str(said)}
+            number, status = self.begun.live({**told, "environment": environment}, seconds, watch)
         lived = time.monotonic() - began
         behind = ended(number)
-        return Life(status, count.stat().st_size, lived, behind, said.read_text(encoding="utf-8", errors="replace"))
+        moments = count.read_bytes()
+        kills = max(moments.count(KILLED), int(status == -signal.SIGKILL))
+        return Life(status, len(moments), lived, behind, said.read_text(encoding="utf-8", errors="replace"), kills)
 
     def apart(self, environment: dict[str, str], seconds: float) -> tuple[int, int]:
         """Number and status of `python -m tunesmith`."""

@@ -4,14 +4,13 @@ import json
 
 import pytest
 
-from tests.studies.test_study import Done
 from tests.tiny import rows, tiny_model
-from tunesmith import cli, experiment, settings
+from tests.workers.here import made_here
+from tunesmith import cli, settings
 from tunesmith.comparison.left_out import ALL, BASE, FEW, OTHERS
 from tunesmith.data.grouping import grouping
 from tunesmith.errors import UserError
 from tunesmith.run import Run
-from tunesmith.studies import processes
 from tunesmith.studies.clusters import built, clusters, recipes, units_of
 
 TREE = {
@@ -46,23 +45,18 @@ def home(tmp_path_factory):
 def ran(home, monkeypatch):
     """Names of the runs that were made; those in `ran.broken` fail."""
     monkeypatch.chdir(home)
-    monkeypatch.setattr(processes, "POLL", 0)
 
     class Names(list):
         broken = ()
 
     made = Names()
 
-    def begin(job, parallel, logs):
+    def told(job):
         made.append(job.recipe.name)
         if job.recipe.name in made.broken:
-            logs.mkdir(exist_ok=True, parents=True)
-            (logs / f"{job.recipe.name}.log").write_text("error: the disk is full\n")
-            return Done(1)
-        experiment.run(job.recipe, job.run.folder, quiet=True)
-        return Done(0)
+            raise UserError("the disk is full")
 
-    monkeypatch.setattr(processes, "begin", begin)
+    made_here(monkeypatch, told)
     return made
 
 

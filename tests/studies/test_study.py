@@ -1,23 +1,19 @@
-"""Studies from recipe to page, on a tiny network. Runs are made in this process but where a test says otherwise."""
+"""Studies from recipe to page, on a tiny network. Runs are made in this process."""
 
 import dataclasses
 import json
 import os
 import signal
-import subprocess
 import sys
-import threading
-import time
 
 import pytest
 
 from tests.tiny import rows, tiny_model
+from tests.workers.here import made_here
 from tunesmith import cli, experiment
 from tunesmith.errors import UserError
 from tunesmith.run import Run
-from tunesmith.studies import processes
 from tunesmith.studies.grid import arm, grid, space
-from tunesmith.studies.processes import Job, Pool
 from tunesmith.studies.study import study
 from tunesmith.training.progress import Reporter
 
@@ -41,37 +37,12 @@ def home(tmp_path_factory):
     return folder
 
 
-class Done:
-    """A process that has ended."""
-
-    def __init__(self, status):
-        self.status = status
-
-    def poll(self):
-        return self.status
-
-    def send_signal(self, number):
-        raise AssertionError
-
-
 @pytest.fixture
 def ran(home, monkeypatch):
     """(name, share) of the runs that were made."""
     monkeypatch.chdir(home)
-    monkeypatch.setattr(processes, "POLL", 0)
     made = []
-
-    def begin(job, parallel, logs):
-        made.append((job.recipe.name, job.recipe.plan.stop_after))
-        try:
-            experiment.run(job.recipe, job.run.folder, quiet=True)
-        except UserError as error:
-            logs.mkdir(exist_ok=True, parents=True)
-            (logs / f"{job.recipe.name}.log").write_text(f"error: {error}\n")
-            return Done(1)
-        return Done(0)
-
-    monkeypatch.setattr(processes, "begin", begin)
+    made_here(monkeypatch, lambda job: made.append((job.recipe.name, job.recipe.plan.stop_after)))
     return made
 
 
@@ -191,53 +162,6 @@ def test_every_arm_is_checked_before_one_runs(ran, tmp_path):
     assert ran == []
 
 
-def test_a_share_of_the_threads(monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    assert processes.share(2) == {"OMP_NUM_THREADS": "4"}
-    assert processes.share(16) == {"OMP_NUM_THREADS": "1"}
-    monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    assert processes.share(2) == {"OMP_NUM_THREADS": "3"}
-
-
-STUBBORN = """
-import signal, sys, time
-stop = []
-signal.signal(signal.SIGINT, lambda *_: stop.append(1))
-print("begun", flush=True)
-while not stop:
-    time.sleep(0.01)
-print("saved", flush=True)
-sys.exit(130)
-"""
-
-
-def test_ctrl_c_waits_for_every_process_and_begins_no_more(tmp_path, monkeypatch):
-    monkeypatch.setattr(processes, "POLL", 0.01)
-    begun = []
-
-    def begin(job, parallel, logs):
-        begun.append(job)
-        with (tmp_path / f"{len(begun)}.log").open("wb") as output:
-            return subprocess.Popen([sys.executable, "-c", STUBBORN], stdout=output, process_group=0)
-
-    def press():
-        while not all((tmp_path / f"{one}.log").is_file() and (tmp_path / f"{one}.log").read_text() for one in (1, 2)):
-            time.sleep(0.02)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    monkeypatch.setattr(processes, "begin", begin)
-    pressing = threading.Thread(target=press)
-    pressing.start()
-    before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        Pool(2, tmp_path).make(iter("abcd"), lambda job, status: None)
-    pressing.join()
-    assert begun == ["a", "b"]
-    assert [(tmp_path / f"{one}.log").read_text().split() for one in (1, 2)] == [["begun", "saved"]] * 2
-    assert signal.getsignal(signal.SIGINT) == before
-
-
 def test_a_run_that_was_stopped_goes_on_with_the_same_command(ran, tmp_path, monkeypatch):
     given = ["method.rank=2,4"]
     stop = Reporter.step
@@ -258,23 +182,6 @@ def test_a_run_that_was_stopped_goes_on_with_the_same_command(ran, tmp_path, mon
     assert [(arm.by_seed, arm.scores, arm.curves) for arm in made.arms] == [
         (arm.by_seed, arm.scores, arm.curves) for arm in whole.arms
     ]
-
-
-def test_a_run_in_a_process_of_its_own(home, monkeypatch, tmp_path):
-    """The one test here that begins a real one: it takes seconds."""
-    monkeypatch.chdir(home)
-    [one] = study_of(["plan.learning_rate=1e-2,1e30", "plan.clip=null"])[:1]
-    job = Job(one, Run(tmp_path / "runs" / one.name))
-    told = []
-    Pool(2, tmp_path / "logs").make(iter([job]), lambda job, status: told.append(status))
-    assert told == [0]
-    assert job.run.world()["ended"]
-    assert "learning" in (tmp_path / "logs" / f"{one.name}.log").read_text()
-
-
-def study_of(given):
-    made = space(TREE, given)
-    return [recipe for values in grid(made) for recipe in arm(made, values).recipes.values()]
 
 
 def test_the_command(ran, tmp_path, monkeypatch, capsys):

@@ -10,8 +10,12 @@ from tunesmith.errors import UserError
 
 
 def arguments(verbs: SubCommands) -> None:
-    """Add `runs`, `doctor`, `push` and `track` to a parser."""
+    """Add `runs`, `convert`, `doctor`, `push` and `track` to a parser."""
     _runs(verbs)
+    verb = sub_command(verbs, "convert", convert, "weights in pickles become safetensors; no code in them is run")
+    verb.add_argument("folder", type=Path, help="of a network or an adapter")
+    verb.add_argument("out", type=Path, help="a new folder")
+
     verb = sub_command(
         verbs, "doctor", doctor, "what this machine can do and what is missing; status 1 where something is broken"
     )
@@ -121,6 +125,14 @@ def carry_out(removals, yes: bool) -> None:  # type: ignore[no-untyped-def]  # n
         removing.remove(one)
         print(one.folder)
     print(f"{total} freed", file=sys.stderr)
+
+
+def convert(arguments: argparse.Namespace) -> None:
+    from tunesmith.models import pickles
+
+    made = pickles.convert(arguments.folder, arguments.out)
+    print(f"{made.tensors} tensors, {made.bytes:,} bytes: {', '.join(made.files)}", file=sys.stderr)
+    print(made.folder)
 
 
 def doctor(arguments: argparse.Namespace) -> None:

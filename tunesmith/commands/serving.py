@@ -1,12 +1,13 @@
 """`tunesmith serve`: its options, and what it prints."""
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import Any
 
 from tunesmith.commands.given import open_page
 from tunesmith.errors import UserError
-from tunesmith.hosting import BEGUN, HOST, PORT, ROWS, Address, announce
+from tunesmith.hosting import BEGUN, HOST, PORT, RESTARTS, ROWS, Address, announce
 
 
 def arguments(verbs: Any) -> None:
@@ -31,6 +32,11 @@ def arguments(verbs: Any) -> None:
     verb.add_argument("--longest", type=_number, default=4096, help="most tokens of an answer (4096)")
     verb.add_argument("--body", type=_number, default=1 << 20, help="most bytes of a request (1048576)")
     verb.add_argument("--patience", type=float, default=30.0, help="seconds for what is under way once it is to end (30)")
+    verb.add_argument(
+        "--restarts", type=_number, default=RESTARTS, help=f"faults of the network in a row, then the server ends ({RESTARTS})"
+    )
+    verb.add_argument("--backend", choices=("tunesmith", "vllm"), default="tunesmith", help="who serves: vLLM knows LoRA alone")
+    verb.add_argument("--vllm", type=shlex.split, default=[], metavar="WORDS", help="further words for `vllm serve`, in quotes")
     verb.add_argument("--open", action=argparse.BooleanOptionalAction, default=False, help="open the list of models")
 
 
@@ -58,6 +64,9 @@ def serve(given: argparse.Namespace) -> None:
         longest=given.longest,
         body=given.body,
         patience=given.patience,
+        restarts=given.restarts,
+        backend=given.backend,
+        vllm=given.vllm,
         ready=ready,
     )
 

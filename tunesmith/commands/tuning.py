@@ -21,12 +21,14 @@ def arguments(verbs: Verbs) -> None:
     verb.add_argument("--template", help="built-in wording, file, or 'prompt ||| answer'")
     verb.add_argument("--systems", help="which systems, separated by commas")
     verb.add_argument("--into", type=Path, help="folder for runs and page (comparisons/NAME)")
+    side_by_side(verb)
     verb.add_argument("--open", action=argparse.BooleanOptionalAction, default=None, help="open the page in a browser")
 
     verb = command(verbs, "train", train, "train one system and judge it; goes on where an interrupted run stopped")
     verb.add_argument("given", nargs="+", metavar="RECIPE | name=value", help=f"a recipe, and {OVERRIDES}")
     verb.add_argument("--into", type=Path, help="folder of the run (runs/NAME)")
     verb.add_argument("--brief", action="store_true", help="print neither scores nor what rows were recognised as")
+    verb.add_argument("--processes", type=at_least_one, default=1, help="that learn together, one a GPU (1)")
 
     verb = command(
         verbs, "sweep", sweep, "a study: settings with several values, seeds, a search; one page of what each is worth"
@@ -38,7 +40,7 @@ def arguments(verbs: Verbs) -> None:
         help=f"a recipe, settings with values to try, and {OVERRIDES}",
     )
     verb.add_argument("--into", type=Path, help="folder for runs and page (sweeps/NAME)")
-    verb.add_argument("--parallel", type=at_least_one, default=1, help="runs at a time, each with its share of the threads")
+    side_by_side(verb)
     verb.add_argument("--halving", type=at_least_one, nargs="?", const=2, default=0, help="keep one in so many arms a rung (2)")
     verb.add_argument("--engine", help="grid, random or optuna (grid, or random where a range is searched)")
     verb.add_argument("--trials", type=at_least_one, default=16, help="arms that a search tries")
@@ -49,7 +51,7 @@ def arguments(verbs: Verbs) -> None:
     verb = command(verbs, "clusters", clusters, "tune on all clusters of tasks but one, and judge the one left out; for each")
     verb.add_argument("given", nargs="+", metavar="RECIPE | name=value", help=f"a recipe, and {OVERRIDES}")
     verb.add_argument("--into", type=Path, help="folder for runs and page (clusters/NAME)")
-    verb.add_argument("--parallel", type=at_least_one, default=1, help="runs at a time, each with its share of the threads")
+    side_by_side(verb)
     verb.add_argument("--open", action=argparse.BooleanOptionalAction, default=None, help="open the page in a browser")
 
     verb = command(
@@ -63,6 +65,12 @@ def arguments(verbs: Verbs) -> None:
     verb.add_argument("--base", help="the network it was tuned from, where it has moved")
     verb.add_argument("--into", type=Path, help="folder for tables and plots (RUN/inspection)")
     verb.add_argument("--json", action="store_true", help="print everything as JSON")
+
+
+def side_by_side(verb: argparse.ArgumentParser) -> None:
+    """Where several runs are made, and how many at a time."""
+    verb.add_argument("--parallel", type=at_least_one, help="runs at a time, each with its share of the threads (1)")
+    verb.add_argument("--on", choices=("here", "ray"), default="here", help="make the runs on a cluster of Ray (here)")
 
 
 def compare(arguments: argparse.Namespace) -> None:
@@ -83,6 +91,8 @@ def compare(arguments: argparse.Namespace) -> None:
         systems=arguments.systems.split(",") if arguments.systems else (),
         into=arguments.into,
         overrides=overrides,
+        parallel=arguments.parallel,
+        on=arguments.on,
     )
     Console().print(terminal_table(compared.comparison))
     print(compared.page)
@@ -92,12 +102,18 @@ def compare(arguments: argparse.Namespace) -> None:
 def train(arguments: argparse.Namespace) -> None:
     from tunesmith import verbs
     from tunesmith.run import Run
+    from tunesmith.training.joining import several, talks
+    from tunesmith.training.launching import launch
 
+    if arguments.processes > 1 and not several():
+        into = ["--into", str(arguments.into)] if arguments.into else []
+        more = ["--processes", str(arguments.processes)]  # which the processes say when they are stopped
+        sys.exit(launch(arguments.processes, ["train", *arguments.given, *into, *more, *["--brief"] * arguments.brief]))
     paths, overrides = split_given(arguments.given)
     if arguments.brief and arguments.into:  # a run of a comparison or a study that was killed may still be saving there
         Run(arguments.into).wait_for_writer()
     run = verbs.train(one_recipe(paths) or {}, into=arguments.into, overrides=overrides, telling=not arguments.brief)
-    if not arguments.brief:
+    if not arguments.brief and talks():
         print_scores(run)
         print(run.folder)
 
@@ -115,6 +131,7 @@ def sweep(arguments: argparse.Namespace) -> None:
         given=given,
         into=arguments.into,
         parallel=arguments.parallel,
+        on=arguments.on,
         halving=arguments.halving,
         engine=arguments.engine,
         trials=arguments.trials,
@@ -125,6 +142,8 @@ def sweep(arguments: argparse.Namespace) -> None:
     Console().print(terminal_table(made.study))
     print(made.page)
     open_page(made.page, arguments.open)
+    if made.failed:
+        sys.exit(1)  # what failed is told, and stands on the page
 
 
 def clusters(arguments: argparse.Namespace) -> None:
@@ -135,7 +154,8 @@ def clusters(arguments: argparse.Namespace) -> None:
     from tunesmith.verbs import say
 
     paths, overrides = split_given(arguments.given)
-    made = left_out(one_recipe(paths) or {}, overrides=overrides, into=arguments.into, parallel=arguments.parallel, say=say)
+    spread = {"parallel": arguments.parallel, "on": arguments.on}
+    made = left_out(one_recipe(paths) or {}, overrides=overrides, into=arguments.into, say=say, **spread)
     Console().print(terminal_table(made.found))
     print(made.page)
     open_page(made.page, arguments.open)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tunesmith.comparison import words
+from tunesmith.comparison.crowded import crowded
 from tunesmith.comparison.significance import PERMUTATIONS
 from tunesmith.comparison.table import Comparison
 
@@ -54,10 +55,16 @@ def _protocols(made: Comparison) -> list[tuple[str, str]]:
     return [("How the scores came about", " ".join(texts))] if texts else []
 
 
+def _times(made: Comparison) -> list[tuple[str, str]]:
+    told = crowded(system.world for system in made.systems)
+    return [("Times", told)] if told else []
+
+
 def notes(made: Comparison) -> list[tuple[str, str]]:
     """Headings and paragraphs."""
     used = {test: dict.fromkeys(words.label(d.metric) for d in made.differences if d.test == test) for test in TESTS}
     tests = [text.format(", ".join(used[test]), made.draws) for test, text in TESTS.items() if used[test]]
+    astray = [f"{system.name}: {text}" for system in made.systems for text in system.world.get("warnings") or ()]
     headline, tested = words.label(made.headline.name), len(made.differences)
     return [
         (
@@ -66,6 +73,8 @@ def notes(made: Comparison) -> list[tuple[str, str]]:
             "Cost is what each run measured of itself; time per answer is the median over answers.",
         ),
         *_protocols(made),
+        *([("While learning", ". ".join(astray) + ".")] if astray else []),
+        *_times(made),
         (
             "Intervals",
             f"95 % percentile intervals from {made.draws:,} bootstrap resamples of {_drawn(made)} (seed {made.seed}), "

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from tunesmith.comparison.crowded import crowded
 from tunesmith.comparison.curve import EXAMPLES, Curve, curve
 from tunesmith.comparison.significance import Array, Interval, interval, resamples
 from tunesmith.comparison.system import paired, systems
@@ -105,6 +106,7 @@ class Study:
     best:     the arm with the lowest validation loss: the one to take, since the test examples had no part in choosing it.
     top:      the arm with the best first metric on the test examples; None where nothing was answered.
     warnings: what makes arms unlike in more than what was varied.
+    times:    what times do not tell where runs were made side by side.
     """
 
     name: str
@@ -122,6 +124,7 @@ class Study:
     examples: int
     draws: int
     curves: tuple[Curve, ...] = ()
+    times: str = ""
 
     def arm(self, name: str) -> Arm:
         return next(arm for arm in self.arms if arm.name == name)
@@ -179,7 +182,10 @@ def study(
     first = None if top is None else arms[top].name
     known = (name, main, tuple(settings), seeds, measures, tuple(arms), best, first, plateaus)
     curves = tuple(_curves(tried, measures, values, drawn)) if EXAMPLES in settings else ()
-    return Study(*known, scaling=scaling, warnings=warnings, how=how, examples=examples, draws=draws, curves=curves)
+    times = crowded(run.world() for one in tried for run in one.runs.values())
+    return Study(
+        *known, scaling=scaling, warnings=warnings, how=how, examples=examples, draws=draws, curves=curves, times=times
+    )
 
 
 def arms_failed(arms: Sequence[Arm]) -> str:

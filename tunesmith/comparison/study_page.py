@@ -162,6 +162,8 @@ def notes(made: Study) -> Iterator[tuple[str, str]]:
         "The arm to take is that with the lowest validation loss (of each run its lowest, then the mean over seeds): the test "
         "examples had no part in it. Choosing by a test score instead would flatter the arm that is chosen.",
     )
+    if made.times:
+        yield "Times", made.times
     if made.measures:
         many = len(made.seeds)
         seeds = f"the {many} seeds and the examples" if many > 1 else "the examples"

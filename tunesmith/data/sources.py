@@ -207,7 +207,7 @@ class FileSource:
         if not path.is_dir():
             beside = path.parent.iterdir() if path.parent.is_dir() else ()
             names = [one.name for one in beside if suffix_of(one) in SUFFIXES]
-            raise UserError(f"there is no file or folder `{path}`", did_you_mean(path.name, names))
+            raise UserError(f"there is no file or folder `{path}`", did_you_mean(path.name, names) or "look at the path")
         return files_in(path, configuration)
 
 

@@ -16,6 +16,7 @@ from tunesmith.generation.engine import generate
 from tunesmith.generation.quiet import quiet
 from tunesmith.generation.sampling import Sampling
 from tunesmith.generation.slots import Spoken
+from tunesmith.models.fitting import fitted
 from tunesmith.models.model import Model
 from tunesmith.run import Answer
 from tunesmith.tokens.chat import plain
@@ -156,22 +157,12 @@ def weigh(
                 on_progress(number, len(examples))
         return found
     groups = [_weighed(model, example, overlap, one_by_one) for example in examples]
-    sums = [0.0] * len(examples)
-    owner = [number for number, group in enumerate(groups) for _ in group]
-    start, done = time.perf_counter(), 0
-    # Windows of one text need not stand in one batch.
-    alone = [[tokens] for group in groups for tokens in group]
-    room = room or Room()
+    start = time.perf_counter()
+    longest = max((tokens.size for group in groups for tokens in group), default=0)
     with quiet(model):
-        for batch in model.pack(alone, room):
-            moved = batch.to(model.device)
-            for number, logprob in zip(
-                batch.numbers.tolist(), moved.by_sequence(model(moved).logprobs()).double().tolist(), strict=True
-            ):
-                sums[owner[number]] += logprob
-            done += batch.sequences
-            if on_progress:
-                on_progress(done, len(owner))
+        sums = fitted(
+            lambda room: _sums(model, groups, room, on_progress), room or Room(), model, f"a row of {longest:,} tokens"
+        )
     seconds = (time.perf_counter() - start) / max(1, len(examples))
     how = " ".join(["weigh", *[f"overlap={overlap}"] * (overlap > 0), *["one_by_one"] * one_by_one])
     answers = []
@@ -181,6 +172,21 @@ def weigh(
         answer = _answer(example, _text(model, example, group), "weigh" if example.messages else how, shown, seconds)
         answers.append(replace(answer, tokens=counted, logprob=logprob))
     return answers
+
+
+def _sums(model: Model, groups: Sequence[Sequence[Tokens]], room: Room, on_progress: Progress | None) -> list[float]:
+    """The summed log-probability of each group. Windows of one text need not stand in one batch."""
+    sums, done = [0.0] * len(groups), 0
+    owner = [number for number, group in enumerate(groups) for _ in group]
+    for batch in model.pack([[tokens] for group in groups for tokens in group], room):
+        moved = batch.to(model.device)
+        logprobs_S = moved.by_sequence(model(moved).logprobs()).double()
+        for number, logprob in zip(batch.numbers.tolist(), logprobs_S.tolist(), strict=True):
+            sums[owner[number]] += logprob
+        done += batch.sequences
+        if on_progress:
+            on_progress(done, len(owner))
+    return sums
 
 
 def _text(model: Model, example: Example, group: Sequence[Tokens]) -> str:

@@ -17,12 +17,13 @@ from tunesmith.errors import UserError
 from tunesmith.generation.quiet import quiet
 from tunesmith.metrics.correlation import read_number
 from tunesmith.metrics.spans import labels_of
+from tunesmith.models.fitting import fitted
 from tunesmith.models.head import Head, HeadPlan
 from tunesmith.models.model import Model
 from tunesmith.run import Answer
 from tunesmith.tokens.packing import Room, check_fits
 from tunesmith.tokens.reading import Asked, read, replied
-from tunesmith.tokens.sequence import IGNORED
+from tunesmith.tokens.sequence import IGNORED, Tokens
 
 Progress = Callable[[int, int], None]
 CHOOSING = ("choice", "reward")  # heads that compare the answers which an example has
@@ -119,22 +120,34 @@ def head_values(
     head = head_of(model)
     tagging = head.plan.kind == "tags"
     groups = [[replace(row, targets=marked(places, len(row.inputs))) for row, places in example] for example in rows]
+    longest = max((tokens.size for group in groups for tokens in group), default=0)
+    with quiet(model):
+        found = fitted(
+            lambda room: _values(model, groups, room, on_progress), room or Room(), model, f"a row of {longest:,} tokens"
+        )
+    whole = [torch.cat([values for _, values in sorted(one.items())]) for one in found]
+    return [spread(values, example) if tagging else values for values, example in zip(whole, rows, strict=True)]
+
+
+def _values(
+    model: Model, groups: Sequence[Sequence[Tokens]], room: Room, on_progress: Progress | None
+) -> list[dict[int, Tensor]]:
+    """Of each group the values of its rows, by their numbers among all rows."""
+    tagging = head_of(model).plan.kind == "tags"
     owner = [number for number, group in enumerate(groups) for _ in group]
     found: list[dict[int, Tensor]] = [{} for _ in groups]
     done = 0
-    with quiet(model):
-        for batch in model.pack(groups, room or Room()):
-            moved = batch.to(model.device)
-            reading = model(moved)
-            values = reading.token_values() if tagging else reading.values()
-            counts = batch.target_seq.bincount(minlength=batch.sequences).tolist() if tagging else [1] * batch.sequences
-            for number, one in zip(batch.numbers.tolist(), values.cpu().split(counts), strict=True):
-                found[owner[number]][number] = one
-            done += len({owner[number] for number in batch.numbers.tolist()})
-            if on_progress:
-                on_progress(done, len(rows))
-    whole = [torch.cat([values for _, values in sorted(one.items())]) for one in found]
-    return [spread(values, example) if tagging else values for values, example in zip(whole, rows, strict=True)]
+    for batch in model.pack(groups, room):
+        moved = batch.to(model.device)
+        reading = model(moved)
+        values = reading.token_values() if tagging else reading.values()
+        counts = batch.target_seq.bincount(minlength=batch.sequences).tolist() if tagging else [1] * batch.sequences
+        for number, one in zip(batch.numbers.tolist(), values.cpu().split(counts), strict=True):
+            found[owner[number]][number] = one
+        done += len({owner[number] for number in batch.numbers.tolist()})
+        if on_progress:
+            on_progress(done, len(groups))
+    return found
 
 
 def rewards(model: Model, examples: Sequence[Example], answers: Sequence[str], room: Room | None = None) -> list[float]:

@@ -23,6 +23,7 @@ from typing import IO, Any
 
 from tunesmith.data.example import Example
 from tunesmith.data.passes import cache_home
+from tunesmith.errors import UserError
 from tunesmith.evaluation.ask import Ask
 from tunesmith.models.identity import adapter_hash, network_hash
 from tunesmith.models.model import Model
@@ -83,12 +84,24 @@ class Found:
         """Keep an answer: a whole line, on the disk when this returns."""
         told = asdict(answer)
         record = {"key": self._keys[place], **{name: told[name] for name in FIELDS}}
+        try:
+            self._write(json.dumps(record, ensure_ascii=False) + "\n")
+        except OSError as error:
+            home = cache_folder()
+            if home is None or not self._file.is_relative_to(home):
+                raise  # of the run's own folder
+            raise UserError(
+                f"answers cannot be kept in `{self._file.parent}`: {error.strerror}",
+                "make room there, or set the environment variable TUNESMITH_CACHE to another folder, or to `off`",
+            ) from error
+        self._known[self._keys[place]] = record
+
+    def _write(self, line: str) -> None:
         if self._stream is None:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             self._stream = self._file.open("a", encoding="utf-8")
-        self._stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+        self._stream.write(line)
         self._stream.flush()
-        self._known[self._keys[place]] = record
 
     def all(self) -> list[Answer]:
         """Every answer, in the order of the examples; to be asked for when nothing is missing any more."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from tunesmith.models.fitting import fitted
 from tunesmith.models.logprobs import tiles
 from tunesmith.models.model import Model
 from tunesmith.models.reads import Said, reads_of, states_of
@@ -32,22 +33,36 @@ def score_rows(
     """What each row is worth under the active adapter, in order; the model in eval mode.
 
     A score depends neither on the other rows nor on the room, but for rounding: what rows begin with alike is read once.
+    Where memory runs out, all are scored again in half the room.
     `on_progress` is told how many rows are done since it was told last.
     """
     model.must_have_words()
+    told = 0
+
+    def done(rows: int) -> None:
+        nonlocal told
+        if on_progress and rows > told:
+            on_progress(rows - told)
+            told = rows
+
+    longest = max((tokens.size for tokens in rows), default=0)
+    return fitted(lambda room: _scored(model, rows, room, done), room, model, f"a row of {longest:,} tokens")
+
+
+def _scored(model: Model, rows: Sequence[Tokens], room: Room, done: Callable[[int], None]) -> list[Scored]:
+    """`done` is told how many rows are done in all."""
     sums = torch.zeros(len(rows), dtype=torch.float64)
     missed = torch.zeros(len(rows), dtype=torch.long)
     counts = torch.tensor([sum(target >= 0 for target in tokens.targets) for tokens in rows], dtype=torch.long)
     left = counts.clone()
+    nothing = int((left == 0).sum())
     for said in states_of(model, reads_of(rows), room):
         row_N = torch.tensor([one.row for one in said.wanted])
         logprob_N, best_N = _logprobs(model, said)
         sums.index_add_(0, row_N, logprob_N.cpu().double())
         missed.index_add_(0, row_N, (~best_N).cpu().long())
-        before = int((left == 0).sum())
         left -= row_N.bincount(minlength=len(rows))
-        if on_progress:
-            on_progress(int((left == 0).sum()) - before)
+        done(int((left == 0).sum()) - nothing)
     found = zip(sums.tolist(), counts.tolist(), (missed == 0).tolist(), strict=True)
     return [Scored(*one) for one in found]
 

@@ -18,8 +18,10 @@ from tunesmith.generation.sampling import Sampling, dice
 from tunesmith.generation.saying import Saying
 from tunesmith.generation.slots import Ends, Guide, Slot, Spoken, Tallies, Wants
 from tunesmith.generation.waiting import InOrder, Waiting
+from tunesmith.models.fitting import fitted
 from tunesmith.models.model import Model
 from tunesmith.models.speech import Speech
+from tunesmith.tokens.packing import Room
 
 OnDone = Callable[[int, Spoken], None]
 STOPS = 256  # sets of stop texts that are remembered
@@ -40,8 +42,8 @@ def generate(
         model: of the causal or the encoder-decoder family.
         prompts: ids, as `Renderer.prompt` spells them; none may be empty or longer than the network's window.
         sampling: how to speak; by default greedily.
-        rows: most rows at once; fewer where their keys and values would take too much (`models/cache.py: fitting`). A matter
-            of speed and space, never of results.
+        rows: most rows at once; fewer where their keys and values would take too much (`models/cache.py: fitting`), and half
+            of them where memory runs out. A matter of speed and space, never of results.
         adapters: name of each prompt's adapter, "" for the bare network; None: the model's active one.
         on_done: called with a prompt's number and its answer, as soon as that is there.
     """
@@ -50,19 +52,27 @@ def generate(
     names = [model.active] * len(prompts) if adapters is None else list(adapters)
     spoken: dict[int, Spoken] = {}
 
-    def ended(slot: Slot) -> None:
-        if slot.reason is not None:
-            spoken[slot.number] = engine.spoken(slot)
-            if on_done:
-                on_done(slot.number, spoken[slot.number])
+    def speak(room: Room) -> None:
+        """All that is not spoken yet; where memory ran out before, some is."""
 
-    with quiet(model):
-        engine = Engine(model, InOrder(), min(rows, max(1, len(prompts))))
+        def ended(slot: Slot) -> None:
+            if slot.reason is not None:
+                spoken[slot.number] = engine.spoken(slot)
+                if on_done:
+                    on_done(slot.number, spoken[slot.number])
+
+        engine = Engine(model, InOrder(), room.rows)
         slots = _begun_alike(engine, prompts, names, sampling or Sampling(), ended)
+        slots = [slot for slot in slots if slot.number not in spoken]
         engine.expect(slots)
         engine.waiting = InOrder(slots)
         while engine.busy:
             engine.advance()
+
+    longest = max(map(len, prompts), default=0)
+    with quiet(model):
+        room = Room(rows=min(rows, max(1, len(prompts))))
+        fitted(speak, room, model, f"an answer to a prompt of {longest:,} tokens")
     return [spoken[number] for number in range(len(prompts))]
 
 

@@ -112,8 +112,8 @@ class AdaLoRA(Method):
     peft_type: ClassVar[str] = "ADALORA"
     decays: ClassVar[tuple[float, float]] = (0.85, 0.85)  # of strength and doubt
 
-    rank: Annotated[int, Field(gt=0)] = 8
-    start_rank: Annotated[int, Field(gt=0)] = 12
+    rank: Annotated[int, Field(gt=0, le=65536)] = 8
+    start_rank: Annotated[int, Field(gt=0, le=65536)] = 12
     alpha: Annotated[float, Field(gt=0)] | None = None
     warm: Annotated[float, Field(ge=0, lt=1)] = 0.1
     settled: Annotated[float, Field(ge=0, lt=1)] = 0.3

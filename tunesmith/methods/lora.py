@@ -120,7 +120,7 @@ class LoRA(Method):
     rate_times_width: ClassVar[float] = 1.5  # ten times that of full tuning
     peft_type: ClassVar[str] = "LORA"
 
-    rank: Annotated[int, Field(gt=0)] = 8
+    rank: Annotated[int, Field(gt=0, le=65536)] = 8
     alpha: Annotated[float, Field(gt=0)] | None = None
     rank_stabilised: bool = False
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tunesmith.errors import UserError
+from tunesmith.models.soundness import read_tensors
 
 Kind = Literal["label", "labels", "number", "tags", "choice", "reward", "value"]
 Pooling = Literal["auto", "last", "first", "mean"]
@@ -143,7 +144,7 @@ def head_plan(folder: Path) -> HeadPlan | None:
 
 def load_head(folder: Path, plan: HeadPlan, width: int, device: torch.device) -> Head:
     """The head that was saved here in our own layout."""
-    return filled(plan, load_file(folder / WEIGHTS), width, device, folder / WEIGHTS)
+    return filled(plan, read_tensors(folder / WEIGHTS), width, device, folder / WEIGHTS)
 
 
 def filled(plan: HeadPlan, saved: Mapping[str, Tensor], width: int, device: torch.device, file: Path) -> Head:

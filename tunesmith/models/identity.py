@@ -23,6 +23,7 @@ from torch import Tensor
 
 from tunesmith.errors import UserError
 from tunesmith.models.model import Model
+from tunesmith.models.soundness import read_object
 from tunesmith.run import read_json, write_json
 
 FILE, SCHEMA = "base.json", 1
@@ -48,8 +49,7 @@ def of(model: Model) -> dict[str, str]:
 
 def kept_identity(folder: Path) -> dict[str, Any]:
     """What `base.json` says; nothing for adapters of other programs."""
-    kept: dict[str, Any] = read_json(folder / FILE, {})
-    return kept
+    return read_object(folder / FILE) if (folder / FILE).is_file() else {}
 
 
 def unlike(folder: Path, model: Model) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 
 from tunesmith.errors import UserError, did_you_mean
+from tunesmith.manifest import intact
 from tunesmith.models import weights
 from tunesmith.models.classifiers import has_head, saved_head, saved_plan
 from tunesmith.models.families import PROVED, Family, family_of, window
@@ -18,7 +19,15 @@ from tunesmith.models.initial import initialise
 from tunesmith.models.model import Model
 from tunesmith.models.prove import prove
 from tunesmith.models.quantize import quantise
-from tunesmith.models.refusals import quiet, refuse_holes, refuse_pickles, told
+from tunesmith.models.refusals import quiet, refuse_file, refuse_holes, refuse_pickles, told
+from tunesmith.models.soundness import (
+    numbers_of,
+    refuse_index,
+    refuse_left_over,
+    refuse_no_numbers,
+    refuse_shapes,
+    refuse_sizes,
+)
 from tunesmith.tokens.renderer import Renderer
 
 ASSETS = Path(__file__).parent.parent / "assets"
@@ -70,6 +79,7 @@ def load(
     if adapter is not None:
         model = load(below(source, adapter), None, where, headed=headed or plan is not None or has_head(adapter))
         return put_on(adapter, model, plan)
+    intact(Path(path))
     config = _config(path, source)
     family = _family(config, source)
     headed = headed or plan is not None or has_head(Path(path))
@@ -155,6 +165,7 @@ def adapter_of(path: str) -> Path | None:
 
 def below(source: ModelSettings, adapter: Path) -> ModelSettings:
     """The base of an adapter, at the revision, with the chat template and in as many bits as the adapter was trained with."""
+    _refuse_circle(adapter)
     kept = kept_identity(adapter)
     config = weights.read_config(adapter)
     quantize = config.get("base_quantize", source.quantize)
@@ -166,12 +177,23 @@ def below(source: ModelSettings, adapter: Path) -> ModelSettings:
 def base_of(adapter: Path) -> str:
     """The network that an adapter was trained on."""
     name = weights.read_config(adapter).get("base_model_name_or_path")
+    file = adapter / "adapter_config.json"
     if not name:
-        raise UserError(
-            f"`{adapter / 'adapter_config.json'}` names no base network",
-            "add `base_model_name_or_path: a folder or a hub name`",
-        )
-    return str(name)
+        raise UserError(f"`{file}` names no base network", "add `base_model_name_or_path: a folder or a hub name`")
+    if not isinstance(name, str):
+        raise UserError(f"`{file}`: `base_model_name_or_path` is `{name}`", "it is a folder or a hub name")
+    return name
+
+
+def _refuse_circle(adapter: Path) -> None:
+    """Adapters may stand on adapters, and at last on a network."""
+    seen: list[Path] = []
+    place: Path | None = adapter
+    while place is not None:
+        if place.resolve() in seen:
+            raise UserError(f"`{adapter}` names itself as its base", "name the network that it was trained on")
+        seen.append(place.resolve())
+        place = adapter_of(base_of(place))
 
 
 def _place(path: str) -> tuple[str, Path | None]:
@@ -181,7 +203,15 @@ def _place(path: str) -> tuple[str, Path | None]:
         if name not in TOWN:
             raise UserError(f"`model.path` is `{path}`: no such model comes along", did_you_mean(name, TOWN, "town/"))
         return str(ASSETS / name), None
-    folder = Path(path).expanduser()
+    if not path.strip():
+        raise UserError("`model.path` is empty", "name a folder, a hub name, or `town/t5`, which comes along")
+    try:
+        folder = Path(path).expanduser()
+        folder.exists()
+    except (RuntimeError, OSError) as error:  # no such person's home, or a name longer than any
+        told = getattr(error, "strerror", None) or str(error)
+        raise UserError(f"`model.path` is `{path[:80]}`: {told.lower().rstrip('.')}", "name a folder, or a hub name") from None
+    refuse_file(str(folder))
     if (folder / "model" / "config.json").is_file() and not (folder / "config.json").is_file():
         return str(folder / "model"), None
     for place in (folder / "adapter", folder):
@@ -207,8 +237,15 @@ def _hub(source: ModelSettings) -> dict[str, Any]:
 def _config(path: str, source: ModelSettings) -> Any:
     from transformers import AutoConfig
 
-    with told(source.path):
-        return AutoConfig.from_pretrained(path, **_hub(source))
+    with told(source.path, lambda: _folder(path, source)):
+        config = AutoConfig.from_pretrained(path, **_hub(source))
+    refuse_sizes(source.path, config)
+    if source.quantize != "none" and getattr(config, "quantization_config", None):
+        raise UserError(
+            f"`model.quantize` is `{source.quantize}`, and `{source.path}` is quantised already",
+            "set `model.quantize: none`, or name the network that it was made of",
+        )
+    return config
 
 
 def _folder(path: str, source: ModelSettings) -> Path | None:
@@ -247,10 +284,34 @@ def _network(path: str, source: ModelSettings, config: Any, headed: bool, device
         initialise(made)
         return _placed(made, source, dtype, device), False
     refuse_pickles(path)
-    with told(source.path), quiet():
+    if Path(path).is_dir():
+        refuse_index(Path(path))
+    with told(source.path, lambda: _refused(path, source, config)), quiet():
         network, found = kind.from_pretrained(path, use_safetensors=True, output_loading_info=True, **_hub(source), **options)
-    wordless = refuse_holes(source.path, found["missing_keys"], found["mismatched_keys"], headed)
-    return _placed(network, source, dtype, device), wordless
+    wordless = refuse_holes(source.path, found["missing_keys"], found["unexpected_keys"], headed)
+    unread = refuse_left_over(source.path, found["unexpected_keys"], network)
+    if unread and not headed:
+        more = f" (and {len(unread) - 1} more)" if unread[1:] else ""
+        print(f"warning: `{source.path}` holds `{unread[0]}`{more}, which this network does not read", file=sys.stderr)
+    placed = _placed(network, source, dtype, device)
+    refuse_no_numbers(source.path, numbers_of(placed))
+    return placed, wordless
+
+
+def _refused(path: str, source: ModelSettings, config: Any) -> Path | None:
+    """Where the files lie of a network that transformers could not read; refused where it is for their shapes."""
+    folder, blank = _folder(path, source), _blank(source, config)
+    if folder is not None and blank is not None:
+        refuse_index(folder)
+        refuse_shapes(source.path, folder, blank)
+    return folder
+
+
+def _blank(source: ModelSettings, config: Any) -> Any:
+    """The network without numbers; None where none can be made."""
+    with suppress(Exception), torch.device("meta"):  # whatever made transformers fail may do so again
+        return network_class(_family(config, source)).from_config(config)
+    return None
 
 
 def _placed(network: Any, source: ModelSettings, dtype: torch.dtype, device: torch.device) -> Any:
@@ -267,13 +328,16 @@ def _placed(network: Any, source: ModelSettings, dtype: torch.dtype, device: tor
 def _renderer(path: str, source: ModelSettings, family: Family, config: Any) -> Renderer:
     from transformers import AutoTokenizer, GenerationConfig
 
-    with told(source.path):
+    with told(source.path, lambda: _folder(path, source), "tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(path, **_hub(source))
     try:
         generation = GenerationConfig.from_pretrained(path, revision=source.revision)
     except OSError:  # it may come without one
         generation = None
-    return Renderer.of(tokenizer, family, config, generation, source.chat)
+    try:
+        return Renderer.of(tokenizer, family, config, generation, source.chat)
+    except UserError as error:
+        raise UserError(f"`{source.path}`: {error.problem}", error.hint) from None
 
 
 def _family(config: Any, source: ModelSettings) -> Family:

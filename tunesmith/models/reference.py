@@ -8,11 +8,12 @@ another epoch, computes nothing again, and other weights find nothing that was k
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from torch import Tensor
 
+from tunesmith.models.fitting import fitted
 from tunesmith.models.identity import tensors_hash
 from tunesmith.models.model import Model
 from tunesmith.tokens.packing import Group, Room
@@ -44,6 +45,16 @@ class References:
         """Those that are not known, each once."""
         return list({key: tokens for tokens in sequences if (key := self._key(tokens)) not in self._known}.values())
 
+    def known(self) -> dict[str, float]:
+        """All sums that are known, by key."""
+        return dict(self._known)
+
+    def take(self, found: Mapping[str, float]) -> None:
+        """Know what others have computed too; where both did, theirs counts."""
+        more = {key: value for key, value in found.items() if key not in self._known}
+        self._add(more.items())
+        self._known |= found
+
     def _key(self, tokens: Tokens) -> str:
         read = (tokens.inputs, tokens.targets, tokens.source)
         return hashlib.blake2b(repr(read).encode() + self._start, digest_size=16).hexdigest()
@@ -58,10 +69,14 @@ class References:
 
 def sums(model: Model, sequences: Sequence[Tokens], room: Room) -> list[float]:
     """What the reference gives each whole answer now."""
-    found = [0.0] * len(sequences)
     groups: list[Group] = [[tokens] for tokens in sequences]
     if model.branches():
         groups = branched(sequences)
+    return fitted(lambda room: _sums(model, groups, len(sequences), room), room, model, "an answer that a reference weighs")
+
+
+def _sums(model: Model, groups: Sequence[Group], count: int, room: Room) -> list[float]:
+    found = [0.0] * count
     for batch in model.pack(groups, room):
         moved = batch.to(model.device)
         values_S = moved.by_sequence(model.reference(moved).logprobs()).tolist()
@@ -88,7 +103,13 @@ def fingerprint(model: Model) -> bytes:
     if model.starting:
         started = model.adapter(model.starting)
         named |= {f"start {name}": value for name, value in (*started.trained().items(), *started.remembered().items())}
-    return tensors_hash(named)
+    return tensors_hash({name: whole(value) for name, value in named.items()})
+
+
+def whole(value: Tensor) -> Tensor:
+    """All of a tensor, also where processes hold it in parts; all of them ask for it."""
+    gather = getattr(value, "full_tensor", None)
+    return value if gather is None else gather().cpu()
 
 
 def _read(file: Path) -> Iterable[tuple[str, float]]:

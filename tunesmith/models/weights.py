@@ -1,7 +1,7 @@
 """Files of what was trained: PEFT's format for adapters, transformers' for whole networks. Safetensors and JSON only.
 
-adapter/  adapter_config.json  adapter_model.safetensors  [freed.safetensors]  [head.json  [head.safetensors]]
-model/    config.json  model.safetensors  tokenizer ...                        [head.json  [head.safetensors]]
+adapter/  adapter_config.json  adapter_model.safetensors  [freed.safetensors]  [head.json  [head.safetensors]]  manifest.json
+model/    config.json  model.safetensors  tokenizer ...                        [head.json  [head.safetensors]]  manifest.json
 
 The weights of a head stand with the others, where a class of transformers computes it (`models/classifiers.py`).
 """
@@ -11,7 +11,6 @@ import importlib
 import json
 import pkgutil
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import tunesmith.methods
 from tunesmith.errors import UserError
+from tunesmith.manifest import intact, whole
 from tunesmith.methods.combined import Combined
 from tunesmith.methods.frozen import Frozen
 from tunesmith.methods.full import Full
@@ -36,8 +36,9 @@ from tunesmith.models.families import Family
 from tunesmith.models.head import save_head, save_plan
 from tunesmith.models.model import Model
 from tunesmith.models.quantize import quantised
-from tunesmith.models.refusals import quiet
+from tunesmith.models.refusals import CONVERT, quiet
 from tunesmith.models.sites import beyond_body, linear_shape
+from tunesmith.models.soundness import read_object, read_tensors
 
 CONFIG, WEIGHTS, FREED = "adapter_config.json", "adapter_model.safetensors", "freed.safetensors"
 NOWHERE = "dummy-target-modules"  # PEFT's word for a LoRA that stands at no module
@@ -52,7 +53,7 @@ def save_adapter(folder: Path, adapter: Adapter, model: Model) -> Path:
     """
     if isinstance(adapter.method, Full):
         return save_network(folder / "model", model)
-    with _whole(folder / "adapter") as place:
+    with whole(folder / "adapter") as (place, _):
         peer = peft_peer(adapter, model)
         config, tensors = adapter_files(adapter, model, peer)
         text = json.dumps(config, indent=2, sort_keys=True) + "\n"
@@ -72,7 +73,7 @@ def save_network(folder: Path, model: Model, as_classifier: bool = False) -> Pat
     """
     head = model.head
     peer = peer_of(head.plan, model.network) if head is not None and as_classifier else None
-    with _whole(folder) as place:
+    with whole(folder) as (place, _):
         with quiet():
             if head is not None and peer is not None:
                 save_classifier(place, model, head, peer)
@@ -88,8 +89,9 @@ def load_adapter(folder: Path, model: Model, name: str) -> Adapter:
     """Attach an adapter from its files, of this project or of PEFT, and make it the active one.
 
     Raises:
-        UserError: a file is missing, the method is not known, or it was trained on another network.
+        UserError: a file is missing or not as it was saved, the method is not known, or it was trained on another network.
     """
+    intact(folder)
     config = read_config(folder)
     random = torch.get_rng_state()
     plan = saved_plan(folder, model)
@@ -97,10 +99,12 @@ def load_adapter(folder: Path, model: Model, name: str) -> Adapter:
     peer = peer_of(plan, model.network) if plan else None
     if peer is not None:
         config = without_head(config, peer)
-    method = method_of(config, folder / CONFIG)
+    with _sensible(folder / CONFIG):
+        method = method_of(config, folder / CONFIG)
     # A class for sequences has no vocabulary head, so its adapters stand in the body alone.
     never = beyond_body(model.network) if config.get("task_type") in ("SEQ_CLS", "TOKEN_CLS") else ()
-    adapter = model.attach(name, method, begin=False, head=head, never=never)
+    with _sensible(folder / CONFIG):
+        adapter = model.attach(name, method, begin=False, head=head, never=never)
     torch.set_rng_state(random)  # first values that are overwritten draw nothing
     try:
         _fill(adapter, config, folder, model)
@@ -108,6 +112,16 @@ def load_adapter(folder: Path, model: Model, name: str) -> Adapter:
         model.detach(name)
         raise
     return adapter
+
+
+@contextmanager
+def _sensible(file: Path) -> Iterator[None]:
+    """What a config says may be of any type and size: whatever it makes a method fail with is the file's fault."""
+    try:
+        yield
+    except (AssertionError, ArithmeticError, AttributeError, KeyError, RuntimeError, TypeError, ValueError, re.error) as error:
+        told = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise UserError(f"`{file}` describes no adapter that can be made: {told}", "fetch it or write it again") from error
 
 
 def peft_peer(adapter: Adapter, model: Model) -> Peer | None:
@@ -258,11 +272,12 @@ def methods() -> list[type[Method]]:
 def _fill(adapter: Adapter, config: Mapping[str, Any], folder: Path, model: Model) -> None:
     if not (folder / WEIGHTS).is_file():
         pickled = folder / "adapter_model.bin"
-        hint = "load it with peft and save it again: it will be safetensors" if pickled.is_file() else ""
-        raise UserError(f"`{folder}` has no `{WEIGHTS}`{' but a pickle' if hint else ''}", hint)
-    saved = load_file(folder / WEIGHTS)
+        but = ", but a pickle, which can run code when it is read" if pickled.is_file() else ""
+        hint = f"convert it, running none of its code: `{CONVERT.format(path=folder)}`" if but else "fetch it, or train again"
+        raise UserError(f"`{folder}` has no `{WEIGHTS}`{but}", hint)
+    saved = read_tensors(folder / WEIGHTS)
     saved = {name: value for name, value in saved.items() if not name.endswith(".base_layer.weight")}  # PEFT: untrained
-    freed = load_file(folder / FREED) if (folder / FREED).is_file() else {}
+    freed = read_tensors(folder / FREED) if (folder / FREED).is_file() else {}
     if config.get("modules_to_save"):
         freed = {n: value for name, value in saved.items() if (n := name.removeprefix(PEFT)) in adapter.freed}
         saved = {name: value for name, value in saved.items() if name.removeprefix(PEFT) not in freed}
@@ -314,26 +329,10 @@ class Origin:
 
 def read_config(folder: Path) -> dict[str, Any]:
     """An adapter's `adapter_config.json`."""
-    file = folder / CONFIG
-    try:
-        config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"`{folder}` holds no adapter: there is no `{CONFIG}`", "name the folder of an adapter") from error
-    except json.JSONDecodeError as error:
-        raise UserError(f"`{file}`, line {error.lineno}: {error.msg}", "the file is cut short or edited by hand") from error
-    return config
+    if not (folder / CONFIG).is_file():
+        raise UserError(f"`{folder}` holds no adapter: there is no `{CONFIG}`", "name the folder of an adapter")
+    return read_object(folder / CONFIG)
 
 
 def _still(parameter: Tensor) -> Tensor:
     return parameter.detach().cpu().contiguous().clone()
-
-
-@contextmanager
-def _whole(folder: Path) -> Iterator[Path]:
-    """Write beside, then rename: a folder under its own name is never half-written."""
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    yield partial
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)

@@ -10,7 +10,10 @@ from tunesmith.data.mixture import ByLength
 from tunesmith.data.rates import Portion
 from tunesmith.data.rows import Chosen, Joined
 from tunesmith.methods.method import Method
+from tunesmith.models.families import PACKS
+from tunesmith.models.load import best_device, dtype_of, load_config, load_renderer
 from tunesmith.objectives.objective import Placed
+from tunesmith.planning.step import Case
 from tunesmith.preparation import learnable, learnable_sets
 from tunesmith.recipe import Recipe, mixed
 from tunesmith.tokens.batch import Batch
@@ -49,6 +52,21 @@ class Ahead:
     heaviest: tuple[Batch, ...]
     first: tuple[tuple[Batch, ...], ...]
     portions: tuple[Portion, ...] = ()
+
+
+def laid_out(recipe: Recipe, work: Work) -> tuple[Case, Ahead]:
+    """What a run's memory depends on beside its method, and the steps to come. The recipe's objective is that of `work`."""
+    config, family = load_config(recipe.model)
+    renderer, window = load_renderer(recipe.model)
+    device = best_device().type
+    packs = family == "causal" and config.model_type in PACKS and _packed(recipe, device == "cuda")
+    dtype = dtype_of(recipe.model.dtype, config, device)
+    case = Case(config, family, renderer, dtype, recipe.model.attention, recipe.objective, recipe.plan, device)
+    return case, ahead(recipe, work, renderer, window, packs)
+
+
+def _packed(recipe: Recipe, gpu: bool) -> bool:
+    return recipe.plan.room.layout == "packed" or (recipe.plan.room.layout == "auto" and gpu)
 
 
 def ahead(recipe: Recipe, work: Work, renderer: Renderer, window: int | None, packs: bool) -> Ahead:

@@ -19,14 +19,14 @@ from tunesmith.errors import UserError
 from tunesmith.methods.full import Full
 from tunesmith.methods.lora import LoRA
 from tunesmith.methods.method import Method
-from tunesmith.models.families import PACKS, Family
-from tunesmith.models.load import best_device, dtype_of, load_config, load_renderer
+from tunesmith.models.families import Family
+from tunesmith.models.load import dtype_of
 from tunesmith.models.memory import Memory
 from tunesmith.models.products import product
 from tunesmith.models.shapes import config_of
 from tunesmith.objectives.headed import Headed
 from tunesmith.objectives.objective import Objective
-from tunesmith.planning.ahead import Ahead, ahead, weight
+from tunesmith.planning.ahead import Ahead, laid_out, weight
 from tunesmith.planning.fits import QUANTISED, Fit, fits
 from tunesmith.planning.once import Spared, once, spared
 from tunesmith.planning.probe import Probed, probe
@@ -187,14 +187,8 @@ def of_recipe(recipe: Recipe, probing: bool = False) -> Planned:
     work = prepared(recipe)
     recipe = dataclasses.replace(recipe, objective=work.objective)
     assert isinstance(recipe.method, Method), "looked at before"
-    config, family = load_config(recipe.model)
-    renderer, window = load_renderer(recipe.model)
-    device = best_device().type
-    gpu = device == "cuda"
-    packs = family == "causal" and config.model_type in PACKS and _packed(recipe, gpu)
-    coming = ahead(recipe, work, renderer, window, packs)
-    dtype = dtype_of(recipe.model.dtype, config, device)
-    case = Case(config, family, renderer, dtype, recipe.model.attention, recipe.objective, recipe.plan, device)
+    case, coming = laid_out(recipe, work)
+    config, family, device, gpu = case.config, case.family, case.device, case.device == "cuda"
     own = settings.kind_of(type(recipe.method))
     low = recipe.method if isinstance(recipe.method, LoRA) else LoRA()
     methods: dict[str, Method] = {own: recipe.method, "full": Full(), "lora": low}
@@ -238,10 +232,6 @@ def of_recipe(recipe: Recipe, probing: bool = False) -> Planned:
         probed=probed,
         before=before,
     )
-
-
-def _packed(recipe: Recipe, gpu: bool) -> bool:
-    return recipe.plan.room.layout == "packed" or (recipe.plan.room.layout == "auto" and gpu)
 
 
 def spare(passing: float, steps: int, gpu: bool) -> float:

@@ -5,8 +5,7 @@ from tunesmith.methods.method import Method
 from tunesmith.models.families import Family
 from tunesmith.models.sites import ATTENTION_AND_MLP
 from tunesmith.planning.step import Counted
-
-RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # that `--max-lora-rank` of vLLM takes; 16 where it is not given
+from tunesmith.serving.vllm_server import RANKS
 
 
 def served(method: Method, family: Family, sizes: Counted) -> dict[str, str]:
@@ -35,9 +34,10 @@ def _vllm(method: Method, family: Family, sizes: Counted) -> str:
         return f"no: of networks of the family `{family}` it serves no text"
     if sizes.added == 0:
         return "yes: the folder `model/`"
-    rank = method.rank if isinstance(method, LoRA) else 0
+    file = method.peft_config((), {}) if isinstance(method, LoRA) else {}  # a PiSSA is a LoRA of twice the rank there
+    rank = int(file.get("r", 0))
     reasons = {
-        "of adapters it takes LoRA only": not rank,
+        "of adapters it takes LoRA only": not rank or bool(file.get("use_dora")),
         "it takes LoRA on linear maps of attention and MLP only": not sizes.roles <= set(ATTENTION_AND_MLP),
         "weights are trained beside the adapter (`modules_to_save`)": sizes.trained != sum(site[3] for site in sizes.sites),
         f"its largest rank is {RANKS[-1]}": rank > RANKS[-1],

@@ -19,7 +19,7 @@ from tunesmith.models.sites import ATTENTION_AND_MLP, sites
 from tunesmith.objectives.objective import Objective
 from tunesmith.tokens.batch import Batch
 from tunesmith.tokens.renderer import Renderer
-from tunesmith.training.loop import arithmetic
+from tunesmith.training.arithmetic import arithmetic
 from tunesmith.training.plan import Plan
 from tunesmith.training.state import State
 

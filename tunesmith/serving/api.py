@@ -1,6 +1,5 @@
 """OpenAI's paths on one model and its adapters: completions, conversations, models; and what the server tells of itself."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,10 @@ from fastapi.responses import JSONResponse, Response
 
 from tunesmith import __version__
 from tunesmith.serving import refusals, server, swapping, vectors
+from tunesmith.serving.calling import Tree
 from tunesmith.serving.figures import Measured
 from tunesmith.serving.served import Served
-from tunesmith.serving.telling import Chat, Completion, Tree
+from tunesmith.serving.telling import Chat, Completion
 from tunesmith.serving.vectors import Classify
 from tunesmith.serving.wire import ChatRequest, CompletionRequest
 
@@ -41,12 +41,27 @@ REFUSED: dict[str, Any] = {
 }
 
 
-def application(served: Served, classify: Classify, *, token: str | None = None, pages: Sequence[APIRouter] = ()) -> FastAPI:
-    """The API of one model, beside pages where there are any. `classify`: how a head is asked."""
-    routers = [router(served), vectors.router(served, classify), *pages]
-    if served.folder is not None:
-        routers.append(swapping.router(served, served.folder))
-    app = server.create(routers, home="/v1/models", token=token, largest=served.limits.body)
+def application(served: Served, classify: Classify, *, token: str | None = None) -> FastAPI:
+    """The API of one model as a server of its own. `classify`: how a head is asked."""
+    made = server.create(routers(served, classify), home="/v1/models", token=token, largest=served.limits.body)
+    return _finished(made, served)
+
+
+def within(served: Served, classify: Classify) -> FastAPI:
+    """The same without a guard of its own, for a server that has one."""
+    made = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    for one in routers(served, classify):
+        made.include_router(one)
+    return _finished(made, served)
+
+
+def routers(served: Served, classify: Classify) -> list[APIRouter]:
+    """All paths of the API."""
+    swaps = [] if served.folder is None else [swapping.router(served, served.folder)]
+    return [router(served), vectors.router(served, classify), *swaps]
+
+
+def _finished(app: FastAPI, served: Served) -> FastAPI:
     refusals.tell(app)
     app.add_api_route("/openapi.json", lambda: JSONResponse(described(app)), include_in_schema=False)
     app.add_middleware(Measured, figures=served.figures)
@@ -88,6 +103,7 @@ def router(served: Served) -> APIRouter:
             "status": status,
             "worker": {
                 "alive": worker.alive,
+                "fault": worker.fault.partition(":")[0],  # its kind: what it says is for those with the token
                 "restarts": worker.counts.restarts,
                 "under_way": worker.under_way,
                 "waiting": worker.waiting,

@@ -9,6 +9,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
+from tunesmith.errors import UserError
 from tunesmith.serving.served import Served
 
 QUICK = 2  # seconds for what is still open once the server ends
@@ -30,13 +31,19 @@ class Draining(uvicorn.Server):
         self._deadline = time.monotonic() + self.patience
 
     async def on_tick(self, counter: int) -> bool:
+        if not self.served.worker.alive:  # whoever was under way has been told
+            self.should_exit = True
         if self.served.draining and (not self.served.counted.open or time.monotonic() > self._deadline):
             self.should_exit = True
         return await super().on_tick(counter)
 
 
 def serve(app: FastAPI, served: Served, listening: socket.socket, patience: float = 30.0) -> None:
-    """Answer until it is told to end; then no accepted request is left without a word."""
+    """Answer until it is told to end; then no accepted request is left without a word.
+
+    Raises:
+        UserError: the worker has ended by a fault, so that nothing can be answered any more.
+    """
     config = uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=QUICK)
     try:
         Draining(config, served, patience).run(sockets=[listening])
@@ -44,3 +51,8 @@ def serve(app: FastAPI, served: Served, listening: socket.socket, patience: floa
         if not served.worker.close(QUICK):
             print("warning: some answers were cut off", file=sys.stderr)
         served.close()
+    if served.worker.fault:
+        raise UserError(
+            f"the worker has ended: {served.worker.fault}",
+            "start the server again; a supervisor does so by itself (systemd: `Restart=on-failure`)",
+        )

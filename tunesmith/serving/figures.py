@@ -17,6 +17,7 @@ COUNTED = {
     "cancelled": "Answers that nobody wanted any more.",
     "failed": "Answers that ended with a fault of the worker.",
     "restarts": "Faults after which the worker began anew.",
+    "full": "Times that memory was not enough for the answers under way.",
     "evicted": "Rows that had to leave for want of room, and went on later.",
     "prompt_tokens": "Tokens of accepted prompts.",
     "said_tokens": "Tokens of answers.",

@@ -20,7 +20,8 @@ from tunesmith.errors import UserError, did_you_mean
 PATHS = ("/v1/", "/health", "/metrics")  # of the API; pages have words of their own
 TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 CODES = {401: "invalid_api_key", 413: "request_too_large", 429: "rate_limit_exceeded", 503: "unavailable"}
-_FORM = re.compile(r"str$|int$|list\[|constrained-|function-")  # pydantic's names of the forms that a field may have
+# pydantic's names of the forms that a field may have
+_FORM = re.compile(r"str$|int$|list\[|constrained-|function-|literal\[|ToBeCalled$")
 log = logging.getLogger(__name__)
 
 

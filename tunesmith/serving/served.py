@@ -4,8 +4,9 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,15 +15,22 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from tunesmith.generation.engine import ends_of
+from tunesmith.generation.slots import Told
 from tunesmith.serving.asking import Asking, Wanted
+from tunesmith.serving.calling import Tree
 from tunesmith.serving.figures import Figures
 from tunesmith.serving.hearing import Counted, Hearing, Said, gone
+from tunesmith.serving.jobs import EndedError
 from tunesmith.serving.refusals import RefusalError, unknown_model
 from tunesmith.serving.shelf import UnknownError
-from tunesmith.serving.telling import Shape, Streaming, Tokens, Tree, usage
+from tunesmith.serving.telling import Shape, Streaming, Tokens, usage
+from tunesmith.serving.weighing import weighed
 from tunesmith.serving.worker import Ask, Worker
 
+One = TypeVar("One")
 Result = TypeVar("Result")
+AT_ONCE = 16  # texts that are read between two tokens of those who are answered meanwhile
+ENDED = "The worker has ended by a fault, and answers nothing any more; come again once the server has been started anew"
 GONE = 499  # nginx's number of a client that went; nobody reads it
 
 
@@ -69,7 +77,7 @@ class Served:
         if self.draining:
             raise RefusalError(503, "The server is about to end and takes no more requests; those under way end")
         if not self.worker.alive:
-            raise RefusalError(500, "The worker has ended; `/health` tells more")
+            raise RefusalError(503, ENDED)
         if self.counted.open + answers > self.worker.rows + self.limits.queue:
             raise RefusalError(429, f"{self.worker.waiting} answers wait already; come again a little later")
 
@@ -80,8 +88,8 @@ class Served:
     def unknown(self, model: str) -> RefusalError:
         return unknown_model(model, [self.name, *self.worker.shelf.names()])
 
-    async def hear(self, request: Request, wanted: Wanted) -> Hearing:
-        """Answers that were accepted; they are to be closed."""
+    async def hear(self, request: Request, wanted: Wanted, inside: str | None = None) -> Hearing:
+        """Answers that were accepted; they are to be closed. `inside`: a version of the adapter that is held."""
         self.refuse(wanted.answers)
         hearing, adapter = Hearing(self.worker, self.counted), self.adapter(wanted.model)
         client = f"{request.client.host if request.client else ''} {wanted.user}"
@@ -95,6 +103,7 @@ class Served:
                 guide=wanted.guide,
                 copy=copy,
                 client=client,
+                inside=inside,
                 streams=wanted.streams,
             )
             for number, (prompt, copy) in enumerate(wanted.rows)
@@ -105,16 +114,23 @@ class Served:
             hearing.close()
             if isinstance(error, UnknownError):
                 raise self.unknown(wanted.model) from None
+            if isinstance(error, EndedError):
+                raise RefusalError(503, ENDED) from None
             raise
         return hearing
 
     async def answer(self, request: Request, wanted: Wanted, shape: Callable[[Wanted, Tokens], Shape]) -> Response:
         """The response to a request, whole or as a stream."""
         tokens = Tokens(self.model.renderer, ends_of(self.model, wanted.sampling))
-        made = shape(wanted, tokens)
-        if wanted.silent:
-            return self._silent(wanted, made)
-        hearing = await self.hear(request, wanted)
+        async with AsyncExitStack() as held:
+            inside = None
+            if wanted.weighs:  # prompt and answer by one version of an adapter
+                inside = await held.enter_async_context(self.holding(wanted.model))
+                wanted = replace(wanted, weighed=await self._weighed(wanted, inside))
+            made = shape(wanted, tokens)
+            if wanted.silent:
+                return self._silent(wanted, made)
+            hearing = await self.hear(request, wanted, inside)
         if wanted.streams:
             return Stream(self._lines(hearing, wanted, made, tokens), hearing)
         try:
@@ -123,10 +139,57 @@ class Served:
             hearing.close()
         return JSONResponse(_whole(wanted, made, tokens, said))
 
+    async def _weighed(self, wanted: Wanted, inside: str) -> tuple[tuple[Told, ...], ...]:
+        most = wanted.wants.alternatives or 0
+        return tuple(await self.by_parts(inside, wanted.prompts, lambda part: weighed(self.model, part, most)))
+
+    @asynccontextmanager
+    async def holding(self, name: str) -> AsyncIterator[str]:
+        """Within, a version of an adapter stands (this is its name on the network), whatever becomes of its name."""
+        shelf, adapter = self.worker.shelf, self.adapter(name)
+
+        def taken() -> str:
+            inside = shelf.version(adapter).inside if adapter else self.worker.base
+            shelf.take(inside)
+            return inside
+
+        def back(future: "Future[str]") -> None:
+            if not future.cancelled() and future.exception() is None:
+                self.worker.post(lambda: shelf.release(future.result()))
+
+        self.refuse(0)
+        future = self.worker.call(taken)
+        try:
+            yield await asyncio.wrap_future(future)
+        except UnknownError:
+            raise self.unknown(name) from None
+        except EndedError:
+            raise RefusalError(503, ENDED) from None
+        finally:
+            future.add_done_callback(back)
+
+    async def by_parts(
+        self, inside: str, given: Sequence[One], work: Callable[[Sequence[One]], Sequence[Result]]
+    ) -> list[Result]:
+        """Have the worker do something under one version of an adapter, part by part, so that others are answered between."""
+        model = self.model
+
+        def done(part: Sequence[One]) -> Sequence[Result]:
+            active, model.active = model.active, inside
+            try:
+                return work(part)
+            finally:
+                model.active = active
+
+        found: list[Result] = []
+        for start in range(0, len(given), AT_ONCE):
+            found += await self.call(lambda part=given[start : start + AT_ONCE]: done(part))  # type: ignore[misc]
+        return found
+
     def _silent(self, wanted: Wanted, shape: Shape) -> Response:
         if wanted.model != self.name and wanted.model not in self.worker.shelf.names():
             raise self.unknown(wanted.model)
-        choices = [shape.choice(number, "", Said(reason="length")) for number in range(wanted.answers)]
+        choices = [shape.choice(number, "", Said(reason="length")) for number in wanted.kept([])]
         return JSONResponse({**shape.head, "choices": choices, "usage": usage(wanted, 0)})
 
     async def _lines(self, hearing: Hearing, wanted: Wanted, shape: Shape, tokens: Tokens) -> AsyncIterator[str]:
@@ -158,7 +221,10 @@ class Served:
     async def call(self, work: Callable[[], Result]) -> Result:
         """Have something done by the worker's thread, between two tokens."""
         self.refuse(0)
-        return await asyncio.wrap_future(self.worker.call(work))
+        try:
+            return await asyncio.wrap_future(self.worker.call(work))
+        except EndedError:
+            raise RefusalError(503, ENDED) from None
 
     def close(self) -> None:
         self._spelling.shutdown(wait=False, cancel_futures=True)
@@ -192,7 +258,10 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, Result]) -> Re
 
 
 def _whole(wanted: Wanted, shape: Shape, tokens: Tokens, said: Sequence[Said]) -> Tree:
-    choices = [shape.choice(number, tokens.ends.text(one.ids), one) for number, one in enumerate(said)]
+    means = [sum(told.logprob for told in one.told) / max(1, len(one.told)) for one in said]
+    told = [(number, said[number]) for number in wanted.kept(means)]
+    choices = [shape.choice(number, tokens.ends.text(one.ids), one) for number, one in told]
+    choices = [{**choice, "index": index} for index, choice in enumerate(choices)]
     return {**shape.head, "choices": choices, "usage": usage(wanted, sum(len(one.ids) for one in said))}
 
 

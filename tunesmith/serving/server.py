@@ -53,13 +53,21 @@ HEADERS = {
 }
 
 
-def create(routers: Sequence[APIRouter], *, home: str, token: str | None = None, largest: int = LARGEST_BODY) -> FastAPI:
+def create(
+    routers: Sequence[APIRouter],
+    *,
+    home: str,
+    token: str | None = None,
+    largest: int = LARGEST_BODY,
+    api: ASGIApp | None = None,
+) -> FastAPI:
     """The application that serves these routers.
 
     home:  the page that `/` leads to.
     token: what a visitor has to bring, in the link (`?token=`), the cookie that the link leaves, or as `Authorization: Bearer`;
            None: nobody has to, and only names of this machine itself are answered to.
     largest: most bytes of a body.
+    api:   answers the paths of the API (`refusals.PATHS`), where no router does.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     for router in routers:
@@ -76,6 +84,8 @@ def create(routers: Sequence[APIRouter], *, home: str, token: str | None = None,
             return PlainTextResponse("There is no such file.", 404)
         return Response(_assets()[name], media_type=kind)
 
+    if api is not None:
+        app.add_middleware(Apart, api=api)
     app.add_middleware(Guard, token=token, largest=largest)
     return app
 
@@ -83,6 +93,17 @@ def create(routers: Sequence[APIRouter], *, home: str, token: str | None = None,
 def page(name: str, **shown: Any) -> HTMLResponse:
     """A page of `pages/`, with all that is shown in it escaped."""
     return HTMLResponse(_templates().get_template(f"{name}.html.jinja").render(version=__version__, **shown))
+
+
+class Apart:
+    """Leads the paths of the API to an application of their own."""
+
+    def __init__(self, app: ASGIApp, api: ASGIApp) -> None:
+        self.app, self.api = app, api
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = scope["type"] == "http" and is_api(scope["path"])
+        await (self.api if asked else self.app)(scope, receive, send)
 
 
 class Guard:

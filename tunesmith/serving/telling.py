@@ -3,21 +3,17 @@
 Of a token that is told apart: its text as it reads alone, its bytes, and the network's own log-probability of it.
 """
 
-import json
-import re
 import secrets
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from tunesmith.generation.slots import Ends, Reason, Told
 from tunesmith.generation.streaming import Words
 from tunesmith.serving.asking import Wanted
+from tunesmith.serving.calling import Tree, called, forced
 from tunesmith.serving.hearing import Said
 from tunesmith.tokens.renderer import Renderer
-
-Tree = dict[str, Any]
-CALLED = re.compile(r"<tool_call>\s*(.*?)\s*</tool_call>", re.DOTALL)
 
 
 class Tokens:
@@ -25,6 +21,7 @@ class Tokens:
 
     def __init__(self, renderer: Renderer, ends: Ends) -> None:
         self.renderer, self.ends = renderer, ends
+        self._special = {*renderer.tokenizer.all_special_ids, *ends.tokens}
 
     def text(self, id_: int) -> str:
         return self.renderer.pieces([id_])[0]
@@ -50,15 +47,26 @@ class Tokens:
     def of_completion(self, told: Iterable[Told], offset: int) -> Tree:
         """`logprobs` of a completion; `offset`: letters before it."""
         tree: Tree = {"tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []}
-        for one in self.shown(told):
+        for one in told:
             text = self.text(one.id)
             tree["tokens"].append(text)
             tree["token_logprobs"].append(written(one.logprob))
             likeliest = {self.text(id_): written(logprob) for id_, logprob in reversed(one.likeliest)}
             tree["top_logprobs"].append({text: written(one.logprob)} | likeliest if one.likeliest else None)
             tree["text_offset"].append(offset)
-            offset += len(text)
+            offset += self._letters(one.id)
         return tree
+
+    def _letters(self, id_: int) -> int:
+        """How many of the text's letters a token is; a special one is none."""
+        return 0 if id_ in self._special else len(self.text(id_))
+
+    def of_prompt(self, prompt: Sequence[int], told: Sequence[Told]) -> Tree:
+        """The same of a prompt, of whose first token nothing is known."""
+        first = self.text(prompt[0])
+        tree = self.of_completion(told, self._letters(prompt[0]))
+        before: Tree = {"tokens": [first], "token_logprobs": [None], "top_logprobs": [None], "text_offset": [0]}
+        return {name: [*before[name], *rest] for name, rest in tree.items()}
 
 
 class Shape(Protocol):
@@ -86,6 +94,10 @@ class Shape(Protocol):
         """That it has ended."""
         ...
 
+    def ended(self, calls: bool, reason: Reason | None) -> str | None:
+        """Why, where it is calls of tools or is not."""
+        ...
+
 
 class Completion:
     """`text_completion`."""
@@ -96,7 +108,7 @@ class Completion:
         self._offsets: dict[int, int] = {}
 
     def choice(self, number: int, text: str, said: Said) -> Tree:
-        logprobs = self._logprobs(said.told, len(self._shown(number)))
+        logprobs = self._logprobs(number, said.told, len(self._shown(number)))
         text = self.words(number, text, said)
         return {"index": number, "text": text, "logprobs": logprobs, "finish_reason": said.reason}
 
@@ -107,21 +119,32 @@ class Completion:
     def _shown(self, number: int) -> str:
         return self.wanted.shown[number // self.wanted.n] if self.wanted.shown is not None else ""
 
-    def _logprobs(self, told: Sequence[Told], offset: int) -> Tree | None:
-        return None if self.wanted.wants.alternatives is None else self.tokens.of_completion(told, offset)
+    def _logprobs(self, number: int, told: Sequence[Told], offset: int) -> Tree | None:
+        """With a prompt's tokens before them all of them are told, so that who asked can count them: what ended it too."""
+        wanted = self.wanted
+        if not wanted.told:
+            return None
+        if wanted.weighed is None:
+            return self.tokens.of_completion(self.tokens.shown(told), offset)
+        place = number // wanted.n
+        before = self.tokens.of_prompt(wanted.prompts[place], wanted.weighed[place])
+        return {name: [*before[name], *rest] for name, rest in self.tokens.of_completion(told, offset).items()}
 
     def opening(self, number: int) -> Tree | None:
         return None
 
     def part(self, number: int, text: str, told: Sequence[Told]) -> Tree:
         offset = self._offsets.setdefault(number, len(self._shown(number)))
-        logprobs = self._logprobs(told, offset)
+        logprobs = self._logprobs(number, told, offset)
         if logprobs is not None:
             self._offsets[number] += sum(map(len, logprobs["tokens"]))
         return {"index": number, "text": text, "logprobs": logprobs, "finish_reason": None}
 
     def last(self, number: int, said: Said) -> Tree:
         return {"index": number, "text": "", "logprobs": None, "finish_reason": said.reason}
+
+    def ended(self, calls: bool, reason: Reason | None) -> str | None:
+        return reason
 
 
 class Chat:
@@ -133,23 +156,32 @@ class Chat:
 
     def choice(self, number: int, text: str, said: Said) -> Tree:
         message: Tree = {"role": "assistant", "content": text, "refusal": None}
-        text, calls = called(text) if self.wanted.tools else (text, [])
+        text, calls = self._called(text)
         if calls:
             message |= {"content": text or None, "tool_calls": calls}
-        reason = "tool_calls" if calls and said.reason == "stop" else said.reason
+        reason = self.ended(bool(calls), said.reason)
         return {"index": number, "message": message, "logprobs": self._logprobs(said.told), "finish_reason": reason}
+
+    def _called(self, text: str) -> tuple[str, list[Tree]]:
+        if not self.wanted.tools:
+            return text, []
+        return forced(text) if self.wanted.must else called(text)
+
+    def ended(self, calls: bool, reason: Reason | None) -> str | None:
+        """OpenAI says `stop` of a call of the tool that was named."""
+        return "tool_calls" if calls and reason == "stop" and self.wanted.must != "named" else reason
 
     def words(self, number: int, text: str, said: Said) -> str:
         return text
 
     def _logprobs(self, told: Sequence[Told]) -> Tree | None:
-        return None if self.wanted.wants.alternatives is None else self.tokens.of_chat(told)
+        return self.tokens.of_chat(told) if self.wanted.told else None
 
     def opening(self, number: int) -> Tree | None:
         return self._delta(number, {"role": "assistant", "content": ""})
 
     def part(self, number: int, text: str, told: Sequence[Told]) -> Tree:
-        text, calls = called(text) if self.wanted.tools else (text, [])
+        text, calls = self._called(text)
         delta: Tree = {"content": text} if text or not calls else {}
         if calls:
             delta["tool_calls"] = [{"index": index, **call} for index, call in enumerate(calls)]
@@ -191,19 +223,6 @@ def joined(renderer: Renderer, shown: str, prompt: Sequence[int], said: Said, te
     return f"{shown}{blank}{text}"
 
 
-def called(text: str) -> tuple[str, list[Tree]]:
-    """What is said beside calls of tools, and these; where one cannot be read, all of it is words."""
-    calls: list[Tree] = []
-    for found in CALLED.findall(text):
-        try:
-            tree = json.loads(found)
-            function = {"name": str(tree["name"]), "arguments": json.dumps(tree.get("arguments", {}), ensure_ascii=False)}
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return text, []
-        calls.append({"id": f"call_{secrets.token_hex(8)}", "type": "function", "function": function})
-    return (CALLED.sub("", text).strip() if calls else text), calls
-
-
 class Streaming:
     """Turns what is heard of one answer into parts."""
 
@@ -228,8 +247,8 @@ class Streaming:
             parts.append(part)
         if reason is not None:
             last = self.shape.last(self.number, self.said)
-            if parts and "tool_calls" in parts[0].get("delta", ()) and reason == "stop":
-                last["finish_reason"] = "tool_calls"
+            if parts and "tool_calls" in parts[0].get("delta", ()):
+                last["finish_reason"] = self.shape.ended(True, reason)
             parts.append(last)
         return parts
 

@@ -1,13 +1,12 @@
 """What a model tells of texts without speaking: states as embeddings, and what heads say.
 
-Dimension key: S texts, D hidden size.
+Dimension key: B rows, U source tokens, S texts, D hidden size.
 """
 
-import asyncio
 import base64
 import math
-from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from fastapi import APIRouter
@@ -17,18 +16,16 @@ from torch.nn import functional as F
 from tunesmith.data.example import Example, Message
 from tunesmith.models.head import Pooling, own_pooling
 from tunesmith.models.model import Model
+from tunesmith.models.routing import calling
 from tunesmith.run import Answer
+from tunesmith.serving.calling import Tree
 from tunesmith.serving.refusals import RefusalError
 from tunesmith.serving.served import Served
-from tunesmith.serving.shelf import UnknownError
-from tunesmith.serving.telling import Tree, headed
+from tunesmith.serving.telling import headed
 from tunesmith.serving.wire import ClassifyRequest, EmbeddingRequest
+from tunesmith.tokens.batch import Batch
 from tunesmith.tokens.packing import Room
 from tunesmith.tokens.sequence import IGNORED, Tokens
-
-One = TypeVar("One")
-Found = TypeVar("Found")
-AT_ONCE = 16  # texts that are read between two tokens of those who are answered meanwhile
 
 
 class Classify(Protocol):
@@ -46,7 +43,8 @@ def router(served: Served, classify: Classify) -> APIRouter:
         _refuse_embedding(body, served.model)
         prompts = await served.spelled(served.asking.ids, body.input)
         _refuse_long(prompts, served.model)
-        found = await _within(served, body.model, prompts, lambda part: list(embedded(served.model, part)))
+        async with served.holding(body.model) as inside:
+            found = await served.by_parts(inside, prompts, lambda part: list(embedded(served.model, part)))
         tokens = sum(map(len, prompts))
         data = [
             {"object": "embedding", "index": index, "embedding": _written(vector, body.encoding_format == "base64")}
@@ -62,7 +60,8 @@ def router(served: Served, classify: Classify) -> APIRouter:
         examples = [_example(number, one) for number, one in enumerate(given)]
         calibrated = bool(body.calibrated)
         model = served.model
-        said = await _within(served, body.model, examples, lambda part: classify(model, part, calibrated=calibrated))
+        async with served.holding(body.model) as inside:
+            said = await served.by_parts(inside, examples, lambda part: classify(model, part, calibrated=calibrated))
         data = [_told(index, answer) for index, answer in enumerate(said)]
         tokens = sum(answer.prompt_tokens for answer in said)
         used = {"prompt_tokens": tokens, "completion_tokens": 0, "total_tokens": tokens}
@@ -71,58 +70,33 @@ def router(served: Served, classify: Classify) -> APIRouter:
     return made
 
 
-async def _within(served: Served, name: str, given: Sequence[One], work: Callable[[Sequence[One]], list[Found]]) -> list[Found]:
-    """Have the worker do something under one version of an adapter, part by part, so that others are answered between."""
-    shelf, model = served.worker.shelf, served.model
-
-    def taken() -> str:
-        if not served.adapter(name):
-            return model.active
-        inside = shelf.version(name).inside
-        shelf.take(inside)
-        return inside
-
-    def done(inside: str, part: Sequence[One]) -> list[Found]:
-        active, model.active = model.active, inside
-        try:
-            return work(part)
-        finally:
-            model.active = active
-
-    future = served.worker.call(taken)
-    try:
-        inside = await asyncio.wrap_future(future)
-    except UnknownError:
-        raise served.unknown(name) from None
-    except asyncio.CancelledError:
-        future.add_done_callback(lambda got: None if got.cancelled() else served.worker.post(lambda: _back(got.result())))
-        raise
-
-    def _back(inside: str) -> None:
-        if served.adapter(name):
-            shelf.release(inside)
-
-    found: list[Found] = []
-    try:
-        for start in range(0, len(given), AT_ONCE):
-            part = given[start : start + AT_ONCE]
-            found += await served.call(lambda part=part: done(inside, part))  # type: ignore[misc]
-    finally:
-        served.worker.post(lambda: _back(inside))
-    return found
-
-
 @torch.no_grad()
 def embedded(model: Model, prompts: Sequence[Sequence[int]]) -> Tensor:
     """[S, D] float32 states of these rows, pooled, of length 1; by the thread that owns the model."""
-    pooling = pooling_of(model)
-    groups = [[Tokens(tuple(ids), (IGNORED,) * len(ids))] for ids in prompts]
+    pooling, start = pooling_of(model), (model.renderer.start,)
+    if model.family == "seq2seq":
+        groups = [[Tokens(start, (IGNORED,), source=tuple(ids))] for ids in prompts]
+    else:
+        groups = [[Tokens(tuple(ids), (IGNORED,) * len(ids))] for ids in prompts]
     rows = [torch.empty(0)] * len(groups)
-    for batch in model.pack(groups, Room()):
-        states_SD = model(batch.to(model.device), everywhere=True).pooled(pooling).float()
+    for laid in model.pack(groups, Room()):
+        batch = laid.to(model.device)
+        paired = model.family == "seq2seq"
+        states_SD = _encoded(model, batch) if paired else model(batch, everywhere=True).pooled(pooling).float()
         for number, state_D in zip(batch.numbers.tolist(), states_SD.cpu(), strict=True):
             rows[number] = state_D
     return F.normalize(torch.stack(rows), dim=-1)
+
+
+def _encoded(model: Model, batch: Batch) -> Tensor:
+    """[S, D] the mean of what an encoder says of each source, as sentence-T5 has it (Ni et al., 2021); virtual tokens aside."""
+    assert batch.source_ids is not None and batch.source_mask is not None, "a source for each row"
+    with calling(model.routing(batch)):
+        encoder = model.network.get_encoder()
+        states_BUD = encoder(input_ids=batch.source_ids, attention_mask=batch.source_mask.long())[0].float()
+    own_BU = batch.source_mask if batch.source_virtual is None else batch.source_mask & (batch.source_virtual < 0)
+    means_SD: Tensor = (states_BUD * own_BU[..., None]).sum(1) / own_BU.sum(1, keepdim=True)
+    return means_SD
 
 
 def pooling_of(model: Model) -> Pooling:
@@ -132,11 +106,6 @@ def pooling_of(model: Model) -> Pooling:
 
 
 def _refuse_embedding(body: EmbeddingRequest, model: Model) -> None:
-    if model.family == "seq2seq":
-        told = (
-            "An encoder-decoder model is read for what it will say, and has no state of a text; take a masked or a causal one"
-        )
-        raise RefusalError(400, told, None, "model")
     if body.dimensions is not None and body.dimensions != model.width:
         told = f"`dimensions` is {body.dimensions}; the states of this model have {model.width} numbers"
         raise RefusalError(400, told, None, "dimensions")

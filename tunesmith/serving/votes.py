@@ -69,14 +69,17 @@ class Progress:
 class Votes(Database):
     """The file of pairs and votes.
 
-    overlap: so many people judge every pair.
+    overlap: so many people judge every pair; None: what was said last, or 1.
     """
 
     what, steps = "file of votes", STEPS
 
-    def __init__(self, path: str | Path, *, seed: int | None = None, overlap: int = 1, new: bool = True) -> None:
+    def __init__(self, path: str | Path, *, seed: int | None = None, overlap: int | None = None, new: bool = True) -> None:
         super().__init__(path, new=new)
-        self.overlap = overlap
+        if overlap is not None:
+            with self.writing() as connection:
+                connection.execute("INSERT OR REPLACE INTO settings VALUES ('overlap', ?)", [str(overlap)])
+        self.overlap = self._number("SELECT coalesce(max(CAST(value AS INTEGER)), 1) FROM settings WHERE name = 'overlap'")
         self.seed = self._seed(seed)
 
     def add(self, pairs: Iterable[Pair]) -> int:

@@ -85,6 +85,17 @@ class Tool(BaseModel):
     function: Signature
 
 
+class Called(Sent):
+    name: Name
+
+
+class ToBeCalled(Sent):
+    """The tool that the answer has to call."""
+
+    type: Literal["function"]
+    function: Called
+
+
 class PlainText(Sent):
     type: Literal["text"]
 
@@ -168,7 +179,7 @@ class CompletionRequest(Spoken):
     """`POST /v1/completions`. Ids are taken as they are; texts are put in tokens with the special ones around them."""
 
     prompt: Prompt
-    best_of: int | None = None
+    best_of: Annotated[int, Field(ge=1, le=MOST)] | None = None
     echo: bool | None = None
     logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     suffix: str | None = None
@@ -183,7 +194,7 @@ class ChatRequest(Spoken):
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     tools: Annotated[list[Tool], Field(max_length=128)] | None = None
-    tool_choice: Literal["none", "auto"] | None = None
+    tool_choice: Literal["none", "auto", "required"] | ToBeCalled | None = None
     parallel_tool_calls: bool | None = None
     modalities: list[Literal["text"]] | None = None
     reasoning_effort: str | None = None

@@ -2,7 +2,8 @@
 
 Whatever touches the network is done by this thread, one thing after the other, so that an answer never mixes two versions of
 an adapter and no lock is held while a network computes. A fault ends the answers that were under way, which are told so; those
-that still waited go on, with an engine made anew.
+that still waited go on, with an engine made anew. Where memory was not enough, those under way go on too, fewer at once. After
+too many faults in a row, or where the device computes no more, the worker ends, and whoever asks is told so.
 """
 
 import logging
@@ -11,7 +12,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 from tunesmith.errors import UserError
@@ -21,11 +21,15 @@ from tunesmith.generation.sampling import Sampling
 from tunesmith.generation.slots import Guide, Reason, Slot, Told, Wants
 from tunesmith.generation.waiting import InTurn
 from tunesmith.models.model import Model
+from tunesmith.serving.jobs import EndedError, Jobs
+from tunesmith.serving.mending import free, is_full, is_lost, let_go, put_back
 from tunesmith.serving.shelf import Shelf
 
 Result = TypeVar("Result")
 log = logging.getLogger(__name__)
 PATIENCE = 0.1  # seconds that an idle worker sleeps at most, so that it hears that it is to end
+RESTARTS = 8
+CALM = 64  # tokens of each row after which one row more may be under way, where memory was not enough for as many as wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class Ask:
     copy:    number of earlier equal prompts of the same request, which draws differently.
     client:  who asks: those who wait take turns.
     guide:   makes what the answer's form allows, anew for each answer; None: any form.
+    inside:  a version of an adapter that whoever asks holds (`Served.holding`), in the place of the one that stands.
     streams: tell of each token; else only of the end.
     hears:   called by the worker's thread; must return at once.
     """
@@ -64,6 +69,7 @@ class Ask:
     guide: Callable[[], Guide] | None = None
     copy: int = 0
     client: str = ""
+    inside: str | None = None
     streams: bool = False
 
 
@@ -90,6 +96,7 @@ class Counts:
     cancelled: int = 0
     failed: int = 0
     restarts: int = 0
+    full: int = 0
     evicted: int = 0
     prompt_tokens: int = 0
     said_tokens: int = 0
@@ -103,19 +110,27 @@ class Worker:
         rows:    most answers under way at once.
         columns: most tokens kept of all rows together (`generation.engine.Engine`); None: no bound.
         begun:   tokens kept of what prompts of late began with alike; 0: none.
+        restarts: most faults in a row, with no answer that ended as it should between; the next one ends the worker.
+
+    Attributes:
+        fault: why it has ended; "" while it runs, and where it was closed.
     """
 
-    def __init__(self, model: Model, rows: int = 64, columns: int | None = None, begun: int = 0) -> None:
-        self.model, self.rows, self.columns, self.begun = model, rows, columns, begun
+    def __init__(
+        self, model: Model, rows: int = 64, columns: int | None = None, begun: int = 0, restarts: int = RESTARTS
+    ) -> None:
+        self.model, self.rows, self.columns, self.begun, self.restarts = model, rows, columns, begun, restarts
+        self.fault = ""
         self.base = model.active  # an adapter that the model came with; "": the bare network
         self.shelf = Shelf(model)
         self.counts = Counts()
         self._speaks = model.family != "masked"
-        self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._jobs = Jobs()
         self._tickets: dict[int, Ticket] = {}
         self._ends = threading.Event()
-        self._drained = threading.Event()
         self._engine: Engine | None = None
+        self._most, self._calm = rows, 0  # rows that memory is enough for, and turns since it was not
+        self._faults = 0  # in a row
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
 
     def start(self) -> "Worker":
@@ -134,26 +149,15 @@ class Worker:
     @property
     def waiting(self) -> int:
         engine = self._engine
-        return self._jobs.qsize() + (0 if engine is None else len(engine.waiting))
+        return len(self._jobs) + (0 if engine is None else len(engine.waiting))
 
-    def post(self, job: Callable[[], None]) -> None:
-        """Have something done by the worker's thread, between two tokens."""
-        self._jobs.put(job)
+    def post(self, work: Callable[[], None]) -> None:
+        """Have something done by the worker's thread, between two tokens; nothing, where it has ended."""
+        self._jobs.post(work)
 
     def call(self, work: Callable[[], Result]) -> "Future[Result]":
-        """The same, with what came of it."""
-        future: Future[Result] = Future()
-
-        def job() -> None:
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                future.set_result(work())
-            except BaseException as error:
-                future.set_exception(error)
-
-        self.post(job)
-        return future
+        """The same, with what came of it; `EndedError`: the worker has ended."""
+        return self._jobs.call(work)
 
     def submit(self, asks: Sequence[Ask]) -> "Future[list[Ticket]]":
         """Answers that are wanted; all are accepted, or none. `UserError`: an adapter is not known, a prompt is too long."""
@@ -166,36 +170,52 @@ class Worker:
             time.sleep(0.01)
         whole = not (self.under_way or self.waiting)
         self._ends.set()
-        self._thread.join(timeout=max(1.0, patience))
+        if self._thread.ident is not None:
+            self._thread.join(timeout=max(1.0, patience))
         return whole
 
     def _run(self) -> None:
-        with quiet(self.model):
-            while not self._ends.is_set():
-                try:
-                    self._turn()
-                except Exception as error:
-                    self._mend(error)
-            self._fail_all("the server was stopped")
+        try:
+            with quiet(self.model):
+                while not self._ends.is_set():
+                    error = self._tried()
+                    if error is not None:
+                        self._mend(error)
+        except BaseException as error:  # whatever it is: nobody waits for a thread that is no more
+            self.fault = f"{type(error).__name__}: {error}" if not isinstance(error, EndedError) else str(error)
+            log.critical("the worker has ended: %s", self.fault)
+        self._engine = None
+        self._fail_all(f"the worker has ended: {self.fault}" if self.fault else "the server was stopped")
+        self._jobs.close(EndedError(self.fault or "the server was stopped"))
+
+    def _tried(self) -> Exception | None:
+        """One turn; what went wrong in it, without the frames that hold its tensors."""
+        try:
+            self._turn()
+        except Exception as error:
+            if not is_full(error):
+                log.error("the worker failed, and begins anew", exc_info=error)
+            let_go(error)
+            return error
+        return None
 
     def _turn(self) -> None:
         """Do what was posted, then say one token of each row; sleep where there is nothing to do."""
         idle = self._engine is None or not self._engine.busy
-        try:
-            self._jobs.get(timeout=PATIENCE if idle else None, block=idle)()
-            while True:
-                self._jobs.get_nowait()()
-        except Empty:
-            pass
-        if self._engine is not None and self._engine.busy:
-            self._engine.advance()
-            self.counts.evicted = self._engine.evicted
+        self._jobs.do(PATIENCE if idle else None)
+        engine = self._engine
+        if engine is not None and engine.busy:
+            engine.advance()
+            self.counts.evicted = engine.evicted
+            self._calm += 1
+            if engine.most < self.rows and self._calm % CALM == 0:
+                self._most = engine.most = engine.most + 1
 
     def _accept(self, asks: Sequence[Ask]) -> list[Ticket]:
         engine = self._speaking()
         made: list[tuple[Ticket, Slot, str]] = []
         for ask in asks:
-            inside = self.shelf.version(ask.adapter).inside if ask.adapter else self.base
+            inside = ask.inside or (self.shelf.version(ask.adapter).inside if ask.adapter else self.base)
             ticket = Ticket(ask, self)
             guide = ask.guide() if ask.guide else None
             slot = engine.slot(ask.prompt, inside, ask.sampling, copy=ask.copy, wants=ask.wants, guide=guide, client=ask.client)
@@ -219,7 +239,7 @@ class Worker:
         if not self._speaks:
             raise UserError("a masked model cannot speak", "ask it to classify, or serve a causal or an encoder-decoder model")
         if self._engine is None:
-            self._engine = Engine(self.model, InTurn(), self.rows, self.columns, self.begun)
+            self._engine = Engine(self.model, InTurn(), self._most, self.columns, self.begun)
         return self._engine
 
     def renew(self) -> None:
@@ -246,26 +266,70 @@ class Worker:
             self.counts.cancelled += 1
         elif slot.reason is not None:
             self.counts.ended += 1
+            self._faults = 0
         else:
             self.counts.failed += 1
         self.shelf.release(slot.adapter)
 
     def _mend(self, error: Exception) -> None:
-        """Those under way end with the fault; those that wait go on."""
-        log.error("the worker failed, and begins anew", exc_info=error)
-        self.counts.restarts += 1
+        """Those that wait go on; those under way end with the fault, or go on too where memory was not enough for all."""
         engine, self._engine = self._engine, None
+        waiting = [] if engine is None else engine.waiting.all()
+        waits = {slot.number for slot in waiting}
+        under_way = [ticket for number, ticket in self._tickets.items() if number not in waits]
+        back: list[Slot] = []
+        if not is_full(error):
+            self._count(error)
+            for ticket in under_way:
+                self._end(ticket, f"the worker failed: {error}")
+        else:
+            back = self._put_back(under_way, engine is not None and engine.speech.paired)
         if engine is None:
             return
-        waiting = engine.waiting.all()
-        waits = {slot.number for slot in waiting}
-        for ticket in [ticket for number, ticket in self._tickets.items() if number not in waits]:
-            self._fail(ticket, f"the worker failed: {error}")
+        engine.evicted += len(back)
         fresh = self._speaking()
         fresh.go_on_from(engine)
+        del engine
+        free(self.model.device)
         assert isinstance(fresh.waiting, InTurn)
         for slot in waiting:
             fresh.waiting.add(slot)
+        for slot in reversed(back):  # the first of them is then in front
+            fresh.waiting.again(slot)
+
+    def _count(self, error: Exception) -> None:
+        """One fault more; `EndedError`: there is no use in going on."""
+        self.counts.restarts += 1
+        self._faults += 1
+        told = f"{type(error).__name__}: {error}"
+        if is_lost(self.model.device):
+            raise EndedError(f"{told} (its device computes no more)")
+        if self._faults > self.restarts:
+            raise EndedError(f"{told} ({self._faults} faults in a row)")
+
+    def _put_back(self, under_way: Sequence[Ticket], paired: bool) -> list[Slot]:
+        """Memory was not enough: half as many rows at once from now on; one that had it alone cannot be answered."""
+        self.counts.full += 1
+        back = [ticket for ticket in under_way if ticket.slot is not None and ticket.slot.reason is None]
+        if len(back) == 1:
+            self._end(back.pop(), "the memory of this server is not enough for this answer, even alone")
+        for ticket in under_way:
+            if ticket not in back:
+                self._end(ticket, "")
+        self._most, self._calm = max(1, len(back) // 2), 0
+        log.warning("memory was not enough for %d answers at once; they go on, %d at a time", len(back), self._most)
+        slots = [ticket.slot for ticket in back if ticket.slot is not None]
+        for slot in slots:
+            put_back(slot, paired)
+        return sorted(slots, key=lambda slot: slot.number)
+
+    def _end(self, ticket: Ticket, fault: str) -> None:
+        """It ends with a fault, unless it had ended by itself and was only not told so yet."""
+        slot = ticket.slot
+        if slot is not None and slot.reason is not None and slot.heeds is not None:
+            slot.heeds(slot)
+        elif slot is not None and slot.number in self._tickets:
+            self._fail(ticket, fault)
 
     def _fail(self, ticket: Ticket, fault: str) -> None:
         self.left(ticket)
@@ -273,14 +337,7 @@ class Worker:
 
     def _fail_all(self, fault: str) -> None:
         for ticket in list(self._tickets.values()):
-            self._fail(ticket, fault)
-        while True:
-            try:
-                self._jobs.get_nowait()()  # who waits for one of these is told what came of it
-            except Empty:
-                break
-        for ticket in list(self._tickets.values()):
-            self._fail(ticket, fault)
+            self._end(ticket, fault)
 
 
 class _Teller:

@@ -1,6 +1,8 @@
 """Type annotations of settings: what they take, in pydantic's judgement and in words."""
 
 import inspect
+import math
+import re
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
@@ -72,13 +74,21 @@ def _adapter(hint: Any) -> TypeAdapter[Any]:
 def leaf(hint: Any, value: object, where: str) -> object:
     """A single value by pydantic, strictly: text is no number, and 1.0 is no whole number."""
     try:
-        return _adapter(hint).validate_python(value, strict=hint is not Path)
+        found: object = _adapter(hint).validate_python(value, strict=hint is not Path)
+        if isinstance(found, float) and not math.isfinite(found):
+            raise WrongError(Mistake(where.lstrip("."), f"found {shown(value)}, expected a finite number"))
+        if isinstance(found, int) and abs(found) >= LARGEST:
+            raise WrongError(Mistake(where.lstrip("."), f"found {shown(value)}, expected a number below 2^63"))
+        return found
     except ValidationError as error:
         told = " or ".join(dict.fromkeys(one["msg"].replace("Input should be ", "") for one in error.errors()))
         hint_text = ""
         if isinstance(value, str) and get_origin(hint) is Literal:
             hint_text = did_you_mean(value, (str(one) for one in get_args(hint)))
         raise WrongError(Mistake(where.lstrip("."), f"found {shown(value)}, expected {told}", hint_text)) from None
+
+
+LARGEST = 2**63  # whole numbers that the libraries below take are smaller
 
 
 def expected(hint: Any) -> str:
@@ -106,3 +116,28 @@ def shown(value: object) -> str:
     text = repr(value) if isinstance(value, str) else str(value)
     text = {"True": "true", "False": "false"}.get(text, text)
     return f"`{text if len(text) <= 60 else text[:57] + '...'}`"
+
+
+@lru_cache(maxsize=512)
+def described(kind: type) -> dict[str, str]:
+    """Descriptions of fields, those of the classes that it stands on included."""
+    told: dict[str, str] = {}
+    for one in reversed(kind.__mro__):
+        told |= _told(one.__doc__ or "")
+    return told
+
+
+def _told(docstring: str) -> dict[str, str]:
+    """Descriptions from the lines `name:  text` of a docstring; a further line is indented below the text."""
+    told: dict[str, str] = {}
+    last = ""
+    for line in inspect.cleandoc(docstring).splitlines()[1:]:
+        begun = re.match(r"^(\w+(?:, \w+)*):\s+(\S.*)$", line)
+        if begun:
+            last = begun[1]
+            told[last] = begun[2]
+        elif last and line.startswith("  ") and line.strip():
+            told[last] += " " + line.strip()
+        else:
+            last = ""
+    return {name: text for names, text in told.items() for name in names.split(", ")}

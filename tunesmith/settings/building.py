@@ -3,13 +3,24 @@
 import inspect
 import types
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
 from tunesmith import registry
 from tunesmith.errors import UserError, did_you_mean
-from tunesmith.settings.annotations import Mistake, Plugin, WrongError, expected, hints_of, is_leaf, leaf, required, shown
+from tunesmith.settings.annotations import (
+    Mistake,
+    Plugin,
+    WrongError,
+    described,
+    expected,
+    hints_of,
+    is_leaf,
+    leaf,
+    required,
+    shown,
+)
 from tunesmith.settings.reading import Key, Tree, places
 
 T = TypeVar("T")
@@ -33,10 +44,20 @@ class _Walk:
         for name in tree:
             if name not in hints:
                 self.note(f"{where}.{name}", "unknown setting", did_you_mean(str(name), hints, f"{where}.".lstrip(".")))
-        given = {name: self.value_of(hints[name], tree[name], f"{where}.{name}") for name in hints if name in tree}
+        given = {name: self.setting_of(kind, name, tree[name], f"{where}.{name}") for name in hints if name in tree}
         for name in sorted(required(kind) - set(tree)):
             self.note(f"{where}.{name}", "is missing", f"expected {expected(hints[name])}")
         return None if len(self.mistakes) > before else self.made(kind, given, where)
+
+    def setting_of(self, kind: type, name: str, value: object, where: str) -> object:
+        """The value of a setting; where nothing better is known, the remedy is what the setting means."""
+        before = len(self.mistakes)
+        found = self.value_of(hints_of(kind)[name], value, where)
+        for number, one in enumerate(self.mistakes[before:], start=before):
+            if not one.hint and one.where.startswith(where.lstrip(".")):
+                told = described(kind).get(name) or f"expected {expected(hints_of(kind)[name])}"
+                self.mistakes[number] = replace(one, hint=f"`{name}`: {told}")
+        return found
 
     def made(self, kind: type, given: Mapping[str, Any], where: str) -> object:
         """Call the class; what its own checks refuse is a mistake like any other."""
@@ -108,6 +129,9 @@ class _Walk:
             if not trial.mistakes:
                 return found
             tries.append((arm, trial.mistakes))
+        for arm in arms:
+            if inspect.isclass(arm) and (package := registry.package_of(arm)):
+                raise WrongError(*_misnamed(value, package, arms, where) or dict(tries)[arm])
         alike = [mistakes for arm, mistakes in tries if is_leaf(arm) is not isinstance(value, (Mapping, list, tuple))]
         if len(alike) == 1 or len(arms) == 1:
             raise WrongError(*(alike or [tries[0][1]])[0])
@@ -204,6 +228,18 @@ def kind_of(plugin_class: type) -> str:
 
 def _contract(kind: type) -> type | None:
     return next((one for one in kind.__mro__[1:] if registry.package_of(one)), None)
+
+
+def _misnamed(value: object, package: str, arms: tuple[Any, ...], where: str) -> tuple[Mistake, ...]:
+    """The mistake of a name that is neither a plug-in's nor one of the words that may stand instead."""
+    if isinstance(value, (Mapping, list)) or (isinstance(value, str) and "." in value):
+        return ()
+    words = [str(one) for arm in arms if get_origin(arm) is Literal for one in get_args(arm)]
+    what = package.rpartition(".")[2].removesuffix("s")
+    problem = (
+        f"there is no {what} `{value}`" if isinstance(value, str) else f"found {shown(value)}, expected the name of a {what}"
+    )
+    return (Mistake(where.lstrip("."), problem, did_you_mean(str(value), [*registry.names(package), *words])),)
 
 
 def _names_hint(kind: type) -> str:

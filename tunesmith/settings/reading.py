@@ -220,8 +220,8 @@ def _refuse_strange(loader: _Loader, root: yaml.Node) -> None:
 
 def _refuse_tag(loader: _Loader, node: yaml.Node) -> None:
     """A value is what it looks like: `!!python/object`, `!include` and the like mean nothing here."""
-    value = node.value if isinstance(node, yaml.ScalarNode) else None
-    looks_like = {loader.resolve(type(node), value, (True, False))}  # type: ignore[no-untyped-call]
+    resolve: Any = loader.resolve
+    looks_like = {resolve(type(node), node.value if isinstance(node, yaml.ScalarNode) else None, (True, False))}
     if node.tag not in looks_like | ({STRING} if isinstance(node, yaml.ScalarNode) else set()):
         raise UserError(
             f"`{loader.name}` line {node.start_mark.line + 1}: the tag `{node.tag.replace('tag:yaml.org,2002:', '!!')}`",

@@ -1,7 +1,6 @@
 """The JSON schema of settings, for editors that complete and check a recipe while it is written."""
 
 import inspect
-import re
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
@@ -13,7 +12,7 @@ from pydantic import TypeAdapter
 
 from tunesmith import registry
 from tunesmith.errors import UserError
-from tunesmith.settings.annotations import Plugin, hints_of, is_leaf, required
+from tunesmith.settings.annotations import Plugin, described, hints_of, is_leaf, required
 from tunesmith.settings.building import dump
 
 Schema = dict[str, Any]
@@ -25,7 +24,7 @@ def schema(kind: type) -> Schema:
 
 
 def _dataclass(kind: type) -> Schema:
-    hints, told = hints_of(kind), _described(kind)
+    hints, told = hints_of(kind), described(kind)
     properties = {name: _schema(hint) | ({"description": told[name]} if name in told else {}) for name, hint in hints.items()}
     for one in fields(kind):
         if one.name in properties and one.default is not MISSING:
@@ -97,27 +96,3 @@ def contract(package: str) -> type:
     what = package.rpartition(".")[2].removesuffix("s")
     found: type = getattr(import_module(f"{package}.{what}"), what.capitalize())
     return found
-
-
-def _described(kind: type) -> dict[str, str]:
-    """Descriptions of fields, those of the classes that it stands on included."""
-    told: dict[str, str] = {}
-    for one in reversed(kind.__mro__):
-        told |= _told(one.__doc__ or "")
-    return told
-
-
-def _told(docstring: str) -> dict[str, str]:
-    """Descriptions from the lines `name:  text` of a docstring; a further line is indented below the text."""
-    told: dict[str, str] = {}
-    last = ""
-    for line in inspect.cleandoc(docstring).splitlines()[1:]:
-        begun = re.match(r"^(\w+(?:, \w+)*):\s+(\S.*)$", line)
-        if begun:
-            last = begun[1]
-            told[last] = begun[2]
-        elif last and line.startswith("  ") and line.strip():
-            told[last] += " " + line.strip()
-        else:
-            last = ""
-    return {name: text for names, text in told.items() for name in names.split(", ")}

@@ -18,14 +18,15 @@ from tunesmith.comparison.left_out import ALL as TUNED_ON_ALL
 from tunesmith.comparison.left_out import FEW, LeftOut, Unit, left_out
 from tunesmith.data.grouping import Grouping, grouping
 from tunesmith.errors import UserError, did_you_mean
+from tunesmith.planning.beside import pool_for
 from tunesmith.recipe import Recipe, own
 from tunesmith.resume import refuse_other, refuse_other_rows
 from tunesmith.run import Run, write_json
 from tunesmith.settings import Tree
 from tunesmith.studies.overlaps import Overlap, overlaps
-from tunesmith.studies.processes import Job, Pool
-from tunesmith.studies.study import Say, lowest, why
 from tunesmith.work import prepared, task_of
+from tunesmith.workers.job import Job, Say
+from tunesmith.workers.pool import Outcomes, Pool
 
 CLUSTERS = Path("clusters")
 BASE, ALL = "base", "all"
@@ -73,7 +74,8 @@ def clusters(
     *,
     overrides: Sequence[str] = (),
     into: str | Path | None = None,
-    parallel: int = 1,
+    parallel: int | None = None,
+    on: str = "here",
     say: Say = lambda text: None,
 ) -> Left:
     """Tune on all clusters of tasks but one, and judge the one left out; for each. Command: `tunesmith clusters`.
@@ -84,7 +86,8 @@ def clusters(
         recipe: names the `tasks`, each of a cluster, and under `clusters` how they are left out.
         overrides: `clusters.upper=false`, `plan.steps=100` ...
         into: folder for runs and page; `clusters/NAME` where None.
-        parallel: runs at a time, each with its share of the threads.
+        parallel: runs at a time, each with its share of the threads; None: one here, on a cluster as many as it has room for.
+        on: `here`, or `ray`: a cluster of Ray (docs/spreading.md).
         say: told how it goes.
 
     Raises:
@@ -96,11 +99,13 @@ def clusters(
     whole = built(tree)
     units = units_of(whole, grouping(whole.clusters.file), say)
     folder = Path(into or CLUSTERS / whole.name)
-    work = Work(folder, recipes(whole, units), Pool(parallel, folder / "logs"), say)
+    made = recipes(whole, units)
+    work = Work(folder, made)
     work.check()
     near = near_rows(whole, units, say)
     write_json(folder / "overlaps.json", [dataclasses.asdict(one) for one in near])
-    work.run()
+    pool = pool_for(made.values, on=on, parallel=parallel, logs=folder / "logs", say=say)
+    work.run(pool, say)
     found = work.result(whole, units, near)
     page = write_left_out(found, folder)
     if work.failed:
@@ -211,9 +216,7 @@ class Work:
 
     folder: Path
     recipes: Mapping[str, Recipe]
-    pool: Pool
-    say: Say
-    failed: dict[str, str] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, name: str) -> Run:
         return Run(self.folder / "runs" / name)
@@ -224,25 +227,17 @@ class Work:
             refuse_other(self.of(name), recipe)
             refuse_other_rows(self.of(name), prepared(recipe).all)
 
-    def run(self) -> None:
-        self.pool.make(self.jobs(), self.ended)
+    def run(self, pool: Pool, say: Say) -> None:
+        outcomes = Outcomes(pool, say)
+        pool.make(self.jobs(say), outcomes)
+        self.failed = outcomes.failed
 
-    def jobs(self) -> Iterator[Job]:
+    def jobs(self, say: Say) -> Iterator[Job]:
         for number, (name, recipe) in enumerate(self.recipes.items(), start=1):
             kept = self.of(name).world().get("ended")
-            self.say(f"[{number}/{len(self.recipes)}] {name}" + (": kept from before" if kept else ""))
+            say(f"[{number}/{len(self.recipes)}] {name}" + (": kept from before" if kept else ""))
             if not kept:
                 yield Job(recipe, self.of(name))
-
-    def ended(self, job: Job, status: int) -> None:
-        """Told by the pool. A run that fails does not stop the others."""
-        name = job.recipe.name
-        if status:
-            self.failed[name] = why(self.pool.logs / f"{name}.log") or f"exit status {status}"
-            self.say(f"{name} failed: {self.failed[name]}")
-        elif self.pool.parallel > 1:
-            validated = f", validation loss {words.score(lowest(job.run))}" if job.run.validations() else ""
-            self.say(f"{name} ended{validated}")
 
     def result(self, whole: ClustersRecipe, units: Sequence[Unit], near: Sequence[Overlap]) -> LeftOut:
         """What came of it, read from the runs' folders."""

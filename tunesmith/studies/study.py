@@ -1,7 +1,7 @@
 """`tunesmith sweep`: run the arms of a study, drop the worse ones on the way where that is asked for, and write its page."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
@@ -11,29 +11,31 @@ from tunesmith.comparison.study import Study, Tried
 from tunesmith.comparison.study import study as judged
 from tunesmith.errors import UserError
 from tunesmith.methods.method import Method
+from tunesmith.planning.beside import pool_for
 from tunesmith.recipe import Recipe
 from tunesmith.resume import refuse_other, refuse_other_rows, started
 from tunesmith.run import Run
 from tunesmith.settings import Tree
-from tunesmith.studies.grid import Arm, Space, arm, grid, space
+from tunesmith.studies.grid import Arm, Range, Space, arm, grid, space
 from tunesmith.studies.halving import rungs, survivors
-from tunesmith.studies.processes import Job, Pool
 from tunesmith.studies.search import Engine, engine
 from tunesmith.studies.sizes import EXAMPLES, Same, sizes_of
 from tunesmith.studies.sizes import told as sizes_told
 from tunesmith.work import prepared
+from tunesmith.workers.job import Job, Say, lowest
+from tunesmith.workers.pool import Outcomes, Pool
 
 SWEEPS = Path("sweeps")
 ENGINES = ("grid", "random", "optuna")
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Studied:
-    """A study and the page that shows it."""
+    """A study and the page that shows it. failed: run -> why it stopped."""
 
     study: Study
     page: Path
+    failed: Mapping[str, str] = field(default_factory=dict)
 
 
 def study(
@@ -41,7 +43,8 @@ def study(
     *,
     given: Sequence[str] = (),
     into: str | Path | None = None,
-    parallel: int = 1,
+    parallel: int | None = None,
+    on: str = "here",
     halving: int = 0,
     engine: str | None = None,
     trials: int = 16,
@@ -56,7 +59,8 @@ def study(
         given: `method.rank=2,4,8` varies a setting too, `plan.learning_rate=1e-5..1e-3:log` searches a range, `plan.steps=100`
             changes one.
         into: folder for runs and page; `sweeps/NAME` where None.
-        parallel: runs at a time, each with its share of the threads.
+        parallel: runs at a time, each with its share of the threads; None: one here, on a cluster as many as it has room for.
+        on: `here`, or `ray`: a cluster of Ray (docs/spreading.md).
         halving: keep 1 / halving of the arms at each rung; 0: all are run to the end.
         engine: `grid`, `random` or `optuna`; None: `grid`, or `random` where a range is searched.
         trials: arms that a search tries.
@@ -71,13 +75,24 @@ def study(
     kind = chosen_engine(engine, made, halving)
     folder = Path(into or SWEEPS / str(made.tree.get("name", "sweep")))
     made = with_sizes(made, same or made.same, folder, say)
-    work = Work(made, folder, Pool(parallel, folder / "logs"), say)
-    if kind == "optuna":
-        work.search(engine_of(kind, made, folder), trials)
+    source = None if kind == "grid" else engine_of(kind, made, folder)
+    work = Work(made, folder, say)
+    if kind != "optuna":
+        work.check(grid_of(made) if source is None else drawn(made, source, trials))
+    widest = work.arms or [
+        arm(made, {name: axis.high if isinstance(axis, Range) else axis[-1] for name, axis in made.axes.items()})
+    ]
+
+    def runs() -> list[Recipe]:
+        return [recipe for one in widest for recipe in one.recipes.values()]
+
+    work.made_by(pool_for(runs, on=on, parallel=parallel, logs=folder / "logs", say=say))
+    if kind == "optuna" and source is not None:
+        work.search(source, trials)
     else:
-        work.check(drawn(made, engine_of(kind, made, folder), trials) if kind == "random" else grid_of(made))
         work.halve(halving) if halving else work.run(work.arms)
-    return Studied(found := work.result(told(kind, work, halving)), written(found, folder))
+    found = work.result(told(kind, work, halving))
+    return Studied(found, written(found, folder), work.failed)
 
 
 def written(found: Study, folder: Path) -> Path:
@@ -138,16 +153,20 @@ class Work:
 
     shares: arm -> the share of the steps to which halving let it go.
     failed: run -> why it stopped.
+    pool:   who makes the runs.
     """
 
     made: Space
     folder: Path
-    pool: Pool
     say: Say
     arms: list[Arm] = field(default_factory=list)
     shares: dict[str, float] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
-    begun: int = 0
+    pool: Pool = field(init=False)
+    outcomes: Outcomes = field(init=False)
+
+    def made_by(self, pool: Pool) -> None:
+        self.pool, self.outcomes = pool, Outcomes(pool, self.say, self.failed)
 
     def of(self, recipe: Recipe) -> Run:
         return Run(self.folder / "runs" / recipe.name)
@@ -181,7 +200,7 @@ class Work:
 
     def run(self, arms: Sequence[Arm], share: float | None = None) -> None:
         """Bring arms to a share of their steps, or to their end; what came as far before is kept."""
-        self.pool.make(self.jobs(arms, share), self.ended)
+        self.pool.make(self.jobs(arms, share), self.outcomes)
 
     def jobs(self, arms: Sequence[Arm], share: float | None = None) -> Iterator[Job]:
         runs = [recipe for one in arms for recipe in one.recipes.values()]
@@ -191,15 +210,6 @@ class Work:
             self.say(f"[{number}/{len(runs)}] {recipe.name}" + (": kept from before" if kept else ""))
             if not kept and recipe.name not in self.failed:
                 yield Job(recipe, self.of(recipe))
-
-    def ended(self, job: Job, status: int) -> None:
-        """Told by the pool. A run that fails does not stop the others: in a search some diverge."""
-        name = job.recipe.name
-        if status:
-            self.failed[name] = why(self.pool.logs / f"{name}.log") or f"exit status {status}"
-            self.say(f"{name} failed: {self.failed[name]}")
-        elif self.pool.parallel > 1:
-            self.say(f"{name} ended, validation loss {words.score(lowest(job.run))}")
 
     def loss(self, one: Arm, share: float | None = None) -> float:
         """Mean over seeds of the lowest validation loss up to a share of the steps; infinite where a run failed."""
@@ -245,7 +255,7 @@ class Work:
                 yield from new
 
         def ended(job: Job, status: int) -> None:
-            self.ended(job, status)
+            self.outcomes(job, status)
             one, values = asked[job.recipe.name]
             left[one.name] -= 1
             if not left[one.name]:
@@ -281,18 +291,6 @@ def reached(run: Run, recipe: Recipe) -> bool:
         return bool(world.get("ended"))
     planned = world.get("planned_steps")
     return "best_step" in world or bool(planned and world.get("steps", 0) >= recipe.plan.stop_step(planned))
-
-
-def lowest(run: Run, last: int | None = None) -> float:
-    """The lowest validation loss, up to a step."""
-    return min((float(one["loss"]) for one in run.validations() if last is None or one["step"] <= last), default=inf)
-
-
-def why(log: Path) -> str:
-    """What a process said was wrong; empty where it spoke to the terminal."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
-    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    return (errors or [line for line in lines if line.strip()] or [""])[-1]
 
 
 def scale_of(one: Arm) -> float | None:

@@ -1,8 +1,10 @@
 """The examples of a person's own rows: made when they are asked for; a row that makes none that can be used is named."""
 
 import logging
+import re
 from array import array
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import islice
@@ -24,6 +26,7 @@ from tunesmith.errors import UserError
 from tunesmith.tasks.task import Task
 
 FURTHER = 2_000  # rows behind a bad one that are tried, to count others
+SOUGHT = 100_000  # rows among which that of an example is sought
 
 talk = logging.getLogger("tunesmith")
 
@@ -55,6 +58,20 @@ class OwnTask(Task):
     def wording(self, template: int | None, number: int) -> Template:
         """The wording by its place, or, with None, that in which a row is learnt."""
         return self.worded(number) if template is None else self.templates[template]
+
+    def where(self, split: str, template: int | None, name: str) -> str:
+        """Words for where the row of an example stands, by the example's id; empty where there is none of that id."""
+        assert isinstance(self.source, FileSource)
+        rows = self.source.held(split)
+        place_of = places_of(self.source, rows, f"{split} rows of task `{self.name}`")
+        told = re.fullmatch(rf"{split}-(\d+)", name)
+        if told and int(told[1]) < len(rows):
+            return str(place_of(int(told[1])))
+        for number, row in enumerate(islice(rows, SOUGHT)):
+            with suppress(UserError):
+                if self._tried(split, template, number, row).id == name:
+                    return str(place_of(number))
+        return ""
 
     def _refusal(self, split: str, template: int | None, number: int, error: UserError) -> UserError:
         """The error for a row, with its place, and the places of others behind it."""

@@ -167,7 +167,7 @@ class Capped:
 def templates_of(name: str | Sequence[str]) -> tuple[Template, ...]:
     """The templates that a setting names, in order; none of them twice."""
     if not isinstance(name, str):
-        return tuple(dict.fromkeys(template for one in name for template in templates_of(one)))
+        return tuple(dict.fromkeys(template for one in texts(name, "template") for template in templates_of(one)))
     return find_templates(name)
 
 
@@ -181,7 +181,7 @@ def of_task(task: Task, name: str) -> tuple[Template, ...]:
 
 def texts_of(names: str | Sequence[str]) -> tuple[str, ...]:
     """The columns of one text or two."""
-    listed = (names,) if isinstance(names, str) else tuple(names)
+    listed = tuple(texts(names, "texts")) if names != () else ()
     if len(listed) > 2:
         raise UserError(f"`texts` names {len(listed)} columns", "a head reads one text, or a pair of two")
     return listed
@@ -189,5 +189,5 @@ def texts_of(names: str | Sequence[str]) -> tuple[str, ...]:
 
 def metrics_of(names: Sequence[str] | str) -> tuple[Metric, ...]:
     """Metrics by name."""
-    listed = [names] if isinstance(names, str) else names
+    listed = texts(names, "metrics")
     return tuple(registry.find_value(one, METRICS, Metric) for one in listed)  # type: ignore[type-abstract]

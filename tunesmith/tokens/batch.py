@@ -22,14 +22,16 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Rows:
-    """What a batch was laid out from, so that it can be laid out again without virtual tokens.
+    """What a batch was laid out from, so that it can be laid out again: without virtual tokens, or in other rooms.
 
     rows:    the sequences that share each row; several only for causal networks.
     numbers: for each row, the number of each of its sequences among those that were packed.
+    groups:  likewise the number of the example that each is of; empty: it is not told.
     """
 
     rows: tuple[tuple[Tokens, ...], ...]
     numbers: tuple[tuple[int, ...], ...]
+    groups: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True)

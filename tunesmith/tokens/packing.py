@@ -3,6 +3,7 @@
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -50,13 +51,14 @@ def pack(
         in_decoder: whether virtual tokens stand before what the decoder reads, and not before the source.
         sources_once: whether an encoder reads what neighbours have as their source once.
     """
-    first = [0]
-    for group in groups:
-        first.append(first[-1] + len(group))
-    numbered = [[(first[g] + i, tokens) for i, tokens in enumerate(group)] for g, group in enumerate(groups)]
+    owner = [g for g, group in enumerate(groups) for _ in group]
+    number = count()
+    numbered = [[(next(number), tokens) for tokens in group] for group in groups]
     layouts = _packed(numbered, room, virtual) if packed else _padded(numbered, room, virtual)
     for rows in layouts:
-        origin = Rows(tuple(tuple(t for _, t in row) for row in rows), tuple(tuple(n for n, _ in row) for row in rows))
+        numbers = tuple(tuple(n for n, _ in row) for row in rows)
+        told = tuple(tuple(owner[n] for n in row) for row in numbers)
+        origin = Rows(tuple(tuple(t for _, t in row) for row in rows), numbers, told)
         shared = packed or any(len(row) > 1 for row in rows)
         yield collate(origin, virtual, shared=shared, in_decoder=in_decoder, sources_once=sources_once)
 

@@ -10,6 +10,21 @@ from tunesmith.errors import UserError
 from tunesmith.models.kept import Keep
 from tunesmith.tokens.packing import Room
 from tunesmith.training.schedule import Shape
+from tunesmith.training.sharding import Processes
+from tunesmith.training.watch import Divergence
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """What a run keeps to go on from, in its folder `state`.
+
+    last:  checkpoints that are kept; with two, there is one to fall back to where the newest is found damaged.
+    short: what happens before the first step where the disk has less room than the run is estimated to need: `refuse`, or only
+           `say` it.
+    """
+
+    last: Annotated[int, Field(gt=0)] = 2
+    short: Literal["refuse", "say"] = "refuse"
 
 
 @dataclass(frozen=True)
@@ -38,14 +53,17 @@ class Plan:
     scores:         ask the validation examples at every validation too, and log the score of each task, as `best: score` does.
     patience:       stop after so many validations without a better loss (or score); null: never.
     save_every:     steps between checkpoints for resuming; null: at validations.
+    checkpoints:    which of them are kept, and what happens where the disk has too little room for them.
     stop_after:     share of the steps after which to stop, at the next validation, keep everything and answer nothing; the same
                     recipe with a later share, or null, goes on there as if it had not stopped.
     too_long:       what to do with examples longer than the window: `refuse`, `drop`, `cut_prompt`, or `split` (plain text);
                     null: `split` where the objective is `pretrain`, else `refuse`.
     window:         longest example in tokens; null: the network's own.
     keep:           what is kept of what the frozen part of the network says.
+    divergence:     what happens where training goes astray.
     ahead:          processes that spell what coming steps read while the network learns; null: one where an epoch has 20,000
                     examples or more (Linux only). It changes no number.
+    processes:      what several processes (docs/several-machines.md) do with the weights of the network.
     """
 
     steps: Annotated[int, Field(gt=0)] | None = None
@@ -76,7 +94,10 @@ class Plan:
     window: Annotated[int, Field(gt=1)] | None = None
     room: Room = Room()
     keep: Keep = Keep()
+    checkpoints: Checkpoints = Checkpoints()
+    divergence: Divergence = Divergence()
     ahead: Annotated[int, Field(ge=0)] | None = None
+    processes: Processes = Processes()
 
     def total_steps(self, examples: int) -> int:
         """Steps of the whole run, given the examples of one epoch."""

@@ -14,6 +14,7 @@ import random
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from tunesmith.models.adapter import Adapter
 from tunesmith.training import tensors
 from tunesmith.training.optimizers import optimizer_of
 from tunesmith.training.plan import Plan
+from tunesmith.training.world import is_part
 
 NAME = re.compile(r"step-(\d+)$")
 RECORD, TRAINED, MOMENTS = "state.json", "trained.safetensors", "moments.safetensors"
@@ -36,6 +38,11 @@ LIKE_THE_PARAMETER = ("exp_avg", "exp_avg_sq", "state1", "state2")  # a moment o
 def own_part(value: Tensor, like: Tensor) -> Tensor:
     """What one process alone holds of a value: all of it."""
     return value
+
+
+def alone(value: Any) -> list[Any]:
+    """What one process has, as the list of what all have."""
+    return [value]
 
 
 @dataclass
@@ -53,6 +60,7 @@ class State:
     gather:  the whole of a tensor in the processor's memory; every process calls it for the same tensors in the same order.
     part:    of a whole value that was read, what this process holds, given the tensor that it is for.
     writes:  whether this process writes the files.
+    rank:    its number among them. gathered: the values of all of them; random states are of each.
     """
 
     trained: Mapping[str, nn.Parameter]
@@ -65,17 +73,19 @@ class State:
     gather: Callable[[Tensor], Tensor] = tensors.on_processor
     part: Callable[[Tensor, Tensor], Tensor] = own_part
     writes: bool = True
+    rank: int = 0
+    gathered: Callable[[Any], list[Any]] = alone
 
     @classmethod
     def new(cls, adapter: Adapter, plan: Plan, remembered: Mapping[str, Tensor] | None = None) -> "State":
         """A fresh start. Weight decay moves matrices only (Loshchilov and Hutter, 2019, decoupled)."""
         trained, rates = adapter.trained(), adapter.rates()
-        alike: dict[tuple[bool, float], list[nn.Parameter]] = {}
+        alike: dict[tuple[bool, float, bool], list[nn.Parameter]] = {}
         for name, parameter in trained.items():
-            alike.setdefault((decays(name, parameter), rates[name]), []).append(parameter)
+            alike.setdefault((decays(name, parameter), rates[name], is_part(parameter)), []).append(parameter)
         groups = [
             {"params": group, "weight_decay": plan.weight_decay if decay else 0.0, "multiple": multiple}
-            for (decay, multiple), group in sorted(alike.items(), key=lambda one: one[0], reverse=True)
+            for (decay, multiple, _), group in sorted(alike.items(), key=lambda one: one[0], reverse=True)
         ]
         return cls(trained, {**adapter.remembered(), **(remembered or {})}, optimizer_of(plan, groups))
 
@@ -110,12 +120,12 @@ class State:
         return folder
 
     def save_weights(self, folder: Path) -> None:
-        """Write the trained parameters alone into a folder, in the same way."""
+        """Write what is trained and remembered into a folder, in the same way, and nothing that only going on needs."""
         if not self.writes:
-            self.go_along(self.trained)
+            self.go_along(self.kept())
             return
         with manifest.whole(folder) as (beside, seals):
-            seals[TRAINED] = tensors.write(beside / TRAINED, self.trained, self.gather)
+            seals[TRAINED] = tensors.write(beside / TRAINED, self.kept(), self.gather)
 
     def go_along(self, named: Mapping[str, Tensor]) -> None:
         """Give what another process writes."""
@@ -142,17 +152,14 @@ class State:
 
     def take(self, folder: Path, record: Mapping[str, Any]) -> None:
         """Take up a checkpoint that was examined."""
-        kept = self.kept()
-        with torch.no_grad():
-            for name, value in tensors.read(folder / TRAINED):
-                kept[name].copy_(self.part(value, kept[name]))
+        self._fill(self.kept(), folder)
         self.optimizer.state.clear()
         for name, value in tensors.read(folder / MOMENTS):
             parameter, _, key = name.rpartition("|")
             own = self.trained[parameter]
             self.optimizer.state[own][key] = self._back(key, value, own)
         self.step, self.place, self.facts = record["step"], record["place"], record["facts"]
-        set_random_states(record["random"])
+        self._draw(record)
 
     def restore_weights(self, folder: Path) -> None:
         """Take up what `save_weights` wrote.
@@ -161,10 +168,14 @@ class State:
             DamagedError: a file is missing or changed.
         """
         manifest.check(folder, alone=True)
-        check_names(tensors.shapes(folder / TRAINED), self.trained, folder)
+        kept = self.kept()
+        check_names(tensors.shapes(folder / TRAINED), kept, folder)
+        self._fill(kept, folder)
+
+    def _fill(self, kept: Mapping[str, Tensor], folder: Path) -> None:
         with torch.no_grad():
             for name, value in tensors.read(folder / TRAINED):
-                self.trained[name].copy_(self.part(value, self.trained[name]))
+                kept[name].copy_(self.part(value, kept[name]))
 
     def _refuse_other(self, belongs: Mapping[str, Any], folder: Path) -> None:
         now = json.loads(json.dumps(dict(self.belongs)))
@@ -197,7 +208,15 @@ class State:
 
     def _record(self) -> dict[str, Any]:
         found = {"step": self.step, "place": self.place, "facts": self.facts, "belongs": dict(self.belongs)}
-        return {**found, "random": random_states()}
+        own, *others = self.gathered(random_states())
+        return {**found, "random": own, **({"random_of_others": others} if others else {})}
+
+    def _draw(self, record: Mapping[str, Any]) -> None:
+        """Go on with the random states of this process, or with new ones where there were fewer processes."""
+        others = record.get("random_of_others", [])
+        set_random_states(others[self.rank - 1] if 0 < self.rank <= len(others) else record["random"])
+        if self.rank > len(others):
+            draw_apart(torch.initial_seed(), self.rank, self.step)
 
 
 def read_record(file: Path) -> dict[str, Any]:
@@ -258,6 +277,12 @@ def latest(root: Path) -> Path | None:
             continue
         return folder
     return None
+
+
+def draw_apart(seed: int, rank: int, step: int = 0) -> None:
+    """Let each process but the first draw numbers of its own, so that what is dropped is not the same in all their rows."""
+    if rank:
+        torch.manual_seed(int.from_bytes(blake2b(f"{seed} {rank} {step}".encode(), digest_size=8).digest()) >> 1)
 
 
 def random_states() -> dict[str, Any]:

@@ -1,5 +1,5 @@
 "use strict";
-// One prompt to several adapters side by side. Each answer is a stream of its own, in the shape of OpenAI's completions.
+// One prompt to several adapters side by side. Each answer is a stream of its own, of the API that everybody asks (/v1).
 (() => {
   const given = new URLSearchParams(location.search).get("run"), BASE = "", LIKELY = 5;
   let state = {standing: "none", runs: []}, chosen = [BASE], wanted = /^[0-9a-f]{16}$/.test(given || "") ? given : null, stops = [], known = new Map();
@@ -88,16 +88,20 @@
     foot.textContent = "";
     foot.className = "";
     voice.element.classList.add("busy");
-    let reason = "", first = 0;
+    let reason = "", first = 0, count = 0;
     try {
-      const answer = await fetch("/api/studio/play/say", {...asJson({...body, run: id}), signal: stop.signal});
-      if (!answer.ok) { const said = await answer.text(); throw new Error(said.startsWith("{") ? JSON.parse(said).said || "The server refuses this." : said); }
+      const {status, tree} = await ask("/api/studio/play/stand", {run: id}); // its adapter as it is now
+      if (status !== 200) throw new Error(tree.said);
+      const {path, ...asked} = body, answer = await fetch(path, {...asJson({...asked, model: tree.model, user: id}), signal: stop.signal});
+      if (!answer.ok) { const said = await answer.text(); throw new Error(said.startsWith("{") ? JSON.parse(said).error?.message || "The server refuses this." : said); }
       for await (const event of events(answer.body)) {
         if (event.error) throw new Error(event.error.message);
-        const [choice] = event.choices, {tokens, token_logprobs: worth, top_logprobs: likely} = choice.logprobs;
-        if (!first && tokens.length) first = performance.now() - began;
-        tokens.forEach((token, place) => voice.tokens.push({token, worth: worth[place], likely: likely[place]}));
-        voice.text += choice.text;
+        count = event.usage?.completion_tokens ?? count;
+        const [choice] = event.choices;
+        if (!choice) continue;
+        voice.tokens.push(...weighed(choice.logprobs));
+        if (!first && voice.tokens.length) first = performance.now() - began;
+        voice.text += choice.delta ? choice.delta.content || "" : choice.text;
         reason = choice.finish_reason || reason;
         show(voice);
       }
@@ -108,8 +112,13 @@
     voice.element.classList.remove("busy");
     if (foot.className) return;
     const seconds = (performance.now() - began) / 1000, sum = voice.tokens.reduce((all, one) => all + one.worth, 0);
-    foot.textContent = [`${voice.tokens.length} tokens`, voice.tokens.length > 4 ? `${number(voice.tokens.length / seconds, 1)} a second` : "", first ? `first after ${Math.round(first)} ms` : "", voice.tokens.length ? `mean probability ${number(Math.exp(sum / voice.tokens.length), 2)}` : "", {length: "cut at its length", stop: "", stopped: "stopped"}[reason]].filter(Boolean).join(" · ");
+    count ||= voice.tokens.length; // of an answer that was stopped
+    foot.textContent = [`${count} tokens`, count > 4 ? `${number(count / seconds, 1)} a second` : "", first ? `first after ${Math.round(first)} ms` : "", voice.tokens.length ? `mean probability ${number(Math.exp(sum / voice.tokens.length), 2)}` : "", {length: "cut at its length", stop: "", stopped: "stopped"}[reason]].filter(Boolean).join(" · ");
     if (!voice.text && reason === "stop") foot.textContent = `It said nothing. ${foot.textContent}`;
+  }
+  function weighed(told) { // tokens with what else was likely in the place of each, of a conversation or of a completion
+    if (told?.content) return told.content.map(one => ({token: one.token, worth: one.logprob, likely: one.top_logprobs.map(other => [other.token, other.logprob])}));
+    return (told?.tokens || []).map((token, place) => ({token, worth: told.token_logprobs[place], likely: Object.entries(told.top_logprobs[place] || {})}));
   }
   async function* events(body) {
     const reader = body.pipeThrough(new TextDecoderStream()).getReader();
@@ -137,7 +146,7 @@
     }
   }
   function alternatives(span, one) {
-    const table = made("table"), rows = Object.entries(one.likely);
+    const table = made("table"), rows = [...one.likely];
     if (!rows.some(([token]) => token === one.token)) rows.push([one.token, one.worth]);
     for (const [token, worth] of rows) {
       const tr = made("tr", undefined, token === one.token ? "taken" : ""), bar = made("div", undefined, "bar"), fill = document.createElement("i"), cell = made("td"), share = Math.exp(worth);
@@ -160,7 +169,9 @@
     const stop = new AbortController();
     stops.push(stop);
     $("stop").hidden = false;
-    const body = {prompt, chat: $("chat").value === "true", max_tokens: Number($("tokens").value), temperature: Number($("temperature").value), top_p: Number($("top-p").value), seed: Number($("seed").value), logprobs: LIKELY};
+    const chat = $("chat").value === "true" || state.family !== "causal";
+    const put = chat ? {path: "/v1/chat/completions", messages: [{role: "user", content: prompt}], logprobs: true, top_logprobs: LIKELY} : {path: "/v1/completions", prompt, logprobs: LIKELY};
+    const body = {...put, max_tokens: Number($("tokens").value), temperature: Number($("temperature").value), top_p: Number($("top-p").value), seed: Number($("seed").value), stream: true, stream_options: {include_usage: true}};
     await Promise.all(chosen.map(id => say(id, body, stop)));
     stops = stops.filter(one => one !== stop);
     $("stop").hidden = stops.length > 0 ? $("stop").hidden : true;

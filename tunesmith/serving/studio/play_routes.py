@@ -1,16 +1,14 @@
-"""The playground's page, and what it asks: which runs can speak, a model to be loaded, and answers as they are said."""
+"""The playground's page, and what it asks beside the API: which runs can speak, a model to be loaded, an adapter on it."""
 
 import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from fastapi.responses import HTMLResponse, Response, StreamingResponse
-from starlette.concurrency import run_in_threadpool
+from fastapi.responses import HTMLResponse, Response
 
-from tunesmith.errors import UserError
 from tunesmith.serving.server import page
 from tunesmith.serving.studio.index import Index, found
-from tunesmith.serving.studio.playing import Asked, Chosen, Playground, shown
+from tunesmith.serving.studio.playing import Chosen, Playground, shown
 from tunesmith.serving.studio.routes import Place, guarded, told
 
 LISTED = 100
@@ -43,21 +41,15 @@ def router(index: Index, playground: Playground, places: list[Place]) -> APIRout
 
         return guarded(answer)
 
-    @made.post("/api/studio/play/say")
-    async def say(asked: Asked) -> Response:
-        from tunesmith.serving.studio.speaking import spoken  # with all that a network needs
-
-        try:
-            entry = index.entry(asked.run) if asked.run else None
-            worker, adapter = await run_in_threadpool(playground.stand, entry)
-            return StreamingResponse(await spoken(worker, adapter, asked), media_type="text/event-stream")
-        except UserError as error:
-            return told({"said": str(error)}, 409)
+    @made.post("/api/studio/play/stand")
+    def stand(chosen: Chosen) -> Response:
+        return guarded(lambda: {"model": playground.stand(index.entry(chosen.run) if chosen.run else None)})
 
     return made
 
 
 def standing(playground: Playground) -> dict[str, Any]:
+    playground.look()
     worker = playground.worker
     return {
         "standing": playground.standing,

@@ -2,53 +2,44 @@
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, Field
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tunesmith.errors import UserError
+from tunesmith.serving.refusals import RefusalError
 from tunesmith.serving.studio.index import Entry, Index
 
 if TYPE_CHECKING:
     from tunesmith.serving.worker import Worker
 
 Standing = Literal["none", "loading", "ready", "failed"]
-RunId = Annotated[str, Field(pattern="^([0-9a-f]{16})?$")]
 ROWS = 16  # answers under way at once
 
 
 class Chosen(BaseModel):
-    """Whose network is to be loaded; empty: the one that was given."""
+    """A run; empty: the network that was given, or that is loaded, without an adapter."""
 
-    run: RunId = ""
-
-
-class Asked(BaseModel):
-    """One answer that is wanted; `run` is empty for the network without an adapter."""
-
-    run: RunId = ""
-    prompt: Annotated[str, Field(min_length=1, max_length=100_000)]
-    chat: bool = True
-    max_tokens: Annotated[int, Field(ge=1, le=4096)] = 128
-    temperature: Annotated[float, Field(ge=0, le=5, allow_inf_nan=False)] = 0.0
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    seed: Annotated[int, Field(ge=0, lt=2**62)] = 0
-    logprobs: Annotated[int, Field(ge=0, le=10)] = 5
+    run: Annotated[str, Field(pattern="^([0-9a-f]{16})?$")] = ""
 
 
 @dataclass
 class Playground:
-    """One network at a time.
+    """One network at a time, which answers on the paths of the API.
 
+    speaks:   makes the API of a network (`serving/api.py`) that is called by a name.
     given:    what the command line named as its model; None: nothing.
     standing: `none` (nothing was asked for yet), `loading`, `ready` or `failed`, with what to say of it in `said`.
     model:    its name for people; `base` is the same as a place, by which adapters that fit are found.
     """
 
     index: Index
+    speaks: "Callable[[Worker, str], ASGIApp]"
     given: str | None = None
     standing: Standing = "none"
     model: str = ""
@@ -56,6 +47,7 @@ class Playground:
     said: str = ""
     since: float = 0.0
     worker: "Worker | None" = None
+    _api: "ASGIApp | None" = None
     _adapters: dict[str, int] = field(default_factory=dict)
     _bases: dict[str, str] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
@@ -93,17 +85,28 @@ class Playground:
         """Whether it can speak on the network that is loaded."""
         return self.standing == "ready" and bool(entry.holds) and self.base_of(entry) == self.base
 
-    def stand(self, entry: Entry | None) -> "tuple[Worker, str]":
-        """The worker, and the name by which the run's adapter stands on its network now; "" for the network itself.
+    async def ask(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """An application: the API of the network that is loaded."""
+        api = self._api or RefusalError(503, "No model is loaded; choose one in the playground").response()
+        await api(scope, receive, send)
+
+    def look(self) -> None:
+        """A network whose worker has ended is loaded no more."""
+        if self.standing == "ready" and self.worker is not None and not self.worker.alive:
+            self.standing, self.said = "failed", self.worker.fault
+
+    def stand(self, entry: Entry | None) -> str:
+        """The name by which the API knows a run from now on; None: the network without an adapter.
 
         Raises:
             UserError: nothing is loaded, or the run's adapter does not stand on it.
         """
+        self.look()
         worker = self.worker
         if self.standing != "ready" or worker is None:
             raise UserError("no model is loaded", "load one first")
         if entry is None or entry.holds == "model":
-            return worker, ""
+            return self.model
         if not self.fits(entry):
             raise UserError(f"`{entry.name}` stands on another network", f"load {shown(self.base_of(entry))} first")
         folder = entry.run.folder
@@ -113,7 +116,7 @@ class Playground:
                 refuse_heads(entry)
                 worker.call(lambda: worker.shelf.put(entry.id, folder)).result()
                 self._adapters[entry.id] = changed
-        return worker, entry.id
+        return entry.id
 
     def close(self) -> None:
         if self.worker is not None:
@@ -124,7 +127,7 @@ class Playground:
             from tunesmith.models.load import ModelSettings, adapter_of, below, load
             from tunesmith.serving.worker import Worker
 
-            before, self.worker = self.worker, None
+            before, self.worker, self._api = self.worker, None, None
             if before is not None:
                 before.close(patience=5.0)
             del before  # two networks need not stand in memory
@@ -136,6 +139,7 @@ class Playground:
             self.base = placed(path if adapter is None else below(source, adapter).path)
             self._adapters.clear()
             self.worker = Worker(model, rows=ROWS).start()
+            self._api = self.speaks(self.worker, self.model)
             self.standing = "ready"
         except Exception as error:  # whatever it is, the page says it, and another model may be chosen
             self.standing, self.said = "failed", str(error) or type(error).__name__
