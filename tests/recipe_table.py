@@ -62,7 +62,7 @@ def tables():
     comparison = settings.schema(ComparisonRecipe)["properties"]
     top = {**recipe, **{name: one for name, one in comparison.items() if name not in recipe}}
     made = {"the recipe": [row(name, "", one) for name, one in top.items()]}
-    for room in ("model", "mixture", "plan", "guard", "ask", "seven", "limit"):
+    for room in ("model", "mixture", "plan", "guard", "ask", "seven", "limit", "bad_rows"):
         made[room] = [row(name, f"{room}.", one) for name, one in recipe[room]["properties"].items()]
     for part, settings_ in recipe["plan"]["properties"].items():
         if "properties" in settings_:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a table has a case a line)
 """Valid files of rows and valid templates, and what is done to them: a mutant of a valid one goes deeper than any bytes."""
 
 import csv
@@ -60,9 +61,9 @@ def seeds() -> list[tuple[str, bytes]]:
         clean = [{k: str(v).encode("utf-8", "replace").decode() for k, v in row.items()} for row in rows]
         found += [("csv", as_csv(clean, ",")), ("csv", as_csv(clean, ";")), ("tsv", as_csv(clean, "\t"))]
         found += [("txt", lines.encode())]
-        found += [("parquet", as_arrow(clean, lambda table, sink: parquet.write_table(table, sink)))]
+        found += [("parquet", as_arrow(clean, parquet.write_table))]
         found += [("arrow", as_arrow(clean, stream)), ("feather", as_arrow(clean, feather.write_feather))]
-    nested = as_arrow([{"a": [{"b": 1, "c": "x"}], "d": None}], lambda table, sink: parquet.write_table(table, sink))
+    nested = as_arrow([{"a": [{"b": 1, "c": "x"}], "d": None}], parquet.write_table)
     found += [("parquet", nested)]
     return found + [(f"{suffix}.gz", gzip.compress(content, mtime=0)) for suffix, content in found]
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a table has a case a line)
 """Bad rows, files, templates and tasks: a table of what is written, and of the words that the message must have.
 
 Each is an error that a person can mend: it names the file with line or row, or the setting, and the remedy.
@@ -8,6 +9,7 @@ import io
 import json
 import os
 import tarfile
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +22,7 @@ from pyarrow import feather, parquet
 from tunesmith import cli
 from tunesmith.data import formats, text_files
 from tunesmith.data.sources import FileSource
-from tunesmith.data.template import load_templates
+from tunesmith.data.template import Template, load_templates
 from tunesmith.errors import UserError
 from tunesmith.tasks.own import own_task, task_from
 
@@ -75,7 +77,7 @@ def tarred() -> bytes:
     return packed.getvalue()
 
 
-PARQUET, FEATHER = columns(lambda table, sink: parquet.write_table(table, sink)), columns(feather.write_feather)
+PARQUET, FEATHER = columns(parquet.write_table), columns(feather.write_feather)
 LINES = "\n".join(GOOD).encode()
 TABLE = b"prompt,completion\n" + b"".join(b"ask %d,say %d\n" % (n, n) for n in range(30))
 NUMBER = '{"prompt": "a", "completion": ' + "9" * 5000 + "}"
@@ -464,3 +466,46 @@ def test_the_command_says_it_without_a_traceback(tmp_path: Path, capsys: pytest.
         more = ["bad_rows.do=skip", "bad_rows.share=0.1"]
         cli.main([*command, *more])
         assert "1 row left out, which cannot be used" in capsys.readouterr().err.replace("\n", " ")
+
+
+ENDLESS_CHATS = {
+    "loops": "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+    "a huge text": "{{ 'x' * 10 ** 10 }}",
+    "a macro that calls itself": "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+    "a text that doubles": "{% set n = namespace(x='x') %}{% for i in range(60) %}{% set n.x = n.x ~ n.x %}{% endfor %}",
+    "behind what transformers adds": "{% generation %}{{ messages | tojson(ensure_ascii=False) }}{% endgeneration %}{{ 'x' * 10 ** 10 }}",
+    "at the third message": "{% for m in messages %}{% if loop.index > 2 %}{{ 'x' * 10 ** 10 }}{% endif %}{% endfor %}",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ENDLESS_CHATS)
+def test_a_chat_template_without_an_end_is_refused_before_it_is_used(name: str) -> None:
+    from tunesmith.tokens.chat import try_out
+
+    with pytest.raises(UserError, match=r"the chat template does not come to an end[\s\S]*set `model\.chat: none`"):
+        try_out(ENDLESS_CHATS[name])
+    try_out("{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}")
+
+
+# What fuzzing and attacks by hand found, as plain cases.
+FOUND = {
+    "a search of a long text, again and again": "{% set h = 'ab' * 200000 %}{% for i in range(20000) %}{% set x = h.find('bb') %}{% endfor %}",
+    "a slice of a long text, again and again": "{% set h = 'ab' * 2000000 %}{% for i in range(40000) %}{% set x = h[1:] %}{% endfor %}",
+    "lists summed": "{{ ([[1, 2, 3]] * 30000) | sum(start=[]) | length }}",
+    "a filter over all against all": "{{ range(99999) | select('in', range(99999) | list) | list | length }}",
+    "lists compared": "{% set l = range(40000) | list %}{% for i in l %}{% if l == l + [i] %}{% endif %}{% endfor %}",
+    "a list repeated": "{{ ([0] * 40000000) | length }}",
+    "a deep chain of attributes": "{{ a" + ".b" * 3000 + " }}",
+    "a deep chain of filters": "{{ a" + "|upper" * 3000 + " }}",
+    "a deep sum": "{{ n" + "+n" * 3000 + " }}",
+    "thousands of tags": "{% set a = 1 %}" * 6000,
+    "a megabyte of template": "{{ a }}" * 200_000,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_templates_that_fuzzing_found_end_soon(name: str) -> None:
+    began = time.process_time()
+    with pytest.raises(UserError):
+        Template("t", FOUND[name] + " ||| x").apply({"a": "abc", "n": 3})
+    assert time.process_time() - began < 10

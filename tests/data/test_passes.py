@@ -34,7 +34,7 @@ def home(tmp_path, monkeypatch):
 
 def rows(file, count=COUNT, word="and"):
     lines = [
-        json.dumps({"prompt": f"{n} {word} " + "so " * (n % 12), "completion": "yes" if n % 9 else "", "id": n % 290})
+        json.dumps({"prompt": f"{n} {word} " + "so " * (n % 12), "completion": "yes" if n % 9 else "no", "id": n % 290})
         for n in range(count)
     ]
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -134,12 +134,16 @@ def _refuse_large(operator: str, left: Any, right: Any) -> None:
         raise OverrunError("calculates a number of too many digits")
     if operator == "*" and not whole:
         for text, times in ((left, right), (right, left)):
-            if isinstance(text, (str, bytes, list, tuple)) and isinstance(times, int) and len(text) * times > ROOM:
+            if isinstance(text, (str, bytes, list, tuple)) and isinstance(times, int) and _letters(text) * times > ROOM:
                 raise OverrunError("repeats a text too often")
     if operator == "*" and whole and left.bit_length() + right.bit_length() > DIGITS:
         raise OverrunError("calculates a number of too many digits")
     if operator == "%" and isinstance(left, (str, bytes)):
         _refuse_wide(str(left), [*right] if isinstance(right, tuple) else [right])
+
+
+def _letters(text: "str | bytes | list[Any] | tuple[Any, ...]") -> int:
+    return len(text) if isinstance(text, (str, bytes)) else 8 * len(text)
 
 
 def _refuse_wide(form: str, values: list[Any]) -> None:

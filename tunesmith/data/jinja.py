@@ -4,7 +4,9 @@ promptsource (Bach et al. 2022, "PromptSource: An Integrated Development Environ
 Prompts") draws `choice` at random; here the draw depends only on the row and the template, so a row is always put the same way.
 """
 
+import json
 import random
+import re
 import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,11 +17,13 @@ from jinja2 import ChainableUndefined, StrictUndefined, Template, TemplateSyntax
 from jinja2.runtime import Context, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from tunesmith.data.bounds import WORK, Bounded, Work, bind, is_plain, watched
+from tunesmith.data.bounds import WORK, Bounded, OverrunError, Work, bind, is_plain, watched
 from tunesmith.errors import UserError
 
 BAR = "|||"
 LONGEST = 100_000  # letters of a wording
+MOST_TAGS = 2_000
+MOST_PARTS = 10_000  # of a wording: names, texts, filters ...
 DEEPEST = 150  # parts of a wording, one inside the other
 # A bar that the template itself says. No text of a row is taken for it: it is drawn for each process, of letters without use.
 _OWN_BAR = "".join(chr(0x100000 + secrets.randbelow(0xFFFD)) for _ in range(6))
@@ -99,8 +103,8 @@ def _dressed(environment: ImmutableSandboxedEnvironment) -> ImmutableSandboxedEn
     return environment
 
 
-def _bounded(undefined: type[ChainableUndefined | StrictUndefined]) -> Bounded:
-    environment = Bounded(undefined=undefined)
+def _bounded(undefined: type[ChainableUndefined | StrictUndefined], **how: Any) -> Bounded:
+    environment = Bounded(undefined=undefined, **how)
     _dressed(environment)
     bind(environment)
     return environment
@@ -112,6 +116,13 @@ BOUNDED = {lenient: _bounded(kind) for lenient, kind in _UNDEFINED.items()}
 ENVIRONMENT = PLAIN[False]
 
 
+CHATTING = _bounded(ChainableUndefined, trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"])
+
+
+CHATTING.filters["tojson"] = lambda value, **_: json.dumps(value, default=str)
+_SPOKEN = re.compile(r"\{%([-+]?)\s*(end)?generation\s*([-+]?)%\}")  # transformers' tag around what an assistant says
+
+
 def parsed(source: str, environment: ImmutableSandboxedEnvironment = ENVIRONMENT) -> nodes.Template:
     """The tree of a template; a `UserError` names the line where its syntax is wrong."""
     if len(source) > LONGEST:
@@ -119,13 +130,17 @@ def parsed(source: str, environment: ImmutableSandboxedEnvironment = ENVIRONMENT
             f"the wording `{_short(source)}` has {len(source):,} letters, and may have {LONGEST:,}",
             "put what is long into columns of the rows",
         )
+    if (tags := source.count("{{") + source.count("{%")) > MOST_TAGS:
+        raise UserError(f"the wording `{_short(source)}` has {tags:,} tags, and may have {MOST_TAGS:,}", "write it shorter")
     try:
         tree = environment.parse(source)
-        deep = depth(tree)
+        deep, parts = measured(tree)
     except TemplateSyntaxError as error:
         raise UserError(f"line {error.lineno} of the wording `{_short(source)}` is not Jinja: {error.message}") from None
     except Exception as error:  # such as brackets that nest too deep, or numbers of too many digits
         raise UserError(f"the wording `{_short(source)}` is not Jinja: {type(error).__name__}: {error}") from None
+    if parts > MOST_PARTS:
+        raise UserError(f"the wording `{_short(source)}` has {parts:,} parts, and may have {MOST_PARTS:,}", "write it shorter")
     if deep > DEEPEST:
         raise UserError(f"the wording `{_short(source)}` nests {deep} deep, and may nest {DEEPEST} deep", "write it flatter")
     for foreign in tree.find_all(_FOREIGN):
@@ -135,12 +150,13 @@ def parsed(source: str, environment: ImmutableSandboxedEnvironment = ENVIRONMENT
     return tree
 
 
-def depth(tree: nodes.Node) -> int:
-    """How deep the parts of a template nest; what walks through it calls itself so often."""
-    level, found = 0, [tree]
+def measured(tree: nodes.Node) -> tuple[int, int]:
+    """(how deep the parts of a template nest: what walks through it calls itself so often; how many they are)."""
+    level, parts, found = 0, 0, [tree]
     while found:
-        level, found = level + 1, [inner for one in found for inner in one.iter_child_nodes()]
-    return level
+        level, parts = level + 1, parts + len(found)
+        found = [inner for one in found for inner in one.iter_child_nodes()]
+    return level, parts
 
 
 @lru_cache(maxsize=4096)
@@ -249,6 +265,25 @@ def render(
     own = {} if known is None and "answer_choices" in row else {"answer_choices": known}
     text = compiled(source, lenient).render({**row, **own, _DICE: dice, WORK: Work(len(source))})
     return [piece.strip() if strip else piece for piece in text.split(_OWN_BAR)]
+
+
+def rendered_within_bounds(source: str, values: Mapping[str, Any]) -> str | None:
+    """What a chat template of transformers' kind renders, with its work charged; None where it fails otherwise.
+
+    Raises:
+        OverrunError: it loops or grows without an end.
+    """
+    source = _SPOKEN.sub(lambda tag: f"{{%{tag[1]} {'endif' if tag[2] else 'if true'} {tag[3]}%}}", source)
+    try:
+        made = CHATTING.from_string(watched(CHATTING.parse(source), CHATTING))
+        text: str = made.render({**values, _DICE: Dice(source, {}), WORK: Work(len(source))})
+    except OverrunError:
+        raise
+    except RecursionError:
+        raise OverrunError("calls itself without an end") from None
+    except Exception:  # it wants something else than it was given here, and will say so where it is used
+        return None
+    return text
 
 
 def value_of(expression: str, row: Mapping[str, Any]) -> object:

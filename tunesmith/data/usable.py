@@ -42,7 +42,7 @@ def needs_of(examples: Sequence[Example], template: Template, choices: bool = Fa
     if any(one.target.strip() for one in seen):
         found.add("answer")
     if any(one.rejected is not None for one in seen):
-        found = {"rejected", *found} - {"choices"}  # both answers are its choices
+        found = {"rejected"}  # both answers are its choices, and silence may be the better one
     return frozenset(found)
 
 

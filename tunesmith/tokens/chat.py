@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from tunesmith.data.bounds import OverrunError
 from tunesmith.data.example import Example, Message
+from tunesmith.data.jinja import rendered_within_bounds
 from tunesmith.data.turns import as_json, with_objects
 from tunesmith.errors import UserError
 from tunesmith.tokens.spelling import Tokenizer
@@ -49,7 +51,8 @@ class ChatTemplate:
 
     @classmethod
     def of(cls, tokenizer: Tokenizer, template: str) -> "ChatTemplate":
-        """Find out how the template ends a turn."""
+        """Find out how the template ends a turn; one that does not come to an end is refused before it is used."""
+        try_out(template)
         bare = cls(tokenizer, template, "")
         mark = "tunesmith"
         text = bare.text((Message("user", "a"), Message("assistant", mark)), ask=False)
@@ -186,3 +189,34 @@ def plain(messages: Sequence[Message]) -> str:
 def join(shown: str, said: str) -> str:
     """What stands between a prompt and its answer: a blank, unless either brings whitespace of its own."""
     return " " if shown and said and not shown[-1].isspace() and not said[0].isspace() else ""
+
+
+TRIED = (1, 2, 12)  # turns of the conversations that a template is tried with
+
+
+def try_out(template: str) -> None:
+    """Put conversations of a few lengths through a chat template with its work counted.
+
+    transformers runs a template in Jinja's sandbox, which bounds neither loops nor sizes: a template of somebody else's folder
+    could take all time and memory.
+
+    Raises:
+        UserError: where it does not come to an end.
+    """
+    for turns in TRIED:
+        roles = [("user", "assistant")[number % 2] for number in range(turns)]
+        messages = [{"role": role, "content": "a"} for role in roles]
+        try:
+            rendered_within_bounds(template, {"messages": messages, "tools": None, "add_generation_prompt": True, **CALLED})
+        except OverrunError as error:
+            told = str(error).replace("wording", "template").replace("a row", "a conversation")
+            raise UserError(
+                f"the chat template does not come to an end: {told}", "set `model.chat: none`, or give another template"
+            ) from None
+
+
+def _raise(message: str) -> None:
+    raise UserError(message)
+
+
+CALLED = {"raise_exception": _raise, "strftime_now": lambda form: "2026-01-01", "bos_token": "", "eos_token": ""}
