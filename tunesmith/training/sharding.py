@@ -28,10 +28,6 @@ from tunesmith.training.world import World, is_part
 if TYPE_CHECKING:
     from torch.distributed.fsdp import FSDPModule
 
-    from tunesmith.objectives.objective import Objective
-    from tunesmith.training.guard import Guard
-    from tunesmith.training.plan import Plan
-    from tunesmith.training.state import State
 
 SHARE = 0.5  # of a GPU's memory that whole weights, gradients and moments may take, where nothing else is said
 
@@ -59,7 +55,7 @@ def waits(processes: Processes, world: World) -> bool:
     return world.size > 1 and processes.shard == "always" and torch.cuda.is_available()
 
 
-def shard(model: Model, adapter: Adapter, objective: "Objective", plan: "Plan", guard: "Guard", world: World) -> World:
+def shard(model: Model, adapter: Adapter, objective: Any, plan: Any, guard: Any, world: World) -> World:
     """Let the processes share the network's weights, where the plan wants it. The world as it is from now on.
 
     Raises:
@@ -91,9 +87,7 @@ def shard(model: Model, adapter: Adapter, objective: "Objective", plan: "Plan", 
     return replace(world, sharded=True)
 
 
-def why_not(
-    model: Model, adapter: Adapter, objective: "Objective", plan: "Plan", guard: "Guard", world: World
-) -> tuple[str, str] | None:
+def why_not(model: Model, adapter: Adapter, objective: Any, plan: Any, guard: Any, world: World) -> tuple[str, str] | None:
     """What does not go with weights in parts, and what to do about it."""
     never = "set `plan.processes.shard: never`"
     found = {
@@ -157,7 +151,7 @@ def part(value: Tensor, like: Tensor) -> Tensor:
     return mine
 
 
-def belong(state: "State", world: World) -> None:
+def belong(state: Any, world: World) -> None:
     """Let a state be saved and taken up by all processes at once: one file, written by the first, of whole tensors."""
     state.gather, state.part, state.gathered = whole, part, world.gathered
     state.writes, state.rank = world.first, world.rank
