@@ -196,7 +196,7 @@ class RemoteWorker:
     def pass_on(self, number: int) -> None:
         self.signals.append(number)
         if self.begun:
-            self.actor.pass_on.remote(number)
+            self.actor.pass_on.remote()
         else:  # nothing was begun: it may wait for a free machine for ever
             self._over(self._stopped())
 

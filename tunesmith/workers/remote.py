@@ -6,6 +6,7 @@ No Ray is imported here: `cluster.py` makes an actor of the class.
 import os
 import platform
 import shutil
+import signal
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -89,10 +90,11 @@ class Remote:
         lines = tuple(said(self.log)[-LINES:]) if self.own or status else ()
         return Look(status, lines, carrying.listing(self.folder) if self.own else {})
 
-    def pass_on(self, number: int) -> None:
-        self.stopping = number
+    def pass_on(self) -> None:
+        """Stop the run after its step. By SIGTERM whatever the driver heard: processes below Ray's have SIGINT blocked."""
+        self.stopping = signal.SIGTERM
         if self.process is not None and self.process.poll() is None:
-            self.process.pass_on(number)
+            self.process.pass_on(signal.SIGTERM)
 
     def end(self) -> None:
         """Leave nothing behind."""
