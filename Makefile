@@ -2,13 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: compare test soak install check audit fuzz fix golden bench build build-check clean
+.PHONY: compare test soak several install check audit fuzz fix golden bench build build-check clean
 
 compare: install  ## train and judge base, few-shot, full, LoRA and prompt tuning on the embedded model and data
 	$(BIN)/tunesmith compare
 
 test: install  ## all tests, offline; a process a core, each with one thread
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+
+several: install  ## methods and objectives on several processes beside one, two machines, SIGTERM; twenty minutes
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m tests.training.matrix
 
 KILLS ?= 100
 soak: install  ## kill commands at random moments, give them again, compare with ones nobody killed; KILLS=100 SEED=drawn

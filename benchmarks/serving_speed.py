@@ -209,6 +209,10 @@ class Beside(Protocol):
         self, asked: Sequence[Sequence[int]], names: Sequence[str], stops: Sequence[int]
     ) -> tuple[float, list[tuple[int, ...]], list[float]]: ...
 
+    def close(self) -> None:
+        """Give its memory back."""
+        ...
+
 
 def compared(
     make: Make,
@@ -263,6 +267,8 @@ def compared(
         "peer_seconds_a_request_by_batch": {str(size): round(seconds, 4) for size, seconds in tried.items()},
     }
     mine.worker.close(1)
+    for one in beside.values():
+        one.close()
     return made
 
 

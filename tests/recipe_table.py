@@ -64,9 +64,9 @@ def tables():
     made = {"the recipe": [row(name, "", one) for name, one in top.items()]}
     for room in ("model", "mixture", "plan", "guard", "ask", "seven", "limit"):
         made[room] = [row(name, f"{room}.", one) for name, one in recipe[room]["properties"].items()]
-    made["plan.room"] = [
-        row(name, "plan.room.", one) for name, one in recipe["plan"]["properties"]["room"]["properties"].items()
-    ]
+    for part, settings_ in recipe["plan"]["properties"].items():
+        if "properties" in settings_:
+            made[f"plan.{part}"] = [row(name, f"plan.{part}.", one) for name, one in settings_["properties"].items()]
     for what in ("method", "objective"):
         for kind in plugins(recipe[what]):
             name = kind["properties"]["kind"]["const"]

@@ -208,7 +208,7 @@ def test_early_stopping_keeps_the_best(tmp_path, monkeypatch):
     told = iter([5.0, 4.0, 4.5, 4.2, 1.0])
     seen = []
 
-    def validate(model, objective, examples, plan, seed, tasks):
+    def validate(model, objective, examples, plan, seed, tasks, world):
         seen.append({name: p.detach().clone() for name, p in model.adapter().trained().items()})
         return Validated(next(told), 7)
 
@@ -236,7 +236,7 @@ def test_the_best_weights_are_those_of_the_best_score_or_the_last(tmp_path, monk
     scores = iter([0.1, 0.2, 0.3, 0.3, 0.2])
     seen = []
 
-    def validate(model, objective, examples, plan, seed, tasks):
+    def validate(model, objective, examples, plan, seed, tasks, world):
         seen.append({name: p.detach().clone() for name, p in model.adapter().trained().items()})
         return Validated(next(losses), 7)
 

@@ -62,6 +62,22 @@ def test_a_kill_between_the_last_answer_and_the_end(home, tmp_path, monkeypatch,
     assert run.world()["ended"] and not (run.folder / "state").exists()
 
 
+def test_a_comparison_tidies_a_run_that_was_killed_at_its_very_end(tmp_path):
+    """It keeps a run that has ended, and begins no process that would do it."""
+    run = Run(tmp_path)
+    (tmp_path / "state" / "step-000001").mkdir(parents=True)
+    (tmp_path / LOCK).touch()
+    run.tidy()
+    assert (tmp_path / "state").is_dir(), "it has not ended"
+    run.keep_world(ended=True)
+    with run.writing():
+        run.tidy()
+        assert (tmp_path / "state").is_dir(), "somebody writes there"
+    (tmp_path / LOCK).touch()
+    run.tidy()
+    assert [path.name for path in tmp_path.iterdir()] == ["world.json"]
+
+
 def test_what_a_method_remembers_comes_back_with_the_best_weights(home, tmp_path, monkeypatch):
     """AdaLoRA's masks, of a run that had learnt all when it was killed, were those of the beginning."""
     method = {"kind": "adalora", "rank": 1, "start_rank": 4}

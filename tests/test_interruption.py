@@ -96,3 +96,25 @@ def test_a_process_ends_without_the_one_that_began_it(tmp_path):
         parent.kill()
         assert said[1] == "begun"
         assert parent.stdout.read().split() == ["saved"]
+
+
+FORKED = """
+import os, time
+from tunesmith.interruption import die_with_parent
+parent, child = os.getpid(), os.fork()
+if child == 0:
+    die_with_parent(parent)
+    print("begun", flush=True)
+    time.sleep(60)
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="forks")
+def test_a_forked_process_dies_with_its_parent():
+    command = [sys.executable, "-c", FORKED]
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as parent:
+        assert parent.stdout.readline() == "begun\n"
+        parent.kill()
+        assert parent.stdout.read() == "", "the pipe is closed when the last process that has it ends"

@@ -243,9 +243,10 @@ def main(given: Sequence[str] | None = None) -> None:
             arguments.call(arguments)
         sys.stdout.flush()
     except UserError as error:
-        sys.exit(told(str(error)))
+        sys.exit(1 if getattr(error, "silent", False) else told(str(error)))
     except KeyboardInterrupt as stop:
-        if not getattr(arguments, "brief", False):  # else whoever began us says it
+        # Else whoever began us says it, or the first of several processes.
+        if not getattr(arguments, "brief", False) and os.environ.get("RANK", "0") == "0":
             print(f"\nstopped{how_to_go_on(arguments, words)}", file=sys.stderr)
         sys.exit(status_of(stop))
     except BrokenPipeError:

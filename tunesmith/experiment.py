@@ -32,7 +32,7 @@ from tunesmith.models.adapter import Adapter
 from tunesmith.models.alone import telling
 from tunesmith.models.further import train_further
 from tunesmith.models.head import HeadPlan
-from tunesmith.models.load import ModelSettings, load
+from tunesmith.models.load import ModelSettings, best_device, load
 from tunesmith.models.memory import Memory
 from tunesmith.models.model import Model
 from tunesmith.models.quantize import count
@@ -40,16 +40,19 @@ from tunesmith.models.weights import save_adapter
 from tunesmith.objectives.headed import Headed
 from tunesmith.preparation import drawn_sets, keep_bad_rows, learnable, learnable_sets
 from tunesmith.recipe import Recipe, mixed
-from tunesmith.resume import begin, keep_resolved, lasting, refuse_foreign
+from tunesmith.resume import begin, fingerprints, keep_resolved, lasting, refuse_foreign
 from tunesmith.run import Run
 from tunesmith.tasks.own import told
 from tunesmith.tasks.task import Task
 from tunesmith.trackers.feed import following
 from tunesmith.training.feed import Look
+from tunesmith.training.joining import follow, own_folder, telling_others, together
 from tunesmith.training.learning import Learning, Scores
 from tunesmith.training.portions import distinct, portioned, tell
 from tunesmith.training.progress import Reporter
-from tunesmith.work import Work, prepared, training
+from tunesmith.training.sharding import at_hand, shard, unite, wait, waits
+from tunesmith.training.world import World
+from tunesmith.work import Work, prepared, refuse_together, training
 from tunesmith.workers.share import beside
 
 PROMPTS = 16  # of the main task, from whose lengths that of the timed prompt is taken
@@ -71,50 +74,73 @@ def run(
     telling: say what rows were recognised as, where nobody said how they are put.
     load_model: instead of `load`; for several runs on one base (`models/one_base.py`).
     """
-    own, work = Run(folder), prepared(recipe)
-    refuse_foreign(folder)
-    with own.writing(), Reporter(recipe.name, quiet) as reporter, following(own, recipe.track, reporter.say) as record:
-        begin(record, recipe, work.all)
-        with record.failing():
+    with together() as world, own_folder(world, folder) as own:
+        reporter = Reporter(recipe.name, quiet or not world.first)
+        live(own, recipe, world, reporter, cached, load_model or load, telling)
+    return Run(folder)
+
+
+def live(own: Run, recipe: Recipe, world: World, reporter: Reporter, cached: bool, load_model: Load, telling: bool) -> None:
+    """A run, by one of the processes that make it together; `own` is the run's folder, and another one of those that follow."""
+    refuse_together(recipe, world.size)
+    work = prepared(recipe)
+    if world.first:
+        refuse_foreign(own.folder)
+    with own.writing(), reporter, following(own, recipe.track if world.first else (), reporter.say) as record:
+        if world.first:
+            begin(record, recipe, work.all)
+        with record.failing(), telling_others():
+            follow(record, world, {"the recipe": partial(settings.dump, recipe), "the rows": partial(fingerprints, work.all)})
             if record.world().get("ended"):
-                shutil.rmtree(folder / "state", ignore_errors=True)  # where a kill came between the end and this
-                if not timed_again(record, recipe, work):
-                    reporter.say(f"finished before, nothing is repeated: {folder}")
-                return record
+                if world.first:  # where a kill came between the end and this
+                    shutil.rmtree(record.folder / "state", ignore_errors=True)
+                    if not timed_again(record, recipe, work):
+                        reporter.say(f"finished before, nothing is repeated: {record.folder}")
+                return
             left_out = keep_bad_rows(record, work.all)
             for line in [*(told(work.all).values() if telling else ()), *left_out]:
                 reporter.say(line)
             torch.manual_seed(recipe.seed)
             random.seed(recipe.seed)
-            model = (load_model or load)(pinned(record, recipe.model), work.objective.head())
-            memory = Memory(model.device)
-            record.keep_world(**facts(recipe, model), beside=max(beside(), record.world().get("beside", 1)))
+            whole = not waits(recipe.plan.processes, world)
+            model = (load_model if whole else wait)(pinned(record, recipe.model), work.objective.head())
+            memory = Memory(model.device if whole else best_device())
+            together_with = max(beside(), record.world().get("beside", 1))
+            record.keep_world(**facts(recipe, model), beside=together_with, processes=world.size)
             untaught(record, recipe, work, model)
             if isinstance(recipe.method, Method):
-                learnt = learn(record, recipe, recipe.method, work, model, reporter, memory)
+                learnt = learn(record, recipe, recipe.method, work, model, reporter, memory, world)
                 if not learnt or recipe.plan.stop_after is not None:
-                    return record
+                    return
             model.forget_values()
-            answer(record, recipe, work, model, reporter, memory, cache_folder() if cached else None)
-            keep_card(record, model.family)
+            answer(record, recipe, work, model, reporter, memory, cache_folder() if cached else None, world)
+            if world.first:
+                keep_card(record, model.family)
             record.keep_world(ended=True)
             for line in left_out:
                 reporter.say(line)
-            shutil.rmtree(folder / "state", ignore_errors=True)  # what was learnt stands in adapter/ or model/
-    return record
+            if world.first:
+                shutil.rmtree(record.folder / "state", ignore_errors=True)  # what was learnt stands in adapter/ or model/
 
 
-def learn(record: Run, recipe: Recipe, method: Method, work: Work, model: Model, reporter: Reporter, memory: Memory) -> bool:
+def learn(
+    record: Run, recipe: Recipe, method: Method, work: Work, model: Model, reporter: Reporter, memory: Memory, world: World
+) -> bool:
     """Attach the method, or go on with an adapter of it, train, and save. False where `plan.stop_after` stopped it before."""
-    asked = partial(on_validation, model, recipe, work.learnt)
     names = work.names(recipe)
-    learning = Learning(record, recipe.plan, recipe.seed, reporter, memory, recipe.guard, asked, names, work.where)
+    learning = Learning(record, recipe.plan, recipe.seed, reporter, memory, recipe.guard, tasks=names, where=work.where)
     plan = learning.with_presets(method, work.objective, model)
     keep_resolved(record, dataclasses.replace(recipe, plan=plan))
     lasts = lasting(dataclasses.replace(recipe, plan=plan)) | {f"base {name}": one for name, one in identity.of(model).items()}
     learning = dataclasses.replace(learning, belongs=lasts, answers=answers(recipe, work))
     recipe = dataclasses.replace(recipe, objective=work.objective)
     adapter = train_further(model, recipe.name, method) if model.active else model.attach(recipe.name, method)
+    world.same([*adapter.trained().values(), *adapter.remembered().values()])
+    world = shard(model, adapter, recipe.objective, plan, recipe.guard, world)
+    if world.sharded:
+        reporter.say(f"each of {world.size} processes holds its part of the network's weights")
+    asked = partial(on_validation, model, recipe, work.learnt, adapter, world)
+    learning = dataclasses.replace(learning, scores=asked, world=world)
     looks: list[Look] = []
     sources = learnable_sets(work.learnt, recipe, model, looks)
     tell_wordings(record, recipe, work.learnt, [len(source) for source in sources], reporter)
@@ -126,9 +152,15 @@ def learn(record: Run, recipe: Recipe, method: Method, work: Work, model: Model,
     tell(record, reporter, recipe.mixture, len(mixture), found)
     if not learning.learn(model, adapter, recipe.objective, stream, validation, looks):
         return False
+    asking = recipe.plan.stop_after is None
+    unite(model, adapter, world, asking)
+    if not asking and not world.first:
+        return True
     model.forget_values()
     if model.head is not None:
         model.head.plan = dataclasses.replace(model.head.plan, temperature=temperature(model, validation, recipe.ask.room))
+    if not world.first:
+        return True
     with telling(model):
         saved = save_adapter(record.folder, adapter, model)
     record.keep_world(
@@ -167,16 +199,24 @@ def told_wordings(task: Task, size: int, counts: Mapping[str, int]) -> str:
     return f"{told}; inverted: {turned}" if turned else told
 
 
-def on_validation(model: Model, recipe: Recipe, tasks: Sequence[Task]) -> Scores:
+def on_validation(model: Model, recipe: Recipe, tasks: Sequence[Task], adapter: Adapter, world: World) -> Scores:
     """The scores of each task on its validation examples."""
     ask = dataclasses.replace(recipe.ask, too_long="leave_out")
     names = distinct([task.name for task in tasks], list(recipe.tasks))
-    judged = (judge(model, task, "validation", ask, limit=recipe.limit.validation) for task in tasks)
+    with at_hand(model, adapter, world):
+        judged = [judge(model, task, "validation", ask, limit=recipe.limit.validation, others=world) for task in tasks]
     return {name: one.scores for name, one in zip(names, judged, strict=True)}
 
 
 def answer(
-    record: Run, recipe: Recipe, work: Work, model: Model, reporter: Reporter, memory: Memory, cache: Path | None = None
+    record: Run,
+    recipe: Recipe,
+    work: Work,
+    model: Model,
+    reporter: Reporter,
+    memory: Memory,
+    cache: Path | None = None,
+    world: World = World(),
 ) -> None:
     """Ask the model everything it is judged by, and keep answers, scores and what they took.
 
@@ -194,7 +234,7 @@ def answer(
         ask = recipe.ask if judging else dataclasses.replace(recipe.ask, shots=0)
         told = partial(reporter.count, f"answering {task.name}")
         try:
-            judged = judge(model, task, "test", ask, limit=limit, on_progress=told, head=judging, kept=kept)
+            judged = judge(model, task, "test", ask, limit=limit, on_progress=told, head=judging, kept=kept, others=world)
         except NothingFitsError as error:
             if number == 0:
                 raise
@@ -206,13 +246,17 @@ def answer(
             reporter.say(note)
         metric, score = next(iter(judged.scores.items()))
         reporter.say(f"{task.name}: {metric} {score.value:.4f}")
-    world = record.world()
+    if not world.first:  # what is left is short, or asked by one process alone
+        world.wait()
+        return
+    facts = record.world()
     if cache is None or not again:  # else this was not what answering takes
-        answering = max(memory.peak(), world.get("peak_memory_answering_bytes", 0))
-        peak = max(answering, world.get("peak_memory_training_bytes", 0))
+        answering = max(memory.peak(), facts.get("peak_memory_answering_bytes", 0))
+        peak = max(answering, facts.get("peak_memory_training_bytes", 0))
         record.keep_world(peak_memory_answering_bytes=answering, peak_memory_bytes=peak)
         record.keep_world(latency=timed(model, tasks[0]), latency_beside=beside())
     besides(record, recipe, work, Asking(model, recipe.ask, reporter.count, kept))
+    world.wait()
 
 
 def timed(model: Model, task: Task) -> dict[str, float]:

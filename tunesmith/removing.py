@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from tunesmith import manifest
 from tunesmith.errors import UserError
 from tunesmith.housekeeping import changed, files, runs
+from tunesmith.manifest import DamagedError
 from tunesmith.run import LOCK, Run
 
 Part = Literal["state", "weights", "answers", "tracking"]
@@ -56,7 +58,7 @@ def to_remove(folders: Sequence[str | Path], *, only: Part | None = None) -> lis
 
 
 def to_prune(folders: Sequence[str | Path] = (), *, older: float | None = None) -> list[Removal]:
-    """Checkpoints that no run goes on from: those of runs that ended, half-written ones, and all but the newest of a run.
+    """Checkpoints that no run goes on from: those of runs that ended, half-written ones, and all but the newest whole one.
 
     Args:
         folders: where runs lie, as of `runs`.
@@ -81,8 +83,18 @@ def unused(run: Run, older: float | None) -> list[Path]:
     if run.world().get("ended") or resting:
         return [state]
     whole = sorted(path for path in state.glob("step-*") if (path / "state.json").is_file())
-    half = [path for path in state.glob("step-*") if path not in whole] + list(state.glob(".*.tmp"))
-    return sorted([*whole[:-1], *half])
+    half = [path for path in state.glob("step-*") if path not in whole] + [*state.glob(".*.tmp"), *state.glob("damaged-*")]
+    newest = next((path for path in reversed(whole) if sound(path)), None)
+    return sorted([*(path for path in whole if newest is not None and path != newest), *half])
+
+
+def sound(checkpoint: Path) -> bool:
+    """Whether a checkpoint's files are as they were written."""
+    try:
+        manifest.intact(checkpoint)
+    except DamagedError:
+        return False
+    return True
 
 
 def refuse(folder: Path) -> None:

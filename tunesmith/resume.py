@@ -22,6 +22,7 @@ FREE = (
     "plan.checkpoints",
     "plan.stop_after",
     "plan.ahead",
+    "plan.processes",
     "ask.rows",
     "track",
 )

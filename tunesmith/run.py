@@ -8,6 +8,7 @@ The folder is the only contract between learning and comparing:
     validation.jsonl       one line a validation
     samples.jsonl          what was said at validations, where an objective lets the model speak
     state/step-000400/     optimizer, random states, place in the stream
+    state/best-000300/     the best weights so far
     adapter/ or model/     what was learnt
     answers/TASK.jsonl     one `Answer` a line, with the statistics of every metric
     scores.json            task -> metric -> score
@@ -157,6 +158,13 @@ class Run:
         with path.open("r", encoding="utf-8") as file:
             told = file.read().strip()
             return None if locked(file) is not False else int(told) if told.isdigit() else 0
+
+    def tidy(self) -> None:
+        """Of a run that has ended, remove what only going on needs: a kill may have come between the end and that."""
+        if self.world().get("ended") and self.writer() is None:
+            shutil.rmtree(self.folder / "state", ignore_errors=True)
+            remove_left(self.folder)
+            (self.folder / LOCK).unlink(missing_ok=True)
 
     def wait_for_writer(self, seconds: float = 60.0) -> None:
         """Wait as long as another process writes into the folder: it may be about to end."""

@@ -26,6 +26,7 @@ from tunesmith.serving.judge import judge
 from tunesmith.serving.votes import Votes
 from tunesmith.settings import Tree
 from tunesmith.sweep import overlay
+from tunesmith.training.joining import several
 from tunesmith.training.progress import Reporter
 from tunesmith.work import prepared
 
@@ -91,6 +92,10 @@ def run_stages(tree: Tree, into: Path, quiet: bool = False) -> Run:
     """Every stage's run below `into`, the last of which is given; finished ones are kept, half-done ones go on."""
     chosen = recipes(tree, into)
     votes = [str(_result(name, one, into)) for name, one in chosen.items() if isinstance(one, Labelling)]
+    if votes and several():
+        raise UserError(
+            "a stage that labels is for one process, and several were started", "run it alone up to that stage first"
+        )
     for recipe in chosen.values():
         if isinstance(recipe, Recipe) and not any(file in recipe.tasks or file in recipe.judged_by for file in votes):
             prepared(recipe)

@@ -93,7 +93,9 @@ def run_all(tree: Tree, into: Path, say: Say, pool: Pool | None = None) -> Made:
         for number, (name, recipe) in enumerate(chosen.items(), start=1):
             kept = runs[name].world().get("ended")
             say(f"[{number}/{len(chosen)}] {name}" + (": kept from before" if kept else ""))
-            if not kept:
+            if kept:
+                runs[name].tidy()
+            else:
                 yield Job(recipe, runs[name])
 
     outcomes = Outcomes(pool, say)

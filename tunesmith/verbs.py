@@ -163,12 +163,14 @@ def train(
     """
     from tunesmith.experiment import run
     from tunesmith.stages import run_stages
+    from tunesmith.training.joining import together
 
-    tree = settings.override(settings.load(recipe, ()), overrides)
-    if "stages" in tree:
-        return run_stages(tree, Path(into or RUNS / str(tree.get("name", "run"))), quiet)
-    built = recipe_of(tree)
-    return run(built, Path(into or RUNS / built.name), quiet, telling=telling)
+    with together():
+        tree = settings.override(settings.load(recipe, ()), overrides)
+        if "stages" in tree:
+            return run_stages(tree, Path(into or RUNS / str(tree.get("name", "run"))), quiet)
+        built = recipe_of(tree)
+        return run(built, Path(into or RUNS / built.name), quiet, telling=telling)
 
 
 def evaluate(

@@ -9,6 +9,7 @@ from tunesmith import settings
 from tunesmith.data.example import Example
 from tunesmith.data.published import Published
 from tunesmith.data.sources import FileSource
+from tunesmith.data.standard_input import NAME
 from tunesmith.errors import UserError
 from tunesmith.methods.full import Full
 from tunesmith.methods.method import Method
@@ -169,3 +170,18 @@ def forgetting(recipe: Recipe, learnt: Sequence[Task], judged: Sequence[Task]) -
     clusters, names = {task.cluster for task in judged}, {task.name for task in learnt}
     found = [task_from(name) for name in FORGETTING]
     return tuple(task for task in found if task.cluster not in clusters and task.name not in names)
+
+
+def refuse_together(recipe: Recipe, processes: int) -> None:
+    """What several processes cannot do together."""
+    if processes == 1:
+        return
+    if isinstance(recipe.method, Method) and recipe.objective.shared == "nothing":
+        raise UserError(
+            f"`objective: {settings.kind_of(type(recipe.objective))}` learns from answers of its own to all prompts of a step, "
+            f"which {processes} processes cannot do together",
+            "start it alone: without torchrun and `--processes`",
+        )
+    given = [*recipe.tasks, *recipe.replay, *recipe.judged_by]
+    if any(one == NAME or (not isinstance(one, str) and one.get("data") == NAME) for one in given):
+        raise UserError("standard input can be read by one process only, and several were started", "put the rows into a file")

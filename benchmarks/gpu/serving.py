@@ -10,6 +10,7 @@ as ours, the same files, and the same ids that end an answer; it keeps half of t
 benchmarks/results/serving_gpu_DEVICE.json, with the device's name, after every pair.
 """
 
+import gc
 import sys
 import tempfile
 import time
@@ -82,6 +83,12 @@ class TheirEngine:
         )
         seconds = time.perf_counter() - began
         return seconds, [tuple(one.outputs[0].token_ids) for one in said], []
+
+    def close(self) -> None:
+        """The process of its engine ends with it."""
+        del self.model
+        gc.collect()
+        torch.cuda.empty_cache()
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 FLOORS = [
-    {"errors", "methods", "disk", "interruption", "masking"},
+    {"masking", "errors", "methods", "disk", "interruption"},
     {"data", "run", "settings", "registry", "manifest"},
     {"metrics", "tokens", "town", "perturbations", "trackers"},
     {"tasks", "models", "comparison"},

@@ -253,6 +253,7 @@ def test_a_spoiled_config_is_told_and_nothing_stays_attached(spoiled, told, tmp_
     made = model("llama")
     saved = save_adapter(tmp_path, made.attach("a", Bottleneck(size=4)), made)
     (saved / "adapter_config.json").write_text(spoiled)
+    (saved / "manifest.json").unlink()
     again = model("llama")
     with pytest.raises(UserError, match=told):
         load_adapter(saved, again, "b")

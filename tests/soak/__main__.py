@@ -51,9 +51,9 @@ def killed(victim: Victim, reference: Path, life: Life, kills: int, random_: ran
         told.append(f"{kill}: status {lived.status}")
         if lived.behind:
             return hits, [*told, f"{len(lived.behind)} processes stayed behind"]
+        hits += lived.kills
         if lived.status == 0:
             break
-        hits += 1
     else:
         lived = victim.live()
         if lived.behind:

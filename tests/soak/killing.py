@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+KILLED = b"K"  # what the hook counts a kill by
 HOOK = Path(__file__).resolve().parent / "hook"
 LONGEST = 600.0  # seconds of one life
 BEHIND = 60.0  # seconds that others may need to end, once the one that began them was killed
@@ -45,6 +46,7 @@ class Life:
     moments: of writing, of all its processes.
     seconds: how long it lived.
     behind:  numbers of processes that had to be killed because they did not end by themselves.
+    kills:   of it, or of a process that it began: a comparison begins that again, and may end well.
     """
 
     status: int
@@ -52,6 +54,7 @@ class Life:
     seconds: float
     behind: tuple[int, ...] = ()
     said: str = ""
+    kills: int = 0
 
 
 class Begun:
@@ -130,7 +133,9 @@ class Victim:
             number, status = self.begun.live({**told, "environment": environment}, seconds, watch)
         lived = time.monotonic() - began
         behind = ended(number)
-        return Life(status, count.stat().st_size, lived, behind, said.read_text(encoding="utf-8", errors="replace"))
+        moments = count.read_bytes()
+        kills = max(moments.count(KILLED), int(status == -signal.SIGKILL))
+        return Life(status, len(moments), lived, behind, said.read_text(encoding="utf-8", errors="replace"), kills)
 
     def apart(self, environment: dict[str, str], seconds: float) -> tuple[int, int]:
         """Number and status of `python -m tunesmith`."""

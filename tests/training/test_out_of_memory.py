@@ -1,16 +1,10 @@
 """Memory runs out: the step is laid out anew in half the room, and nothing else changes.
 
-Most tests let a batch of more than so many tokens fail, as it would on a machine with so much memory. In one memory really
-runs out: in a process of its own, whose address space is bounded.
+A batch of more than so many tokens fails here, as it would on a machine with so much memory.
 """
 
-import os
-import subprocess
-import sys
-import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -327,35 +321,3 @@ def test_a_prompt_that_does_not_fit_alone_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(engines.Speech, "enter", full)
     with pytest.raises(NoMemoryError, match=r"(?s)prompt of \d+ tokens does not fit.*model\.quantize"):
         asked(model)
-
-
-# ---------------------------------------------------------------------------------------------------------------- really full
-
-BOUNDED = """
-    import json, resource, sys
-    import torch
-    from tunesmith import verbs
-    from tunesmith.training import loop
-
-    torch.set_num_threads(1)
-    inner = loop.train
-
-    def bounded(*args, **more):
-        status = dict(line.split(":", 1) for line in open("/proc/self/status"))
-        now = int(status["VmSize"].split()[0]) * 1024
-        resource.setrlimit(resource.RLIMIT_AS, (now + int(sys.argv[1]) * 2**20, resource.RLIM_INFINITY))
-        yield from inner(*args, **more)
-
-    from tunesmith.training import learning
-    learning.train = bounded
-    recipe = json.loads(sys.argv[2])
-    verbs.train(recipe, into=sys.argv[3], quiet=False)
-"""
-
-
-def bounded(work: Path, tree: dict[str, Any], into: str, megabytes: int) -> subprocess.CompletedProcess[str]:
-    import json
-
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
-    command = [sys.executable, "-c", textwrap.dedent(BOUNDED), str(megabytes), json.dumps(tree), into]
-    return subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, timeout=300, check=False)

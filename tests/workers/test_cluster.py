@@ -23,6 +23,8 @@ from tunesmith.workers.pool import Outcomes, Pool
 
 ONE = {name: value for name, value in TREE.items() if name not in ("systems", "baseline")} | {"name": "lora"}
 GIB = 2**30
+LONGER = {"steps": 300, "save_every": 20}  # still learning when what was carried is seen
+LONG = {"steps": 80, "save_every": 20}  # so a checkpoint stands for a while
 
 
 @pytest.mark.parametrize(
@@ -131,7 +133,7 @@ def test_where_no_disk_is_shared_results_come_back_and_a_failure_is_told(here, t
 
 @pytest.mark.parametrize("carries", [False, True], ids=["shared disk", "carried"])
 def test_a_worker_that_dies_is_replaced_and_the_run_goes_on(here, ray, tmp_path, carries):
-    own, place = job(tmp_path, plan={"steps": 80}), Cluster(1, tmp_path / "logs", carries=carries)
+    own, place = job(tmp_path, plan=LONG), Cluster(1, tmp_path / "logs", carries=carries)
     told = []
     pool = Pool(place, tmp_path / "logs", told.append)
 
@@ -152,7 +154,7 @@ def test_a_worker_that_dies_is_replaced_and_the_run_goes_on(here, ray, tmp_path,
     killing.join()
     assert not outcomes.failed and any("begun again from its last checkpoint" in line for line in told)
     assert "going on from step" in (tmp_path / "logs" / "lora.log").read_text()
-    alone = verbs.train({**ONE, "plan": {**ONE["plan"], "steps": 80}}, into=tmp_path / "alone", quiet=True)
+    alone = verbs.train({**ONE, "plan": {**ONE["plan"], **LONG}}, into=tmp_path / "alone", quiet=True)
     assert comparable(own.run) == comparable(alone)
 
 
@@ -160,7 +162,7 @@ def test_what_is_stopped_saves_after_its_step_and_goes_on_with_the_same_call(her
     """Ctrl-C with one run under way and one that waits for a machine."""
     place = Cluster(1, tmp_path / "logs", carries=True)
     place.parallel, place.cpus = 2, 2  # the second waits: there is room for one
-    first, second = job(tmp_path, plan={"steps": 80}), job(tmp_path, name="waits")
+    first, second = job(tmp_path, plan=LONGER), job(tmp_path, name="waits")
 
     def press():
         while not list((first.run.folder / "state").glob("step-*")):
@@ -172,11 +174,12 @@ def test_what_is_stopped_saves_after_its_step_and_goes_on_with_the_same_call(her
     with pytest.raises(KeyboardInterrupt):
         made(place, [first, second], tmp_path)
     pressing.join()
+    assert len(first.run.steps()) < 300, "it was stopped while it learnt"
     [saved] = (first.run.folder / "state").glob("step-*")
     steps = len(first.run.steps())
-    assert 0 < steps == int(saved.name.removeprefix("step-")) < 80, "stopped after its step, with a checkpoint"
+    assert 0 < steps == int(saved.name.removeprefix("step-")) < 300, "stopped after its step, with a checkpoint"
     assert not second.run.exists()
     failed, _ = made(Cluster(1, tmp_path / "logs", carries=True), [first], tmp_path)
     assert not failed
-    alone = verbs.train({**ONE, "plan": {**ONE["plan"], "steps": 80}}, into=tmp_path / "alone", quiet=True)
+    alone = verbs.train({**ONE, "plan": {**ONE["plan"], **LONGER}}, into=tmp_path / "alone", quiet=True)
     assert comparable(first.run) == comparable(alone)

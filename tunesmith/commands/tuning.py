@@ -28,6 +28,7 @@ def arguments(verbs: Verbs) -> None:
     verb.add_argument("given", nargs="+", metavar="RECIPE | name=value", help=f"a recipe, and {OVERRIDES}")
     verb.add_argument("--into", type=Path, help="folder of the run (runs/NAME)")
     verb.add_argument("--brief", action="store_true", help="print neither scores nor what rows were recognised as")
+    verb.add_argument("--processes", type=at_least_one, default=1, help="that learn together, one a GPU (1)")
 
     verb = command(
         verbs, "sweep", sweep, "a study: settings with several values, seeds, a search; one page of what each is worth"
@@ -101,12 +102,18 @@ def compare(arguments: argparse.Namespace) -> None:
 def train(arguments: argparse.Namespace) -> None:
     from tunesmith import verbs
     from tunesmith.run import Run
+    from tunesmith.training.joining import several, talks
+    from tunesmith.training.launching import launch
 
+    if arguments.processes > 1 and not several():
+        into = ["--into", str(arguments.into)] if arguments.into else []
+        more = ["--processes", str(arguments.processes)]  # which the processes say when they are stopped
+        sys.exit(launch(arguments.processes, ["train", *arguments.given, *into, *more, *["--brief"] * arguments.brief]))
     paths, overrides = split_given(arguments.given)
     if arguments.brief and arguments.into:  # a run of a comparison or a study that was killed may still be saving there
         Run(arguments.into).wait_for_writer()
     run = verbs.train(one_recipe(paths) or {}, into=arguments.into, overrides=overrides, telling=not arguments.brief)
-    if not arguments.brief:
+    if not arguments.brief and talks():
         print_scores(run)
         print(run.folder)
 

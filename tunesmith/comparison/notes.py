@@ -64,6 +64,7 @@ def notes(made: Comparison) -> list[tuple[str, str]]:
     """Headings and paragraphs."""
     used = {test: dict.fromkeys(words.label(d.metric) for d in made.differences if d.test == test) for test in TESTS}
     tests = [text.format(", ".join(used[test]), made.draws) for test, text in TESTS.items() if used[test]]
+    astray = [f"{system.name}: {text}" for system in made.systems for text in system.world.get("warnings") or ()]
     headline, tested = words.label(made.headline.name), len(made.differences)
     return [
         (
@@ -72,6 +73,7 @@ def notes(made: Comparison) -> list[tuple[str, str]]:
             "Cost is what each run measured of itself; time per answer is the median over answers.",
         ),
         *_protocols(made),
+        *([("While learning", ". ".join(astray) + ".")] if astray else []),
         *_times(made),
         (
             "Intervals",

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import groupby, islice
+from itertools import islice
 from statistics import median
 
 import numpy as np
@@ -14,6 +14,7 @@ from tunesmith.evaluation.ask import Ask, Way, choose, speak, weigh
 from tunesmith.evaluation.choices import Progress
 from tunesmith.evaluation.heads import classify, head_of, knows
 from tunesmith.evaluation.kept_answers import KeptAnswers
+from tunesmith.evaluation.others import PIECE, Others, pieces, together
 from tunesmith.evaluation.protocol import protocol, shots_of
 from tunesmith.evaluation.shots import Pool, fitting, with_shots
 from tunesmith.generation.sampling import Sampling
@@ -22,8 +23,6 @@ from tunesmith.models.model import Model
 from tunesmith.run import Answer, Run, Score
 from tunesmith.tasks.task import Task
 from tunesmith.tokens.reading import read
-
-PIECE = 256  # examples whose answers are kept together, where they are not spoken
 
 
 class NothingFitsError(UserError):
@@ -62,6 +61,7 @@ def judge(
     on_progress: Progress | None = None,
     head: bool = True,
     kept: KeptAnswers | None = None,
+    others: Others | None = None,
 ) -> Judged:
     """Ask a model the examples of a split and measure its answers.
 
@@ -72,7 +72,8 @@ def judge(
         limit: most examples, the first ones.
         on_progress: called with examples done and in all.
         head: let the model's own head answer what it knows; what was forgotten is asked in words, though labels be the same.
-        kept: where answers are kept as they come, and found again.
+        kept: where answers are kept as they come, and found again; of several processes the first one's counts.
+        others: processes that ask the same model the same examples now; each asks its share, and has all answers.
     """
     ask = ask or Ask()
     examples = list(islice(task.examples(split), limit))
@@ -95,7 +96,7 @@ def judge(
     shots = 0 if way == "classify" else shots_of(task, ask)
     behind = behind_shots(model, task, examples, way, ask, split)
     shown, how = [example for example, _ in behind], replace(ask, tokens=tokens, norm=ask.norm or task.norm)
-    asked, again = _answers(model, shown, way, how, on_progress, kept, task.stop)
+    asked, again = _answers(model, shown, way, how, on_progress, kept, task.stop, others)
     spent = [
         answer.prompt_tokens - len(model.renderer.prompt(example)) if count else 0
         for answer, example, (_, count) in zip(asked, headed, behind, strict=True)
@@ -195,8 +196,12 @@ def _answers(
     on_progress: Progress | None,
     kept: KeptAnswers | None,
     stop: tuple[str, ...],
+    others: Others | None = None,
 ) -> tuple[list[Answer], int]:
     """All answers, and how many of them were kept from before. Spoken ones are kept one by one, others piece by piece."""
+    if others is not None and others.size > 1:
+        asked = partial(_parted, model, examples, way, ask, on_progress, stop)
+        return together(model, examples, replace(ask, how=way), stop, kept, others, asked)
     if kept is None:
         return _ask(model, examples, way, ask, on_progress, stop), 0
     found = kept.find(model, examples, replace(ask, how=way), stop)
@@ -212,14 +217,25 @@ def _answers(
     return found.all(), again
 
 
+def _parted(
+    model: Model,
+    examples: Sequence[Example],
+    way: Way,
+    ask: Ask,
+    on_progress: Progress | None,
+    stop: tuple[str, ...],
+    places: Sequence[int],
+    before: int,
+    among: int,
+) -> list[Answer]:
+    """Answers to some of the examples, when so many are known `before` and these are asked `among` others."""
+    told = partial(_onward, on_progress, before, among, len(examples)) if on_progress else None
+    return _ask(model, [examples[place] for place in places], way, ask, told, stop)
+
+
 def _again(task: Task, again: int, total: int) -> Iterator[str]:
     if again:
         yield f"{again} of {total} answers to `{task.name}` were kept from before, with the time that they took then"
-
-
-def pieces(places: Sequence[int], size: int) -> list[list[int]]:
-    """Places in the pieces that they have among all, so that what a killed evaluation still has to ask stands as it stood."""
-    return [list(group) for _, group in groupby(places, key=lambda place: place // size)]
 
 
 def _onward(on_progress: Progress, before: int, asked: int, total: int, done: int, of: int) -> None:

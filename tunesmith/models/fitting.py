@@ -18,7 +18,17 @@ T = TypeVar("T")
 LOG = logging.getLogger("tunesmith")
 
 # What torch and the libraries beneath it say, in lower case, when memory runs out and they have no class of errors for it.
-FULL = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "bad_alloc", "alloc_failed")
+# oneDNN only says that it could not create what needs the memory.
+FULL = (
+    "out of memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "not enough memory",
+    "bad_alloc",
+    "alloc_failed",
+    "could not create a primitive",
+    "could not create a memory",
+)
 SMALLER = (
     "take a smaller network or `model.quantize: nf4`, ask with fewer shots (`ask.shots`) or for shorter answers "
     "(`ask.tokens`), or on a machine with more memory"

@@ -49,6 +49,7 @@ class Model(nn.Module):
         revision: the commit of a hub repository, or None.
         starting: adapter that `reference` reads; "" is the bare network.
         references: what `reference` gave answers that were asked for before (`models/reference.py`); None: nothing is kept.
+        announce: called before each pass, where other processes go along with it; None: none does.
         fits:     what is read at once without gradients since memory ran out (`models/fitting.py`); None: it has not.
     """
 
@@ -83,6 +84,7 @@ class Model(nn.Module):
         self._compiled = False
         self._kept: Kept | None = None
         self.references: object | None = None
+        self.announce: Callable[[], None] | None = None
         self.fits: Room | None = None
 
     @property
@@ -209,6 +211,8 @@ class Model(nn.Module):
 
     def forward(self, batch: Batch, everywhere: bool = False) -> "Reading":
         """Read a batch; `everywhere`: the states of all tokens are wanted, not only of those that speak of a target or end."""
+        if self.announce is not None:
+            self.announce()
         which = "all" if everywhere else self.whose()
         routing, places_BT = self._laid(batch, which)
         if self._kept is not None and routing.everywhere in ("", self.active):

@@ -8,7 +8,7 @@ another epoch, computes nothing again, and other weights find nothing that was k
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from torch import Tensor
@@ -44,6 +44,16 @@ class References:
     def missing(self, sequences: Sequence[Tokens]) -> list[Tokens]:
         """Those that are not known, each once."""
         return list({key: tokens for tokens in sequences if (key := self._key(tokens)) not in self._known}.values())
+
+    def known(self) -> dict[str, float]:
+        """All sums that are known, by key."""
+        return dict(self._known)
+
+    def take(self, found: Mapping[str, float]) -> None:
+        """Know what others have computed too; where both did, theirs counts."""
+        more = {key: value for key, value in found.items() if key not in self._known}
+        self._add(more.items())
+        self._known |= found
 
     def _key(self, tokens: Tokens) -> str:
         read = (tokens.inputs, tokens.targets, tokens.source)
@@ -93,7 +103,13 @@ def fingerprint(model: Model) -> bytes:
     if model.starting:
         started = model.adapter(model.starting)
         named |= {f"start {name}": value for name, value in (*started.trained().items(), *started.remembered().items())}
-    return tensors_hash(named)
+    return tensors_hash({name: whole(value) for name, value in named.items()})
+
+
+def whole(value: Tensor) -> Tensor:
+    """All of a tensor, also where processes hold it in parts; all of them ask for it."""
+    gather = getattr(value, "full_tensor", None)
+    return value if gather is None else gather().cpu()
 
 
 def _read(file: Path) -> Iterable[tuple[str, float]]:

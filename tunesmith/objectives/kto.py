@@ -8,7 +8,7 @@ Dimension key: S sequences.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -38,6 +38,7 @@ class KTO(Compared):
     """
 
     per: ClassVar[Per] = "sequence"
+    shared: ClassVar[Literal["examples", "batches", "nothing"]] = "batches"
     carries: ClassVar[tuple[str, ...]] = ("reference", "good", "divergence")
     looks_again: ClassVar[bool] = True
 

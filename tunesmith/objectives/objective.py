@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor
@@ -75,6 +75,8 @@ class Objective(ABC):
     per:     what the mean is taken over: `target`, `sequence` or `pair`.
     carries:  names of the numbers that its sequences carry (`Tokens.extras`).
     too_long: what becomes of examples longer than the window where the plan does not say it.
+    shared: what several processes share of a step: its `examples`; its `batches`, where the loss of one example hangs on the
+        others; or `nothing`, where they cannot learn together.
     repeats: whether an example is read again as it was, so that what is frozen may be kept of it.
     of_preset: its learning rate as a share of the method's preset, which is that of supervised fine-tuning.
     """
@@ -82,6 +84,7 @@ class Objective(ABC):
     per: ClassVar[Per] = "target"
     carries: ClassVar[tuple[str, ...]] = ()
     too_long: ClassVar[TooLong] = "refuse"
+    shared: ClassVar[Literal["examples", "batches", "nothing"]] = "examples"
     repeats: ClassVar[bool] = True
     of_preset: ClassVar[float] = 1.0
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -65,6 +65,7 @@ class Rollout(Objective):
     kl_weight:   reward that a nat of KL from the model before tuning costs.
     """
 
+    shared: ClassVar[Literal["examples", "batches", "nothing"]] = "nothing"
     repeats: ClassVar[bool] = False
     of_targets: ClassVar[Sequence[str]] = ()  # extras that `loss` reads, a number a target
     of_answers: ClassVar[Sequence[str]] = ()  # and those with a number an answer

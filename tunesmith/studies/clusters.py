@@ -236,7 +236,9 @@ class Work:
         for number, (name, recipe) in enumerate(self.recipes.items(), start=1):
             kept = self.of(name).world().get("ended")
             say(f"[{number}/{len(self.recipes)}] {name}" + (": kept from before" if kept else ""))
-            if not kept:
+            if kept:
+                self.of(name).tidy()
+            else:
                 yield Job(recipe, self.of(name))
 
     def result(self, whole: ClustersRecipe, units: Sequence[Unit], near: Sequence[Overlap]) -> LeftOut:

@@ -208,7 +208,9 @@ class Work:
             recipe = dataclasses.replace(recipe, plan=dataclasses.replace(recipe.plan, stop_after=share))  # noqa: PLW2901
             kept = reached(self.of(recipe), recipe)
             self.say(f"[{number}/{len(runs)}] {recipe.name}" + (": kept from before" if kept else ""))
-            if not kept and recipe.name not in self.failed:
+            if kept:
+                self.of(recipe).tidy()
+            elif recipe.name not in self.failed:
                 yield Job(recipe, self.of(recipe))
 
     def loss(self, one: Arm, share: float | None = None) -> float:

@@ -1,8 +1,8 @@
 """Which rows and which weights make a step go wrong: once it has, it is computed again, a row at a time."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 
@@ -22,6 +22,7 @@ from tunesmith.training.plan import Plan
 from tunesmith.training.watch import BlankError, DivergedError, Tasks, Watch, finite
 
 NAMED = 4  # rows, or weights, that a message names
+Named = list[tuple[str, str]]  # rows by name, each with words for where it stands, or none
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,11 @@ def listed(names: Sequence[str], places: Mapping[str, str] = MappingProxyType({}
     return ", ".join(told) + (f" and {more:,} more" if more > 0 else "")
 
 
+def told_of(rows: Named) -> str:
+    """Some rows in words."""
+    return listed([name for name, _ in rows], {name: place for name, place in rows if place})
+
+
 def called(row: Placed) -> str:
     """What a person calls a row by."""
     return row.example.id or f"at place {row.place}"
@@ -83,6 +89,7 @@ class Search:
 
     told: takes what a person should know.
     rows: compute them again one by one; False where other processes would have to compute along.
+    gathered: what each process gives, in order (`World.gathered`); all come to the same fault at the same step.
     """
 
     model: Model
@@ -93,13 +100,14 @@ class Search:
     watch: Watch
     told: list[str]
     rows: bool = True
+    gathered: Callable[[Named], list[Named]] = field(default=lambda mine: [mine])
 
     def fault(self, step: int, loss: float, norm: float, tasks: Tasks, update: Update) -> UserError | None:
         """Why a step is not to be learnt from; None: all is well, or something is only `told` of."""
         numbers = f"loss {loss:.4g}, gradient norm {norm:.4g}"
         if not finite(loss, norm):
             found = self.culprits(update)
-            problem = f"training diverged at step {step}: {numbers}; {found.in_words()}; the last good checkpoint is kept"
+            problem = f"training diverged at step {step}: {numbers}; {found.in_words()}"
             return DivergedError(step, problem, found.remedy(self.plan))
         if not self.objective.repeats:  # a policy's loss says nothing of itself, and answers worth alike teach nothing
             return None
@@ -127,11 +135,18 @@ class Search:
     def _name(self, update: Update, group: int) -> str:
         return called(update.placed[self.objective.example_of(group, update.number, len(update.placed))])
 
-    def shown(self, update: Update, names: Sequence[str]) -> str:
-        """The first of some rows of an update, each with the place where it stands, where that is known."""
+    def named(self, update: Update, names: Sequence[str]) -> Named:
+        """Some rows of an update, the first of them with the place where each stands, where that is known."""
         examples = {called(placed): placed.example for placed in update.placed}
-        places = {name: self.watch.where(examples[name]) for name in names[:NAMED]}
-        return listed(names, {name: place for name, place in places.items() if place})
+        return [(name, self.watch.where(examples[name]) if number < NAMED else "") for number, name in enumerate(names)]
+
+    def shown(self, update: Update, names: Sequence[str]) -> str:
+        """The first of them in words."""
+        return told_of(self.named(update, names))
+
+    def everyone(self, update: Update, names: Sequence[str]) -> Named:
+        """Such rows of all processes."""
+        return [row for rows in self.gathered(self.named(update, names)) for row in rows]
 
     def culprits(self, update: Update) -> Culprits:
         """What makes the step of this update no number. The gradients that it left are looked at, and thrown away."""
@@ -139,17 +154,17 @@ class Search:
         weights = tuple(spoiled({**dict(self.model.network.named_parameters()), **trained}))
         gradients = tuple(spoiled({name: p.grad for name, p in trained.items() if p.grad is not None}))
         free(trained)
-        names = self.names(update)
+        rows = self.everyone(update, self.names(update))
         if not self.rows or weights:
-            return Culprits(0, len(names), self.shown(update, names), "", weights, gradients)
+            return Culprits(0, len(rows), told_of(rows), "", weights, gradients)
         random = random_of(self.model)
         with torch.no_grad():
-            found, what = [name for name, loss in self._by_row(update) if not math.isfinite(float(loss))], "loss"
+            mine = [name for name, loss in self._by_row(update) if not math.isfinite(float(loss))]
+        found, what = self.everyone(update, list(dict.fromkeys(mine))), "loss"
         if not found:
-            found, what = self._steep(update, trained), "gradient"
+            found, what = self.everyone(update, self._steep(update, trained)), "gradient"
         put_random(self.model, random)
-        found = list(dict.fromkeys(found))
-        return Culprits(len(found), len(names), self.shown(update, found or names), what, weights, gradients)
+        return Culprits(len(found), len(rows), told_of(found or rows), what, weights, gradients)
 
     def highest(self, update: Update) -> tuple[str, ...]:
         """The rows of an update by their losses, the highest first. Random states stay as they were."""
@@ -177,7 +192,7 @@ class Search:
             if gradients and not math.isfinite(float(nn.utils.get_total_norm(gradients))):
                 found.append(name)
             free(trained)
-        return found
+        return list(dict.fromkeys(found))
 
 
 def free(trained: Mapping[str, nn.Parameter]) -> None:

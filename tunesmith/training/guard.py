@@ -18,6 +18,8 @@ from tunesmith.models.adapter import Adapter
 from tunesmith.models.model import Model
 from tunesmith.objectives.objective import Loss, Objective
 from tunesmith.tokens.batch import Batch
+from tunesmith.training.sharding import squared
+from tunesmith.training.world import is_part
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class Guarding:
         for name, first in self.first.items():
             p = trained[name]
             change = p.detach() if first is None else p - first
-            square = square.to(p.device) + torch.linalg.vector_norm(change, dtype=torch.float64).square()
+            square = square.to(p.device) + squared(change)
             p.grad = torch.zeros_like(p) if p.grad is None else p.grad
-            p.grad.add_(change, alpha=self.guard.distance / processes)
+            p.grad.add_(change, alpha=self.guard.distance / (1 if is_part(p) else processes))
         return {"distance": float(square.sqrt())}

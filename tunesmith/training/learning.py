@@ -5,7 +5,7 @@ The loop only makes steps; this pulls them.
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -21,6 +21,7 @@ from tunesmith.methods.method import Method
 from tunesmith.models.adapter import Adapter
 from tunesmith.models.memory import Memory
 from tunesmith.models.model import Model
+from tunesmith.models.reference import References
 from tunesmith.objectives.objective import Objective
 from tunesmith.run import Run, Score
 from tunesmith.training.arithmetic import arithmetic
@@ -31,10 +32,12 @@ from tunesmith.training.laying import room_of
 from tunesmith.training.loop import Step, train, unsound, validate
 from tunesmith.training.plan import Plan
 from tunesmith.training.progress import Reporter
+from tunesmith.training.sharding import belong
 from tunesmith.training.space import needed, reserve
-from tunesmith.training.state import State
+from tunesmith.training.state import State, draw_apart
 from tunesmith.training.store import Store
 from tunesmith.training.watch import DivergedError, Watch
+from tunesmith.training.world import World
 
 Scores = Mapping[str, Mapping[str, Score]]  # task -> metric -> score; the first metric is the headline
 
@@ -59,6 +62,7 @@ class Learning:
     scores: Callable[[], Scores] | None = None  # of each task's validation examples: what `plan.best: score` goes by
     tasks: Sequence[str] = ()  # names of a mixture's tasks, by the numbers of its examples
     where: Callable[[Example], str] | None = None  # words for where the row of an example stands
+    world: World = World()
     belongs: Mapping[str, Any] = field(default_factory=dict)  # what a checkpoint must have been made with (`State.belongs`)
     answers: int = 0  # that will be given, for which there must be room on the disk too
 
@@ -92,23 +96,25 @@ class Learning:
         objective = objective.fresh()
         state = State.new(adapter, plan, objective.remembered())
         state.belongs = self.belongs
+        belong(state, self.world)
         if self._learnt(state):
             return True
         self.memory.start()
         steps = plan.total_steps(len(stream))
-        with arithmetic(model, plan):
-            coming = chain(map(stream, range(steps * plan.examples)), validation)
-            if told := objective.begin(model, coming, plan.room, self.record.folder):
-                self.reporter.say(told)
+        self._look(model, objective, chain(map(stream, range(steps * plan.examples)), validation), plan)
         model.checkpointing(plan.recompute)
         model.compiling(plan.compile)
         guarding = self.guard.begin(model, adapter)
+        draw_apart(self.seed, self.world.rank)
         self._resume(state)
         room = needed(state, adapter, model.network, plan, steps, self.answers)
-        spare = reserve(room, plan, self.record.folder, self.reporter.say)
-        with patient() as interrupted:
-            keep = plan.keep if objective.repeats else dataclasses.replace(plan.keep, frozen="never")
+        spare = reserve(room, plan, self.record.folder, self.reporter.say) if self.world.first else math.inf
+        with patient() as heard:
+            interrupted = Agreed(heard, self.world)
+            again = objective.repeats and not self.world.sharded
+            keep = plan.keep if again else dataclasses.replace(plan.keep, frozen="never")
             keep = dataclasses.replace(keep, gigabytes=min(keep.gigabytes, spare / 1e9))
+            sharing = self.world if objective.shared == "examples" else World()
             with model.keeping(keep, self.record.folder) as word:
                 if word:
                     self.reporter.say(word)
@@ -116,7 +122,7 @@ class Learning:
                     self.reporter.say("training begins while its rows are held against the window in another process")
                 stopped = None
                 while stopped is None:
-                    feed = feeding(stream, objective, model, plan, state.place, self.seed, looks=looks)
+                    feed = feeding(stream, objective, model, plan, state.place, self.seed, sharing, looks)
                     try:
                         with feed as take:
                             stopped = self._steps(
@@ -129,6 +135,7 @@ class Learning:
                                     state,
                                     steps,
                                     self.seed,
+                                    self.world,
                                     guarding=guarding,
                                     take=take,
                                     tasks=self.tasks,
@@ -151,6 +158,7 @@ class Learning:
             if "best_step" not in state.facts:  # nothing to validate on, or `plan.best: last`
                 self.store.keep_best(state)
             best = state.facts.get("best_step", state.step)
+            self.world.wait()
             self.store.take_best(state, best)
             self._tell(state, steps)
             self.record.keep_world(best_step=best, stopped_early=state.step < steps)
@@ -177,7 +185,7 @@ class Learning:
         if state.step == 0 and not state.facts:
             better()
             if going_back:
-                self._save(state)
+                self.store.save(state)
         if last <= state.step < steps:
             return True
         for step in made:
@@ -216,7 +224,7 @@ class Learning:
     def _validate(self, model: Model, objective: Objective, validation: Sequence[Example], plan: Plan, state: State) -> bool:
         """Measure, keep the best weights, and say whether to go on."""
         room = dataclasses.replace(plan, room=room_of(state, plan))
-        loss, count, shown, samples, tasks = validate(model, objective, validation, room, self.seed, self.tasks)
+        loss, count, shown, samples, tasks = validate(model, objective, validation, room, self.seed, self.tasks, self.world)
         if not math.isfinite(loss):
             found = unsound(model, objective, validation, room, self.seed, state.step)
             if plan.divergence.then != "skip":
@@ -243,6 +251,18 @@ class Learning:
         else:
             facts["patience"] = facts.get("patience", 0) + 1
         return plan.patience is None or facts["patience"] < plan.patience
+
+    def _look(self, model: Model, objective: Objective, coming: Iterable[Example], plan: Plan) -> None:
+        """Let the objective look at the model as it starts. What processes compute of a reference, all of them know then."""
+        mine = self.world.part_of(coming) if objective.shared == "examples" else coming
+        with arithmetic(model, plan):
+            if told := objective.begin(model, mine, plan.room, self.record.folder):
+                self.reporter.say(told)
+        if self.world.size > 1 and isinstance(model.references, References):
+            found: dict[str, float] = {}
+            for one in self.world.gathered(model.references.known()):
+                found = {**one, **found}
+            model.references.take(found)
 
     @cached_property
     def store(self) -> Store:
@@ -274,6 +294,19 @@ class Learning:
         self.record.cut(state.step)
         tell(self.record, state)
         self.reporter.say(f"going on from step {state.step}")
+
+
+class Agreed(Heard):
+    """What any of several processes has heard, at a moment when all of them ask."""
+
+    def __init__(self, own: Heard, world: World) -> None:
+        super().__init__()
+        self.own, self.world = own, world
+
+    def __call__(self) -> bool:
+        number = self.world.most(self.own.numbers[0] if self.own.numbers else 0)
+        self.numbers = [number] if number else []
+        return bool(self.numbers)
 
 
 def logged(step: Step) -> dict[str, Any]:

@@ -6,7 +6,7 @@ is a matter of memory and never changes the result.
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from tunesmith.data.example import Example
 from tunesmith.data.rows import Made
 from tunesmith.errors import UserError
 from tunesmith.models.adapter import Adapter
-from tunesmith.models.fitting import fitted, optimizing
+from tunesmith.models.fitting import optimizing
 from tunesmith.models.model import Model
 from tunesmith.objectives.objective import Loss, Objective, Placed
 from tunesmith.tokens.batch import Batch
@@ -25,6 +25,7 @@ from tunesmith.tokens.tally import Tally
 from tunesmith.training.arithmetic import arithmetic
 from tunesmith.training.culprits import Search, listed
 from tunesmith.training.guard import Guarding
+from tunesmith.training.holding import holding
 from tunesmith.training.laying import Laying, Update, fits
 from tunesmith.training.movement import STEPS as MOVES
 from tunesmith.training.movement import Movement, judge
@@ -108,15 +109,19 @@ def train(
     assert plan.learning_rate is not None, "presets are resolved before training"
     parameters, told = list(state.trained.values()), list[str]()
     watch = watch or Watch(plan.divergence)
-    laying = Laying(objective, model, plan, state, told.append)
-    search = Search(model, adapter, objective, plan, guarding, watch, told)
+    alone = world.size == 1 or (objective.shared == "examples" and not world.sharded)  # whether each process goes its own way
+    laying = Laying(objective, model, plan, state, told.append, alone)
+    search = Search(model, adapter, objective, plan, guarding, watch, told, rows=alone, gathered=world.gathered)
     begun = Movement(model, state.trained) if state.step == 0 and steps >= MOVES else None
     while state.step < steps:
         began = time.perf_counter()
         places = range(state.place, state.place + plan.examples)
         made = take(places.start) if take else None
-        placed = world.share([Placed(stream(place), place, seed) for place in places]) if made is None else made
-        for update in laying.updates(placed):
+        if made is None:
+            everyone = [Placed(stream(place), place, seed) for place in places]
+            made = world.share(everyone) if objective.shared == "examples" else everyone
+        for update in laying.updates(made):
+            update.batches = list(update.batches if objective.shared == "examples" else world.share(update.batches))
             model.train()
             skipped, norm = "", math.nan
             fault: UserError | None
@@ -145,7 +150,7 @@ def train(
             state.place = places.stop
             if state.step == MOVES and begun is not None:
                 still, begun = begun.found(state.trained, state.optimizer), None
-                told += judge(still, list(state.trained), objective.repeats)
+                told += judge(still, list(state.trained), objective.repeats) if world.first else []
             ended = time.perf_counter()
             means = result.loss, rate, result.count, result.tokens, ended - began, norm, result.shown, result.tasks
             yield Step(state.step, *means, skipped, tuple(told))
@@ -195,7 +200,7 @@ def backward(
     def learn(batches: Sequence[Batch]) -> Sums:
         whole = sum(batch.count(objective.per) for batch in batches) if world.size == 1 else count
         alone = world.size == 1 and not guarding.first
-        return summed(model, objective, batches, whole, plan, guarding, alone, len(tasks) > 1)
+        return summed(model, objective, world.passes(batches), whole, plan, guarding, alone, len(tasks) > 1)
 
     sums = learn(batches) if laying is None or update is None else laying.learn(update, learn)
     count, loss_sum, totals, tally = sums.count, sums.loss, sums.shown, sums.tally
@@ -206,11 +211,13 @@ def backward(
     mean = world.total(float(loss_sum), model.device) / count
     by_task: dict[str, tuple[float, float]] = {}
     held: dict[str, float] = {}
-    if len(tasks) > 1 and (told := tally.sums(len(tasks))) is not None:
-        by_task = by_name(world.totals(told.ravel().tolist(), model.device), tasks)
+    by_tasks = tally.sums(len(tasks)) if len(tasks) > 1 else None
+    if len(tasks) > 1 and not world.any(by_tasks is None) and by_tasks is not None:
+        by_task = by_name(world.totals(by_tasks.ravel().tolist(), model.device), tasks)
         held = {"penalty": float(penalty.detach())} if penalty.requires_grad else {}
         mean = sum(total for total, _ in by_task.values()) / count + sum(held.values())
-    shown = {name: world.total(float(value), model.device) / count for name, value in totals.items()} | held
+    sums_shown = world.totals_of({name: float(value) for name, value in totals.items()}, model.device)
+    shown = {name: value / count for name, value in sums_shown.items()} | held
     shown |= guarding.pull(adapter, world.size)
     tokens = int(world.total(sum(batch.tokens for batch in batches), model.device))
     return Result(mean, count, tokens, shown, by_task)
@@ -232,7 +239,7 @@ class Sums:
 def summed(
     model: Model,
     objective: Objective,
-    batches: Sequence[Batch],
+    batches: Iterable[tuple[Batch, bool]],
     count: float,
     plan: Plan,
     guarding: Guarding,
@@ -241,23 +248,27 @@ def summed(
 ) -> Sums:
     """Read the batches one after the other, forth and back.
 
+    batches: with word of whether they count (`World.passes`).
     alone: whether gradients may hold only the rows of an embedding that were read. apart: whether tasks are told apart.
     """
     sums = Sums(count, torch.zeros((), dtype=torch.float64, device=model.device), {}, Tally(objective.per))
-    reached = False
-    for batch in batches:
+    met = reached = False
+    for batch, counts in batches:
+        met = True
         with fits(batch):
             with arithmetic(model, plan), rows_alone(model.network, alone):
                 total, loss = guarding.loss(objective, model, batch)
             if total.requires_grad:
-                (total / count).backward()  # type: ignore[no-untyped-call]
+                (total * counts / count).backward()  # type: ignore[no-untyped-call]
                 reached = True
+        if not counts:
+            continue
         sums.loss.add_(loss.total.detach())
         if apart:
             sums.tally.add(Loss(loss.total.detach(), parts=loss.parts, per=loss.per), batch)  # of its graph nothing is held
         for name, value in loss.shown.items():
             sums.shown[name] = sums.shown.get(name, torch.zeros_like(value)) + value.detach()
-    if batches and not reached:
+    if met and not reached:
         raise UserError(
             "the loss hangs on nothing that is trained", "look at `method.on`, and at the objective's `loss`: is it cut off?"
         )
@@ -285,14 +296,20 @@ class Validated(NamedTuple):
 
 @torch.no_grad()
 def validate(
-    model: Model, objective: Objective, examples: Sequence[Example], plan: Plan, seed: int = 0, tasks: Sequence[str] = ()
+    model: Model,
+    objective: Objective,
+    examples: Sequence[Example],
+    plan: Plan,
+    seed: int = 0,
+    tasks: Sequence[str] = (),
+    world: World = World(),
 ) -> Validated:
     """The mean over examples, token by token and not batch by batch; leaves mode and random states as they were."""
     training = model.training
     model.eval()
     with torch.random.fork_rng(), arithmetic(model, plan):
         placed = Made(lambda place, example: Placed(example, place, seed), examples)
-        held = fitted(lambda room: objective.held(placed, model, room, len(tasks)), plan.room, model, "a validation example")
+        held = holding(objective, placed, model, plan.room, len(tasks), world)
     model.train(training)
     by_task = {} if held.tasks is None else by_name(held.tasks.ravel().tolist(), tasks)
     total = sum(one for one, _ in by_task.values()) if by_task else held.total

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tunesmith.errors import UserError
 from tunesmith.models.model import Model
 from tunesmith.training.culprits import listed
+from tunesmith.training.sharding import apart
 
 STEPS = 3  # by then each weight of LoRA, whose one half starts at zero, has had two gradients
 PLACES = 512  # numbers of a frozen weight that are looked at
@@ -34,6 +35,7 @@ class Movement:
     """Where all weights are before the first step."""
 
     def __init__(self, model: Model, trained: Mapping[str, nn.Parameter]) -> None:
+        apart(model)
         own = {id(parameter) for parameter in trained.values()}
         self.trained = {name: sums(parameter) for name, parameter in trained.items()}
         self.model = model
@@ -41,6 +43,7 @@ class Movement:
 
     def found(self, trained: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> Still:
         """What is wrong now."""
+        apart(self.model)
         unmoved = {name: p for name, p in trained.items() if torch.equal(self.trained[name], sums(p))}
         now = dict(self.model.named_parameters())
         moved = [name for name, before in self.frozen.items() if name in now and not same(before, some(now[name]))]

@@ -13,6 +13,7 @@ from torch.optim.adamw import adamw
 
 from tunesmith.errors import UserError
 from tunesmith.training.plan import Plan
+from tunesmith.training.sharding import local, total_norm
 
 # Moments in 8 bits (Dettmers et al., 2022, arXiv:2110.02861); moments in float32 that move to the processor's memory when the
 # GPU's is full (Dettmers et al., 2023, arXiv:2305.14314).
@@ -115,9 +116,9 @@ def clip(parameters: Sequence[nn.Parameter], most: float) -> float:
             gradients.append(parameter.grad.values())
         elif parameter.grad is not None:
             gradients.append(parameter.grad)
-    norm = float(nn.utils.get_total_norm(gradients))
+    norm = total_norm(gradients)
     if most / (norm + 1e-6) < 1:
-        torch._foreach_mul_(gradients, most / (norm + 1e-6))
+        torch._foreach_mul_([local(one) for one in gradients], most / (norm + 1e-6))
     return norm
 
 

@@ -10,6 +10,7 @@ from tunesmith.errors import UserError
 from tunesmith.models.kept import Keep
 from tunesmith.tokens.packing import Room
 from tunesmith.training.schedule import Shape
+from tunesmith.training.sharding import Processes
 from tunesmith.training.watch import Divergence
 
 
@@ -62,6 +63,7 @@ class Plan:
     divergence:     what happens where training goes astray.
     ahead:          processes that spell what coming steps read while the network learns; null: one where an epoch has 20,000
                     examples or more (Linux only). It changes no number.
+    processes:      what several processes (docs/several-machines.md) do with the weights of the network.
     """
 
     steps: Annotated[int, Field(gt=0)] | None = None
@@ -95,6 +97,7 @@ class Plan:
     checkpoints: Checkpoints = Checkpoints()
     divergence: Divergence = Divergence()
     ahead: Annotated[int, Field(ge=0)] | None = None
+    processes: Processes = Processes()
 
     def total_steps(self, examples: int) -> int:
         """Steps of the whole run, given the examples of one epoch."""

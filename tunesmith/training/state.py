@@ -14,6 +14,7 @@ import random
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from tunesmith.models.adapter import Adapter
 from tunesmith.training import tensors
 from tunesmith.training.optimizers import optimizer_of
 from tunesmith.training.plan import Plan
+from tunesmith.training.world import is_part
 
 NAME = re.compile(r"step-(\d+)$")
 RECORD, TRAINED, MOMENTS = "state.json", "trained.safetensors", "moments.safetensors"
@@ -36,6 +38,11 @@ LIKE_THE_PARAMETER = ("exp_avg", "exp_avg_sq", "state1", "state2")  # a moment o
 def own_part(value: Tensor, like: Tensor) -> Tensor:
     """What one process alone holds of a value: all of it."""
     return value
+
+
+def alone(value: Any) -> list[Any]:
+    """What one process has, as the list of what all have."""
+    return [value]
 
 
 @dataclass
@@ -53,6 +60,7 @@ class State:
     gather:  the whole of a tensor in the processor's memory; every process calls it for the same tensors in the same order.
     part:    of a whole value that was read, what this process holds, given the tensor that it is for.
     writes:  whether this process writes the files.
+    rank:    its number among them. gathered: the values of all of them; random states are of each.
     """
 
     trained: Mapping[str, nn.Parameter]
@@ -65,17 +73,19 @@ class State:
     gather: Callable[[Tensor], Tensor] = tensors.on_processor
     part: Callable[[Tensor, Tensor], Tensor] = own_part
     writes: bool = True
+    rank: int = 0
+    gathered: Callable[[Any], list[Any]] = alone
 
     @classmethod
     def new(cls, adapter: Adapter, plan: Plan, remembered: Mapping[str, Tensor] | None = None) -> "State":
         """A fresh start. Weight decay moves matrices only (Loshchilov and Hutter, 2019, decoupled)."""
         trained, rates = adapter.trained(), adapter.rates()
-        alike: dict[tuple[bool, float], list[nn.Parameter]] = {}
+        alike: dict[tuple[bool, float, bool], list[nn.Parameter]] = {}
         for name, parameter in trained.items():
-            alike.setdefault((decays(name, parameter), rates[name]), []).append(parameter)
+            alike.setdefault((decays(name, parameter), rates[name], is_part(parameter)), []).append(parameter)
         groups = [
             {"params": group, "weight_decay": plan.weight_decay if decay else 0.0, "multiple": multiple}
-            for (decay, multiple), group in sorted(alike.items(), key=lambda one: one[0], reverse=True)
+            for (decay, multiple, _), group in sorted(alike.items(), key=lambda one: one[0], reverse=True)
         ]
         return cls(trained, {**adapter.remembered(), **(remembered or {})}, optimizer_of(plan, groups))
 
@@ -149,7 +159,7 @@ class State:
             own = self.trained[parameter]
             self.optimizer.state[own][key] = self._back(key, value, own)
         self.step, self.place, self.facts = record["step"], record["place"], record["facts"]
-        set_random_states(record["random"])
+        self._draw(record)
 
     def restore_weights(self, folder: Path) -> None:
         """Take up what `save_weights` wrote.
@@ -198,7 +208,15 @@ class State:
 
     def _record(self) -> dict[str, Any]:
         found = {"step": self.step, "place": self.place, "facts": self.facts, "belongs": dict(self.belongs)}
-        return {**found, "random": random_states()}
+        own, *others = self.gathered(random_states())
+        return {**found, "random": own, **({"random_of_others": others} if others else {})}
+
+    def _draw(self, record: Mapping[str, Any]) -> None:
+        """Go on with the random states of this process, or with new ones where there were fewer processes."""
+        others = record.get("random_of_others", [])
+        set_random_states(others[self.rank - 1] if 0 < self.rank <= len(others) else record["random"])
+        if self.rank > len(others):
+            draw_apart(torch.initial_seed(), self.rank, self.step)
 
 
 def read_record(file: Path) -> dict[str, Any]:
@@ -259,6 +277,12 @@ def latest(root: Path) -> Path | None:
             continue
         return folder
     return None
+
+
+def draw_apart(seed: int, rank: int, step: int = 0) -> None:
+    """Let each process but the first draw numbers of its own, so that what is dropped is not the same in all their rows."""
+    if rank:
+        torch.manual_seed(int.from_bytes(blake2b(f"{seed} {rank} {step}".encode(), digest_size=8).digest()) >> 1)
 
 
 def random_states() -> dict[str, Any]:

@@ -126,6 +126,8 @@ class Watch:
         Raises:
             UserError: `error`, where the settings say otherwise, or too many were left out one behind the other.
         """
+        if isinstance(error, DivergedError) and self.settings.then == "stop":
+            raise DivergedError(step, f"{error.problem}; the last good checkpoint is kept", error.hint)
         if self.settings.then != "skip":
             raise error
         known = facts.get("left_out", {"all": 0, "row": 0, "last": None})

@@ -1,16 +1,23 @@
-"""A run's folder on two machines that share no disk: its files are carried, whole ones only.
+"""A run's folder on two machines that share no disk: its files are carried, whole ones only, while the run goes on.
 
-What is below `state/NAME/` is one checkpoint: it comes as a whole or not at all. Checkpoints come before the lists of steps, so
-a list is never shorter than the checkpoint from which a run goes on.
+Whenever the machine is lost, what was carried is a folder from which a run can go on, so the order counts:
+
+1. What says that something is done (`world.json`, `scores.json`) is read first and put in place last: it never tells of what
+   has not come.
+2. Lists, weights and answers come next, each to its end at that moment.
+3. Checkpoints that were there at the beginning come after the lists, so no list is shorter than the checkpoint that a run goes
+   on from; longer ones are cut there. What is below `state/NAME/` is one checkpoint: it comes as a whole or not at all.
 """
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 CHUNK = 32 * 2**20  # bytes carried at a time
+MARKS = ("world.json", "scores.json")  # they say that something is done
 Listing = Mapping[str, tuple[int, int]]  # path below the folder -> (bytes, time of its last change in nanoseconds)
 Read = Callable[[str, int, int], bytes]  # (path, offset, bytes); FileNotFoundError where it is gone
 
@@ -54,10 +61,14 @@ def within(folder: Path, path: str) -> Path:
     return folder.joinpath(*parts)
 
 
-def parts(read_part: Read, path: str, size: int) -> Iterator[tuple[int, bytes]]:
-    """The parts of a file of so many bytes, with their offsets; one of an empty file."""
-    for offset in range(0, max(size, 1), CHUNK):
-        yield offset, read_part(path, offset, min(CHUNK, size - offset))
+def parts(read_part: Read, path: str) -> Iterator[tuple[int, bytes]]:
+    """The parts of a file to its end, with their offsets; one of an empty file."""
+    offset = 0
+    while (data := read_part(path, offset, CHUNK)) or not offset:
+        yield offset, data
+        offset += len(data)
+        if len(data) < CHUNK:
+            return
 
 
 def bring(read_part: Read, there: Listing, before: Listing, folder: Path) -> dict[str, tuple[int, int]]:
@@ -68,44 +79,65 @@ def bring(read_part: Read, there: Listing, before: Listing, folder: Path) -> dic
     """
     if not there:  # a run has files: the folder was not found
         return dict(before)
+    for path in there:
+        within(folder, path)  # nothing else is touched
     here = {path: before[path] for path in before if path in there}
-    for unit, paths in sorted(units(there).items(), key=lambda one: order(one[0])):
-        changed = [path for path in paths if before.get(path) != there[path]]
-        if not changed:
-            continue
-        try:
-            fetch(read_part, there, unit, paths if is_checkpoint(unit) else changed, folder)
-        except FileNotFoundError:  # an older checkpoint, removed meanwhile
-            continue
-        here |= {path: there[path] for path in changed}
-    gone = [path for path in listing(folder) if path not in there]
+    changed = [path for path in there if before.get(path) != there[path]]
+    with fetched(read_part, [path for path in changed if path in MARKS], folder) as marks:
+        for unit, paths in sorted(units(there).items(), key=lambda one: is_checkpoint(one[0])):
+            new = [path for path in paths if path in changed and path not in MARKS]
+            if not new:
+                continue
+            try:
+                with fetched(read_part, paths if is_checkpoint(unit) else new, folder) as beside:
+                    put(beside, unit if is_checkpoint(unit) else "", new, folder)
+            except FileNotFoundError:  # an older checkpoint, removed meanwhile
+                continue
+            here |= {path: there[path] for path in new}
+        remove([path for path in listing(folder) if path not in there], there, folder)
+        found = [path for path in listing(marks) if path in MARKS]
+        put(marks, "", found, folder)
+    return here | {path: there[path] for path in found}
+
+
+@contextmanager
+def fetched(read_part: Read, paths: Sequence[str], folder: Path) -> Iterator[Path]:
+    """A folder beside, in which these files stand."""
+    beside = Path(tempfile.mkdtemp(prefix=".carried-", dir=made(folder)))
+    try:
+        for path in paths:
+            for offset, data in parts(read_part, path):
+                write(beside, path, offset, data)
+        yield beside
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def put(beside: Path, checkpoint: str, paths: Sequence[str], folder: Path) -> None:
+    """Rename what was fetched to where it belongs: a checkpoint all at once."""
+    if checkpoint:
+        shutil.rmtree(folder / checkpoint, ignore_errors=True)
+        made((folder / checkpoint).parent)
+        (beside / checkpoint).replace(folder / checkpoint)
+        return
+    for path in paths:
+        place = within(folder, path)
+        made(place.parent)
+        (beside / path).replace(place)
+
+
+def remove(gone: Sequence[str], there: Listing, folder: Path) -> None:
+    """Remove files that are gone elsewhere, and checkpoints with their folders."""
     for path in gone:
         within(folder, path).unlink(missing_ok=True)
     for unit in {unit_of(path) for path in gone}:
         if is_checkpoint(unit) and not any(unit_of(path) == unit for path in there):
             shutil.rmtree(folder / unit, ignore_errors=True)
-    return here
 
 
-def fetch(read_part: Read, there: Listing, unit: str, paths: list[str], folder: Path) -> None:
-    """Write files beside and rename them: a checkpoint all at once."""
-    beside = folder / f".carried-{unit.replace('/', '-')}"
-    shutil.rmtree(beside, ignore_errors=True)
-    try:
-        for path in paths:
-            for offset, data in parts(read_part, path, there[path][0]):
-                write(beside, path, offset, data)
-        if is_checkpoint(unit):
-            shutil.rmtree(folder / unit, ignore_errors=True)
-            (folder / unit).parent.mkdir(parents=True, exist_ok=True)
-            (beside / unit).replace(folder / unit)
-            return
-        for path in paths:
-            place = within(folder, path)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            (beside / path).replace(place)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+def made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def units(there: Listing) -> dict[str, list[str]]:
@@ -124,8 +156,3 @@ def unit_of(path: str) -> str:
 
 def is_checkpoint(unit: str) -> bool:
     return "/" in unit
-
-
-def order(unit: str) -> tuple[bool, bool, str]:
-    """Checkpoints, then other files; `world.json`, which says that a run has ended, last."""
-    return not is_checkpoint(unit), unit == "world.json", unit

@@ -228,8 +228,8 @@ class RemoteWorker:
     def _send(self, folder: Path) -> None:
         """What stands of the run already."""
         self.files = carrying.listing(folder)
-        for path, (size, _) in self.files.items():
-            for offset, data in carrying.parts(lambda *part: carrying.read(folder, *part), path, size):
+        for path in self.files:
+            for offset, data in carrying.parts(lambda *part: carrying.read(folder, *part), path):
                 self.ray.get(self.actor.write.remote(path, offset, data))
 
     def _bring(self, told: Look) -> None:

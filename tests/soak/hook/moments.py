@@ -7,7 +7,7 @@ to that share of what was just written, which is how it looks to the next proces
 Environment (nothing is done without the first):
     SOAK_AT    kill at this moment, counted over all processes; 0: only count
     SOAK_ROOT  folder whose moments count
-    SOAK_COUNT file that gets a byte a moment, so its size is their count
+    SOAK_COUNT file that gets a byte a moment, so its size is their count, and a `K` more for a kill
     SOAK_CUT   share from 0 up to 1; unset: files stay as they are
 """
 
@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC
+KILLED = b"K"
 CHANGING = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate")
 
 
@@ -65,9 +66,10 @@ class Hook:
         os.write(self.counter, b".")
         made = os.fstat(self.counter).st_size
         fcntl.flock(self.counter, fcntl.LOCK_UN)
-        if self.at and made >= self.at:
+        if made == self.at:
             if self.cut is not None:
                 self.cut_last()
+            os.write(self.counter, KILLED)
             os.kill(self.own, signal.SIGKILL)
         self.sizes = self.look()
 

@@ -65,7 +65,7 @@ class Facts:
             "costs": costs,
             "world": [(name, str(world[name])) for name in ("device", "seed", "commit", "role", "window") if world.get(name)],
             "versions": world.get("versions") or {},
-            "notes": [str(note) for note in world.get("notes") or ()],
+            "notes": [str(note) for name in ("notes", "warnings") for note in world.get(name) or ()],
             "best_step": world.get("best_step"),
             "stopped_early": bool(world.get("stopped_early")),
             "answered": entry.run.answered() if (entry.run.folder / "answers").is_dir() else [],
