@@ -39,6 +39,7 @@ def read(path, **given):
 
 def copied(folder, place):
     shutil.copytree(folder, place)
+    (place / "manifest.json").unlink(missing_ok=True)  # other programs write none, and it would tell of every change
     return place
 
 
