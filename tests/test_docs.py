@@ -141,7 +141,7 @@ def is_setting(dotted, verb):
     known = set[str]().union(*(known_settings()[title] for title in titles))
     if verb == "compare" and dotted.startswith("systems."):
         dotted = dotted.split(".", 2)[2]
-    if verb == "data check":
+    if verb == "data check" and dotted not in known:
         finding, _, setting = dotted.partition(".")
         return setting in inspect.signature(registry.find(finding, FINDINGS, Finding)).parameters
     return dotted in known or dotted.startswith("tasks.") or (dotted == "calibrated" and verb in ("answer", "predict"))
