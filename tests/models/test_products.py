@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from tunesmith.models import products
 from tunesmith.models.products import product
 
 WIDE = 4096
@@ -31,3 +32,20 @@ def test_other_precisions_keep_theirs():
     assert product(x, weight).dtype == torch.float64
     with torch.autocast("cpu", torch.bfloat16):
         assert product(x.float(), weight.float()).dtype == torch.bfloat16
+
+
+def test_where_onednn_finds_no_room_the_other_library_computes(monkeypatch):
+    """It asks for a quarter of a gigabyte for each new shape, which a process whose memory is bounded may not have."""
+    asked = []
+
+    def full(*given):
+        asked.append(given)
+        raise RuntimeError("could not create a primitive")
+
+    monkeypatch.setattr(products, "_by_torch", full)
+    x, weight = torch.randn(5, 6, requires_grad=True), torch.randn(WIDE, 6)
+    said = product(x, weight)
+    torch.testing.assert_close(said, F.linear(x, weight))
+    (gradient,) = torch.autograd.grad(said.sum(), x)
+    torch.testing.assert_close(gradient, weight.sum(0).expand(5, -1), rtol=1e-4, atol=1e-4)
+    assert len(asked) == 2

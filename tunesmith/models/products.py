@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+NO_ROOM = "could not create a"  # primitive, or memory: oneDNN's words
 KNOWN = hasattr(torch.ops.mkldnn, "_linear_pointwise")  # what `torch.compile` makes of a linear map on a CPU
 
 
@@ -25,8 +26,18 @@ def product(x: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Tenso
     return _by_onednn(x, weight_OI, bias_O)
 
 
-def _by_onednn(x: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Tensor:
+def _by_torch(x: Tensor, weight_OI: Tensor, bias_O: Tensor | None) -> Tensor:
     return torch.ops.mkldnn._linear_pointwise(x, weight_OI, bias_O, "none", [], "")  # type: ignore[no-any-return]
+
+
+def _by_onednn(x: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Tensor:
+    try:
+        return _by_torch(x, weight_OI, bias_O)
+    except RuntimeError as error:
+        # For a shape that it meets for the first time oneDNN asks for a quarter of a gigabyte, which it hardly touches.
+        if NO_ROOM not in str(error):
+            raise
+    return F.linear(x, weight_OI, bias_O)
 
 
 class _Map(torch.autograd.Function):

@@ -15,9 +15,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load
 from torch import Tensor
 
 from tunesmith.manifest import DamagedError, Seal
+from tunesmith.models.fitting import out_of_memory
 
 TYPES = {
     torch.float64: "F64",
@@ -59,13 +61,26 @@ def write(path: Path, named: Mapping[str, Tensor], gather: Gather = on_processor
     order = ordered(named)
     digest = hashlib.sha256()
     with path.open("wb", buffering=0) as file, ThreadPoolExecutor(1) as beside:
+        hashing = _hashing(digest, beside)
         for chunk in _chunks(order, named, gather):
-            hashed = beside.submit(digest.update, chunk)  # neither hashing nor writing holds Python's lock
+            hashed = hashing(chunk)
             try:
                 _write(file, chunk)
             finally:
-                hashed.result()
+                hashed()
         return file.tell(), digest.hexdigest()
+
+
+def _hashing(digest: Any, beside: ThreadPoolExecutor) -> Callable[[memoryview], Callable[[], object]]:
+    """Hashes a chunk while it is written, since neither holds Python's lock; what it gives waits for that.
+
+    Where memory is too short for a thread, it is hashed before it is written.
+    """
+    try:
+        beside.submit(int).result()
+    except RuntimeError:
+        return lambda chunk: (digest.update(chunk), int)[1]
+    return lambda chunk: beside.submit(digest.update, chunk).result
 
 
 def ordered(named: Mapping[str, Tensor]) -> list[str]:
@@ -117,6 +132,12 @@ def shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
 def read(path: Path) -> Iterator[tuple[str, Tensor]]:
     """The tensors of a file by name, one at a time, each in memory of its own: the file may be removed afterwards."""
-    with safe_open(path, "pt") as file:
-        for name in file.keys():  # noqa: SIM118
-            yield name, file.get_tensor(name).clone()
+    try:
+        with safe_open(path, "pt") as file:
+            for name in file.keys():  # noqa: SIM118
+                yield name, file.get_tensor(name).clone()
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+        # A process whose memory is bounded may get no room for a file, but still has that of what it let go.
+        yield from load(path.read_bytes()).items()
