@@ -122,15 +122,20 @@ class Run:
     @contextmanager
     def holding(self) -> Iterator[None]:
         """Hold the folder, and leave alone what stands in it: others may write into folders below."""
+        made = not self.folder.exists()
         with telling(self.folder), self._lock() as file:
             _held.add(file)
             try:
                 yield
             finally:
                 _held.discard(file)
-                with suppress(OSError):  # where open files cannot be removed, and where the folder is gone
+                with suppress(
+                    OSError
+                ):  # where open files cannot be removed, and where the folder is gone or has something in it
                     if same(file, self.folder / LOCK):
                         (self.folder / LOCK).unlink()
+                        if made:
+                            self.folder.rmdir()
 
     @contextmanager
     def _lock(self) -> Iterator[IO[str]]:

@@ -107,6 +107,7 @@ def test_a_recipe_with_a_secret_is_refused_and_not_repeated(given, planted, tmp_
 
 def test_what_fails_is_kept_without_its_secrets(planted, tmp_path):
     run = Run(tmp_path / "run")
+    run.folder.mkdir()
     with pytest.raises(RuntimeError), run.failing():
         raise RuntimeError(f"401 for {ADDRESS} with {PLANTED['OPENAI_API_KEY']}")
     assert run.world()["failed"].startswith("401 for http://(") and not leaks(everything(tmp_path))

@@ -114,7 +114,7 @@ def test_the_hub_s_splits_get_our_names(monkeypatch):
     from types import SimpleNamespace
 
     parts = {"unsupervised": ROWS * 9, "train_sft": ROWS * 5, "train": ROWS, "dev": ROWS[:1], "test": ROWS[1:]}
-    fake = SimpleNamespace(load_dataset=lambda name, configuration: parts if (name, configuration) == ("o/d", "c") else {})
+    fake = SimpleNamespace(load_dataset=lambda name, configuration, **_: parts if (name, configuration) == ("o/d", "c") else {})
     monkeypatch.setitem(__import__("sys").modules, "datasets", fake)
     source = source_of("o/d:c")
     assert source.splits() == ("train", "validation", "test")

@@ -69,7 +69,7 @@ def test_a_run_answers_by_its_head_and_by_its_recipe(rows, tmp_path, monkeypatch
     for task, objective in (("glue/cola", "classify"), ("glue/stsb", "regress")):
         monkeypatch.setenv("TUNESMITH_DATA", str(tmp_path))  # the recipe names the folder
         tree = {
-            "name": task,
+            "name": task.replace("/", "-"),
             "model": {"path": "town/bert"},
             "objective": objective,
             "method": {"kind": "frozen"},

@@ -90,6 +90,7 @@ def test_search_and_sort(runs):
 
 def test_a_failing_run_says_so_until_it_goes_on(tmp_path):
     run = Run(tmp_path / "run")
+    run.folder.mkdir()
     with pytest.raises(ValueError, match="odd"), run.failing():
         raise ValueError("an odd\nnumber")
     assert run.world()["failed"] == "an odd number"

@@ -138,7 +138,10 @@ def test_examples_can_be_asked_for_in_any_order(tmp_path):
     rows = [{"id": str(n % 5) if n < 9 else f"r{n}", "q": f"{n}?" * (n % 4 != 1), "a": "y" * (n % 4 != 1)} for n in range(40)]
     path = tmp_path / "x_train.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)))
-    for wording in (["{{q}}|||{{a}}", "Say: {{q}}|||{{a}}"], ["{% if q %}{{q}}|||{{a}}{% endif %}"]):
+    for wording in (
+        ["{% if q %}{{q}}|||{{a}}{% endif %}", "{% if q %}Say: {{q}}|||{{a}}{% endif %}"],
+        ["{% if q %}{{q}}|||{{a}}{% endif %}"],
+    ):
         task = own_task(str(path), template=wording)
         for split in task.source.splits():
             every = list(task.examples(split, None))
@@ -153,9 +156,11 @@ def test_examples_can_be_asked_for_in_any_order(tmp_path):
 
 def test_a_missing_column_names_file_or_row(tmp_path):
     data = write(tmp_path / "a.jsonl", [{"text": f"t{n}"} for n in range(4)])
-    with pytest.raises(UserError, match=r"`.*a\.jsonl`: template `inline` needs a column `body`"):
+    with pytest.raises(UserError, match=r"`.*a\.jsonl` line 1: template `inline` needs a column `body`"):
         own_task(data, template="||| {{body}}")
     data = write(tmp_path / "b.jsonl", [{"text": f"t{n}"} if n != 251 else {"body": "t"} for n in range(500)])
     task = own_task(data, template="||| {{text}}", splits={"test": "b.jsonl"}, name="b")
-    with pytest.raises(UserError, match=r"task `b`, row 252 of its test rows: template `inline` needs a column `text`"):
+    with pytest.raises(
+        UserError, match=r"line 252 \(task `b`, row 252 of its test rows\): template `inline` needs a column `text`"
+    ):
         task.sequence("test")

@@ -87,7 +87,7 @@ def test_a_registered_task_may_stand_behind_it(place, rows):
         ("template: a\n", r"my-sums.yaml` has no `data`(.|\n)*data: questions.csv"),
         ("data: sum.jsonl\n", r"my-sums.yaml`: there is no file or folder `.*mine/sum.jsonl`(.|\n)*sums.jsonl"),
         ("data: sums.jsonl\nmetrics: [exact]\n", r"my-sums.yaml`: there is no metric `exact`(.|\n)*quasi_exact"),
-        ("data: sums.jsonl\nshots: {cuont: 2}\n", r"my-sums.yaml`: (.|\n)*shots.cuont(.|\n)*count"),
+        ("data: sums.jsonl\nshots: {cuont: 2}\n", r"shots.cuont(.|\n)*my-sums.yaml line 2(.|\n)*count"),
         ("data: sums.jsonl\nshots: many\n", r"my-sums.yaml`: (.|\n)*shots"),
         ("data: sums.jsonl\nstop: 3\n", r"my-sums.yaml`: `stop`: found `3`"),
         ("data: sums.jsonl\nreads: '('\n", r"my-sums.yaml`: `reads`(.|\n)*regular expression"),

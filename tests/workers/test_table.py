@@ -20,6 +20,7 @@ def job(folder, name, steps=8, **changed):
 
 def running(tmp_path):
     jobs = [job(tmp_path, "lora", method=LoRA(rank=2)), job(tmp_path, "base", method="none"), job(tmp_path, "late", steps=None)]
+    jobs[0].run.folder.mkdir(exist_ok=True)
     for step in (1, 2):
         jobs[0].run.log({"step": step, "loss": 1 / step, "tokens": 300, "seconds": 0.5})
     with (jobs[0].run.folder / "steps.jsonl").open("a") as file:

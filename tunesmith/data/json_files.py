@@ -96,9 +96,10 @@ def json_document(path: Path, faults: Faults) -> Iterator[tuple[int, Row]]:
             return
         place = error.problem.removeprefix(",") if ", line " in error.problem else error.problem.replace(",", " line 1,", 1)
         raise UserError(f"`{path}`{place}", error.hint if error.hint != EXPECTED else "one list of objects") from None
+    halved = HALF.search(text) is not None
     for number, row in enumerate(_rows_in(path, tree, faults), start=1):
         try:
-            if HALF.search(text):
+            if halved:
                 refuse_half(row)
         except WrongRowError as error:
             faults.add(f"`{path}` row {number}{error.problem}", error.hint, row=number)
