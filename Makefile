@@ -35,8 +35,9 @@ check: install  ## formatting, lint, types, and known faults of packages
 audit: install  ## known faults of the packages that are installed; skipped, with a word, without a network
 	$(BIN)/python -m tests.audit
 
-fuzz: install  ## recipes, overrides, folders of models, rows and wordings at random, 10,000 of each (TUNESMITH_FUZZ=...)
+fuzz: install  ## recipes, overrides, folders of models at random, 10,000 of each (TUNESMITH_FUZZ=...); rows and wordings, ten minutes
 	TUNESMITH_FUZZ=$${TUNESMITH_FUZZ:-10000} HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/bad_input -n auto
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.bad_input.fuzzing --seconds 600
 
 fix: install  ## mend what can be mended by itself
 	$(BIN)/ruff format .
