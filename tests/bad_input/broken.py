@@ -13,9 +13,24 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests.models.test_load import folder_of
+from tunesmith.methods.lora import LoRA
+from tunesmith.models.identity import keep_identity
+from tunesmith.models.load import ModelSettings, load
+from tunesmith.models.weights import save_adapter
+
 WEIGHTS, CONFIG, INDEX = "model.safetensors", "config.json", "model.safetensors.index.json"
 Settings = Mapping[str, Any]  # of `model`, laid over the folder's
 Break = Callable[[Path], Settings | None]
+
+
+def folders(place: Path) -> tuple[Path, Path]:
+    """A whole folder of a Llama, and of a LoRA on it."""
+    base = folder_of(place / "base", "llama", num_key_value_heads=2)
+    model = load(ModelSettings(path=str(base)), device="cpu")
+    adapter = save_adapter(place, model.attach("mine", LoRA(rank=2)), model)
+    keep_identity(adapter, model, "auto")
+    return base, adapter
 
 
 def edited(file: Path, **changed: Any) -> None:

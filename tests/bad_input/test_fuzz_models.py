@@ -15,12 +15,9 @@ from hypothesis import settings as trying
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from tests.models.test_load import folder_of
+from tests.bad_input.broken import folders
 from tunesmith.errors import UserError
-from tunesmith.methods.lora import LoRA
-from tunesmith.models.identity import keep_identity
 from tunesmith.models.load import ModelSettings, load
-from tunesmith.models.weights import save_adapter
 
 EXAMPLES = max(20, int(os.environ.get("TUNESMITH_FUZZ", "60")) // 3)
 many = trying(
@@ -38,10 +35,7 @@ MEMORY = 24 << 30  # bytes of addresses: what would fill the machine fails inste
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     place = tmp_path_factory.mktemp("whole")
-    base = folder_of(place / "base", "llama", num_key_value_heads=2)
-    model = load(ModelSettings(path=str(base)), device="cpu")
-    adapter = save_adapter(place, model.attach("mine", LoRA(rank=2)), model)
-    keep_identity(adapter, model, "auto")
+    base, adapter = folders(place)
     before = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, before[1]))
     yield base, adapter, place / "tried"
@@ -87,15 +81,21 @@ def spoilt(source, place, name, seed):
     return place
 
 
+def read(folder):
+    """The model; None: it was refused, with a remedy."""
+    try:
+        return load(ModelSettings(path=str(folder)), device="cpu")
+    except UserError as error:
+        assert error.hint and len(str(error)) < 2000, error
+        return None
+
+
 @many
 @given(st.sampled_from(BASE), st.integers(0, 2**40))
 def test_a_spoilt_model_is_refused_or_read_as_it_is(whole, name, seed):
     base, _, place = whole
     folder = spoilt(base, place, name, seed)
-    try:
-        made = load(ModelSettings(path=str(folder)), device="cpu")
-    except UserError as error:
-        assert error.hint and len(str(error)) < 2000, error
+    if (made := read(folder)) is None:
         return
     held, saved = made.network.state_dict(), load_file(folder / "model.safetensors")
     assert all(torch.equal(value, held[key]) for key, value in saved.items() if key in held)
@@ -107,10 +107,7 @@ def test_a_spoilt_model_is_refused_or_read_as_it_is(whole, name, seed):
 def test_a_spoilt_adapter_is_refused_or_read_as_it_is(whole, name, seed):
     _, adapter, place = whole
     folder = spoilt(adapter, place, name, seed)
-    try:
-        made = load(ModelSettings(path=str(folder)), device="cpu")
-    except UserError as error:
-        assert error.hint and len(str(error)) < 2000, error
+    if (made := read(folder)) is None:
         return
     saved = load_file(folder / "adapter_model.safetensors")
     held = {id(p) for p in made.adapter("run").trained().values()}

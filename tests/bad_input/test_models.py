@@ -10,25 +10,17 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.bad_input.broken import ADAPTERS, INDEX, LAYER, MODELS, WEIGHTS, archived, edited, sharded
+from tests.bad_input.broken import ADAPTERS, INDEX, LAYER, MODELS, WEIGHTS, archived, edited, folders, sharded
 from tests.models.test_load import batch, folder_of
 from tunesmith import settings
 from tunesmith.errors import UserError
-from tunesmith.methods.lora import LoRA
-from tunesmith.models.identity import keep_identity
 from tunesmith.models.load import ModelSettings, load
 from tunesmith.models.pickles import convert
-from tunesmith.models.weights import save_adapter
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """A whole folder of a Llama, and of a LoRA on it."""
-    place = tmp_path_factory.mktemp("whole")
-    base = folder_of(place / "base", "llama", num_key_value_heads=2)
-    model = load(ModelSettings(path=str(base)), device="cpu")
-    adapter = save_adapter(place, model.attach("mine", LoRA(rank=2)), model)
-    keep_identity(adapter, model, "auto")
+    base, adapter = folders(tmp_path_factory.mktemp("whole"))
     (adapter / "manifest.json").unlink()  # as PEFT writes it: what is wrong is to be found without a list of hashes
     return base, adapter
 

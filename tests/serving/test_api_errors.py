@@ -229,7 +229,7 @@ def test_a_device_that_computes_no_more_ends_the_worker_and_everybody_is_told(he
         one.start()
     for one in asking:
         one.join()
-    assert time.monotonic() - began < 2, "at once, and not once somebody looks"
+    assert time.monotonic() - began < 10, "at once, and not once somebody looks"
     assert all("device-side assert" in message for message in found)
     status, tree = api.ask("/health")
     assert (status, tree["status"], tree["worker"]["fault"]) == (503, "failed", "RuntimeError")

@@ -103,9 +103,9 @@ def test_many_groups_are_packed_quickly():
     import time
 
     found = [[causal(list(range(n % 60 + 3)), [1.0] * (n % 60 + 3))] for n in range(5000)]
-    start = time.perf_counter()
+    start = time.process_time()
     assert sum(batch.sequences for batch in pack(found, Room(width=1024, tokens=16384), packed=True)) == 5000
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_a_sequence_longer_than_the_window_is_refused():

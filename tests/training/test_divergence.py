@@ -213,6 +213,18 @@ def recipe(**divergence: Any) -> dict[str, Any]:
     return {**RECIPE, "plan": {**RECIPE["plan"], "steps": 8, "divergence": divergence}}
 
 
+def exploding_once(monkeypatch: pytest.MonkeyPatch, place: int) -> None:
+    """The loss of the batch learnt from in that place (from 1) is no number; learnt again, it is one."""
+    loss, learnt = SFT.loss, []
+
+    def explodes(self, model, batch):
+        learnt.append(model.training)
+        said = loss(self, model, batch)
+        return Loss(said.total * math.nan) if sum(learnt) == place else said
+
+    monkeypatch.setattr(SFT, "loss", explodes)
+
+
 def exploding(monkeypatch: pytest.MonkeyPatch, hot: float) -> None:
     """Where a run's rate was not lowered to a factor of `hot` or less, the loss of its sixth step is no number."""
     loss, log, back, resume = SFT.loss, Run.log, learning.go_back, learning.Learning._resume
@@ -267,14 +279,7 @@ def test_back_stops_after_so_many_times(work, monkeypatch):
 
 
 def test_back_before_the_first_checkpoint_goes_to_the_very_beginning(work, monkeypatch):
-    loss, learnt = SFT.loss, []
-
-    def explodes(self, model, batch):
-        learnt.append(model.training)
-        said = loss(self, model, batch)
-        return Loss(said.total * math.nan) if sum(learnt) == 1 else said
-
-    monkeypatch.setattr(SFT, "loss", explodes)
+    exploding_once(monkeypatch, 1)
     run = verbs.train(recipe(then="back"), into=work / "run", quiet=True)
     assert run.world()["went_back"] == [{"from": 1, "to": 0, "rate": 0.5}]
     assert [step["step"] for step in run.validations()] == [0, 2, 4, 6, 8]
@@ -318,14 +323,7 @@ def test_a_resumed_run_that_went_back_is_the_same(work, monkeypatch, at):
 
 
 def test_a_step_that_was_left_out_stands_in_the_log_as_json(work, monkeypatch):
-    loss, learnt = SFT.loss, []
-
-    def explodes(self, model, batch):
-        learnt.append(model.training)
-        said = loss(self, model, batch)
-        return Loss(said.total * math.nan) if sum(learnt) == 3 else said
-
-    monkeypatch.setattr(SFT, "loss", explodes)
+    exploding_once(monkeypatch, 3)
     run = verbs.train(recipe(then="skip"), into=work / "run", quiet=True)
     lines = (run.folder / "steps.jsonl").read_text().splitlines()
     assert "NaN" not in "".join(lines), "every reader of JSON knows it"

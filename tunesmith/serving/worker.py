@@ -139,7 +139,8 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        return self._thread.is_alive()
+        """Whether it answers. A fault that ends it is seen here before anybody is told of it."""
+        return self._thread.is_alive() and not self.fault
 
     @property
     def under_way(self) -> int:
