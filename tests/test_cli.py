@@ -325,6 +325,10 @@ def test_a_full_disk_and_a_full_card_are_told(capsys, monkeypatch, here):
         (OSError(28, "No space left on device"), "the disk is full"),
         (RuntimeError("I/O error: No space left on device (os error 28)"), "the disk is full"),
         (OutOfMemoryError("CUDA out of memory"), "the memory of the card is full"),
+        (MemoryError(), "the memory that this process may have is full"),
+        (OSError(12, "Cannot allocate memory"), "the memory that this process may have is full"),
+        (ImportError("libtorch_cpu.so: failed to map segment from shared object"), "the memory that this process may have"),
+        (RuntimeError("can't start new thread"), "may begin no more threads"),
         (PermissionError(13, "Permission denied", "/root/x"), "`/root/x`: Permission denied"),
     ]:
 

@@ -3,6 +3,7 @@
 import argparse
 import errno
 import os
+import re
 import shlex
 import sys
 import traceback
@@ -14,7 +15,7 @@ from tunesmith import __version__, commands
 from tunesmith.commands import data, housekeeping, serving, studio, tuning
 from tunesmith.commands.parsing import OVERRIDES, Parser, Verbs, at_least_one, command, whole_numbers
 from tunesmith.commands.writing import arguments as writing_arguments
-from tunesmith.errors import UserError, did_you_mean
+from tunesmith.errors import UserError, did_you_mean, out_of_memory
 from tunesmith.interruption import end_with_parent, status_of, stoppable
 from tunesmith.masking import masked
 
@@ -227,6 +228,7 @@ def _labelling(verbs: Verbs) -> None:
 
 
 GOES_ON = ("compare", "train", "sweep", "clusters", "eval", "label", "grow")
+NO_THREAD = re.compile(r"can't start new thread|thread constructor failed|resource temporarily unavailable", re.IGNORECASE)
 SERVES = ("serve", "studio", "chat")
 
 
@@ -280,11 +282,17 @@ def mendable(error: Exception) -> UserError | None:
     """What a person can do about an error of the system: a full disk, a full card, a file that may not be written."""
     if "No space left on device" in str(error) or getattr(error, "errno", None) == errno.ENOSPC:
         return UserError("the disk is full", "make room, and give the same command again: what was saved is kept")
-    if type(error).__name__ == "OutOfMemoryError":
+    if out_of_memory(error) or isinstance(error, ImportError) and "failed to map segment" in str(error):
+        whose = "of the card" if type(error).__name__ == "OutOfMemoryError" else "that this process may have"
         return UserError(
-            "the memory of the card is full",
+            f"the memory {whose} is full",
             "set `plan.room.rows` or `plan.room.tokens` lower, `plan.recompute=true`, or, when answering, `ask.rows` lower: "
-            "none of these changes a result",
+            "none of these changes a result; what was saved is kept",
+        )
+    if isinstance(error, RuntimeError) and NO_THREAD.search(str(error)):
+        return UserError(
+            f"this process may begin no more threads: {error}",
+            "OMP_NUM_THREADS=1 needs the fewest; `ulimit -u`, `ulimit -v` and a container bound them; what was saved is kept",
         )
     if isinstance(error, OSError) and error.filename and error.strerror:
         return UserError(f"`{error.filename}`: {error.strerror}", "look at the path and its permissions")

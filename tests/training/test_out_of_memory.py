@@ -14,9 +14,10 @@ from tests.objectives.test_policy import EXAMPLES, SHORT, Letters
 from tests.tiny import tiny_model
 from tests.training.worlds import Count, learner, stream
 from tunesmith.data.example import Example, Message
+from tunesmith.errors import out_of_memory
 from tunesmith.generation import engine as engines
 from tunesmith.methods.lora import LoRA
-from tunesmith.models.fitting import NoMemoryError, out_of_memory
+from tunesmith.models.fitting import NoMemoryError
 from tunesmith.models.load import ModelSettings, load
 from tunesmith.models.model import Model
 from tunesmith.objectives.dpo import DPO

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import torch
 
-from tunesmith.errors import UserError
+from tunesmith.errors import UserError, out_of_memory
 from tunesmith.models.memory import give_back
 from tunesmith.models.model import Model
 from tunesmith.tokens.packing import Room
@@ -17,18 +17,6 @@ from tunesmith.tokens.packing import Room
 T = TypeVar("T")
 LOG = logging.getLogger("tunesmith")
 
-# What torch and the libraries beneath it say, in lower case, when memory runs out and they have no class of errors for it.
-# oneDNN only says that it could not create what needs the memory.
-FULL = (
-    "out of memory",
-    "can't allocate memory",
-    "cannot allocate memory",
-    "not enough memory",
-    "bad_alloc",
-    "alloc_failed",
-    "could not create a primitive",
-    "could not create a memory",
-)
 SMALLER = (
     "take a smaller network or `model.quantize: nf4`, ask with fewer shots (`ask.shots`) or for shorter answers "
     "(`ask.tokens`), or on a machine with more memory"
@@ -37,15 +25,6 @@ SMALLER = (
 
 class NoMemoryError(UserError):
     """Not even a single row fits into memory."""
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Did memory run out, a GPU's or the processor's? By the error's class, or by what it says."""
-    if isinstance(error, NoMemoryError):
-        return False
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in FULL)
 
 
 def clear(device: torch.device) -> None:

@@ -2,22 +2,13 @@
 
 import gc
 import math
-import re
 import traceback
 
 import torch
 
+from tunesmith.errors import out_of_memory
 from tunesmith.generation.sampling import dice
 from tunesmith.generation.slots import Slot
-
-FULL = re.compile(r"out of memory|can't allocate memory|not enough memory|ALLOC_FAILED", re.IGNORECASE)
-
-
-def is_full(error: BaseException) -> bool:
-    """Whether memory was not enough, that of a GPU or of this machine."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and FULL.search(str(error)) is not None
 
 
 def is_lost(device: torch.device) -> bool:
@@ -25,7 +16,7 @@ def is_lost(device: torch.device) -> bool:
     try:
         return bool(torch.ones(1, device=device).add(1).item() != 2)
     except RuntimeError as error:
-        return not is_full(error)
+        return not out_of_memory(error)
 
 
 def let_go(error: BaseException) -> None:

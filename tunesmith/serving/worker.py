@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from tunesmith.errors import UserError
+from tunesmith.errors import UserError, out_of_memory
 from tunesmith.generation.engine import Engine
 from tunesmith.generation.quiet import quiet
 from tunesmith.generation.sampling import Sampling
@@ -22,7 +22,7 @@ from tunesmith.generation.slots import Guide, Reason, Slot, Told, Wants
 from tunesmith.generation.waiting import InTurn
 from tunesmith.models.model import Model
 from tunesmith.serving.jobs import EndedError, Jobs
-from tunesmith.serving.mending import free, is_full, is_lost, let_go, put_back
+from tunesmith.serving.mending import free, is_lost, let_go, put_back
 from tunesmith.serving.shelf import Shelf
 
 Result = TypeVar("Result")
@@ -194,7 +194,7 @@ class Worker:
         try:
             self._turn()
         except Exception as error:
-            if not is_full(error):
+            if not out_of_memory(error):
                 log.error("the worker failed, and begins anew", exc_info=error)
             let_go(error)
             return error
@@ -279,7 +279,7 @@ class Worker:
         waits = {slot.number for slot in waiting}
         under_way = [ticket for number, ticket in self._tickets.items() if number not in waits]
         back: list[Slot] = []
-        if not is_full(error):
+        if not out_of_memory(error):
             self._count(error)
             for ticket in under_way:
                 self._end(ticket, f"the worker failed: {error}")

@@ -13,7 +13,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from tunesmith.models.fitting import NoMemoryError, clear, halved, out_of_memory
+from tunesmith.errors import out_of_memory
+from tunesmith.models.fitting import NoMemoryError, clear, halved
 from tunesmith.models.model import Model
 from tunesmith.objectives.objective import Objective, Placed
 from tunesmith.tokens.batch import Batch

@@ -18,8 +18,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load
 from torch import Tensor
 
+from tunesmith.errors import out_of_memory
 from tunesmith.manifest import DamagedError, Seal
-from tunesmith.models.fitting import out_of_memory
 
 TYPES = {
     torch.float64: "F64",
@@ -128,6 +128,10 @@ def shapes(path: Path) -> dict[str, tuple[int, ...]]:
             return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise DamagedError(f"`{path}` is no whole safetensors file: {error}") from None
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+        return {name: tuple(tensor.shape) for name, tensor in load(path.read_bytes()).items()}  # as `read`
 
 
 def read(path: Path) -> Iterator[tuple[str, Tensor]]:
