@@ -282,7 +282,7 @@ def mendable(error: Exception) -> UserError | None:
     """What a person can do about an error of the system: a full disk, a full card, a file that may not be written."""
     if "No space left on device" in str(error) or getattr(error, "errno", None) == errno.ENOSPC:
         return UserError("the disk is full", "make room, and give the same command again: what was saved is kept")
-    if out_of_memory(error) or isinstance(error, ImportError) and "failed to map segment" in str(error):
+    if out_of_memory(error) or (isinstance(error, ImportError) and "failed to map segment" in str(error)):
         whose = "of the card" if type(error).__name__ == "OutOfMemoryError" else "that this process may have"
         return UserError(
             f"the memory {whose} is full",

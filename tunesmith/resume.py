@@ -7,7 +7,7 @@ from typing import Any
 
 from tunesmith import settings
 from tunesmith.data import standard_input
-from tunesmith.data.sources import FileSource
+from tunesmith.data.sources import FileSource, HubSource
 from tunesmith.errors import UserError
 from tunesmith.recipe import Recipe, told
 from tunesmith.run import Run
@@ -75,14 +75,15 @@ def refuse_other_rows(record: Run, tasks: Sequence[Task]) -> None:
     if not before:
         return
     piped = [task.name for task in tasks if isinstance(task.source, FileSource) and task.source.path == standard_input.NAME]
+    of_hub = [task.name for task in tasks if isinstance(task.source, HubSource)]
     for name, fingerprint in fingerprints(tasks).items():
         if before.get(name, fingerprint) != fingerprint:
-            raise UserError(
-                f"the rows of task `{name}` have changed since the run in `{record.folder}` began",
-                "pipe the same rows in again, or choose another folder with `--into`"
-                if name in piped
-                else "choose another folder with `--into`, take the change back, or remove the folder",
-            )
+            remedy = "choose another folder with `--into`, take the change back, or remove the folder"
+            if name in piped:
+                remedy = "pipe the same rows in again, or choose another folder with `--into`"
+            elif name in of_hub:
+                remedy = f"the hub has moved on from commit {before[name]}: name it, as `owner/name@commit`, in another folder (`--into`)"
+            raise UserError(f"the rows of task `{name}` have changed since the run in `{record.folder}` began", remedy)
 
 
 def fingerprints(tasks: Sequence[Task]) -> dict[str, str]:

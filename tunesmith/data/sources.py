@@ -285,6 +285,9 @@ def _shared_id(rows: Sequence[Row]) -> Row:
     return {}
 
 
+COMMIT = re.compile(r"[@/\\]([0-9a-f]{40})[/\\]")  # in an address, or the folder of what was fetched
+
+
 @dataclass(frozen=True)
 class HubSource(FileSource):
     """A data set of the Hugging Face hub, `owner/name`, `owner/name:configuration` or `owner/name@revision`, fetched when its
@@ -294,8 +297,11 @@ class HubSource(FileSource):
     def fingerprint(self) -> str:
         """The commit that the rows are of; where the package does not tell it, its own hash of them."""
         whole = hub_rows(self.path)
-        addresses = (one for split in whole.values() for one in getattr(split.info, "download_checksums", None) or ())
-        commits = sorted({found[1] for one in addresses if (found := re.search(r"@([0-9a-f]{40})/", str(one)))})
+        addresses = [one for split in whole.values() for one in getattr(split.info, "download_checksums", None) or ()]
+        places = [
+            file["filename"] for split in whole.values() for file in getattr(split, "cache_files", ())
+        ]  # from `datasets` 4 on
+        commits = sorted({found[1] for one in addresses + places if (found := COMMIT.search(str(one)))})
         return " ".join(commits or sorted(str(split._fingerprint) for split in whole.values()))
 
     def parts(self) -> dict[str, list[Part]]:
