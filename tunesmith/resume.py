@@ -82,7 +82,7 @@ def refuse_other_rows(record: Run, tasks: Sequence[Task]) -> None:
             if name in piped:
                 remedy = "pipe the same rows in again, or choose another folder with `--into`"
             elif name in of_hub:
-                remedy = f"the hub has moved on from commit {before[name]}: name it, as `owner/name@commit`, in another folder (`--into`)"
+                remedy = f"the hub has other rows by now: name commit {before[name]} behind an @, in another folder (`--into`)"
             raise UserError(f"the rows of task `{name}` have changed since the run in `{record.folder}` began", remedy)
 
 
