@@ -57,3 +57,4 @@ def test_noise_of_white_noise_is_its_deviation():
 def test_smoothing_keeps_a_constant_and_the_length():
     assert smoothed([2.0] * 50) == pytest.approx([2.0] * 50)
     assert smoothed([]) == ()
+    assert min(smoothed([0.1, 0.1, 9.0, 40.0, 60.0] + [50.0] * 45)) >= 0.1, "a loss is never below all that were seen"

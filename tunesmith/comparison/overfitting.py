@@ -102,7 +102,8 @@ def smoothed(losses: Sequence[float]) -> tuple[float, ...]:
         if len(near) == 2 * reach + 1 or len(near) < 3:
             out.append(float(weights @ values[near] / weights.sum()))
         else:
-            out.append(float(np.polyfit(near - place, values[near], 1, w=np.sqrt(weights))[1]))
+            line = float(np.polyfit(near - place, values[near], 1, w=np.sqrt(weights))[1])
+            out.append(float(np.clip(line, values[near].min(), values[near].max())))  # a steep one ends below every loss
     return tuple(out)
 
 
