@@ -2,12 +2,15 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: compare test soak several install check audit fuzz fix golden bench build build-check clean
+.PHONY: compare test test-all soak several install check audit fuzz fix golden bench build build-check clean
 
 compare: install  ## train and judge base, few-shot, full, LoRA and prompt tuning on the embedded model and data
 	$(BIN)/tunesmith compare
 
-test: install  ## all tests, offline; a process a core, each with one thread
+test: install  ## tests, offline; a process a core, each with one thread
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not long"
+
+test-all: install  ## the same, with those of tests/long.txt
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 several: install  ## methods and objectives on several processes beside one, two machines, SIGTERM; twenty minutes

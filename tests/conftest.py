@@ -19,6 +19,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rewrite-golden", action="store_true", help="write the golden curves anew; review them as a diff")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    named = {line for line in (ROOT / "tests" / "long.txt").read_text(encoding="utf-8").splitlines() if line[:1] != "#"}
+    for item in items:
+        if item.nodeid in named or item.nodeid.partition("[")[0] in named:
+            item.add_marker("long")
+
+
 @pytest.fixture(scope="session")
 def shared() -> Callable[[str], Path]:
     """`shared("data/dialogsum")` is that path among the real data, or skips the test and says why.

@@ -223,6 +223,14 @@ def test_the_table_of_settings_is_that_of_the_code():
     assert inside(DOCUMENT.read_text(encoding="utf-8")) == written(), again
 
 
+def test_tests_that_are_left_out_by_name_exist():
+    for line in (ROOT / "tests" / "long.txt").read_text(encoding="utf-8").splitlines():
+        if line.startswith("#"):
+            continue
+        file, _, name = line.partition("[")[0].partition("::")
+        assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), line
+
+
 def test_metrics_that_are_named_exist():
     known = registry.values("tunesmith.metrics", Metric)
     rows = re.findall(r"^\| (`.+?) \|", DOCUMENTS["docs/metrics.md"], re.MULTILINE)
