@@ -63,7 +63,9 @@ class Stacks:
     def __init__(self) -> None:
         self._deltas: dict[str, Delta] = {}
         self._kinds: dict[type, tuple[str, ...]] = {}
-        self._made: dict[type, _Made] = {}
+        self._made: dict[
+            tuple[type, bool], _Made
+        ] = {}  # of all of a kind, and of some: prompts enter between two tokens of all
 
     def take(self, name: str, delta: Delta) -> None:
         """A delta stands here."""
@@ -95,12 +97,13 @@ class Stacks:
     def together(self, kind: type, names: Sequence[str]) -> tuple[tuple[str, ...], Stack] | None:
         """A stack that holds these adapters and the names of its lines: all of the kind, unless far more stand here."""
         every = self._kinds[kind]
-        lines = every if len(every) <= 2 * len(names) else tuple(names)
-        made = self._made.get(kind)
+        all_of_them = len(every) <= 2 * len(names)
+        lines = every if all_of_them else tuple(names)
+        made = self._made.get((kind, all_of_them))
         if made is None or made.lines != lines or made.version != _version(made.parameters):
             deltas = [self._deltas[name] for name in lines]
             parameters = tuple(parameter for delta in deltas for parameter in delta.parameters())
-            made = self._made[kind] = _Made(lines, _stack(kind, deltas), parameters, _version(parameters))
+            made = self._made[kind, all_of_them] = _Made(lines, _stack(kind, deltas), parameters, _version(parameters))
         return None if made.stack is None else (lines, made.stack)
 
 
