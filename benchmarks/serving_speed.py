@@ -222,7 +222,13 @@ def compared(
 ) -> dict[str, Any]:
     """given: of `adapters`, `requests`, `clients`, `rows` and `rounds`; others: what makes further sides of the same files."""
     folders = files(make, folder, given.adapters)
-    mine, peer = Ours(make, folders, given.rows), Theirs(make, folders)
+    mine = Ours(make, folders, given.rows)
+
+    def in_turn(work: Callable[[], Any]) -> Any:
+        """By the worker's thread: were both to compute in threads of their own, each would have a pool, on the same cores."""
+        return mine.worker.call(work).result()
+
+    peer = in_turn(lambda: Theirs(make, folders))
     beside = {name: begin(folders) for name, begin in (others or {}).items()}
     model = mine.worker.model
     asked = prompts(model.network.config.vocab_size, given.requests)
@@ -232,7 +238,7 @@ def compared(
     peer.stops = list(range(0, model.network.config.vocab_size, every(endless)))
     model.renderer.stops = frozenset(peer.stops)
     mine.worker.call(mine.worker.renew).result()
-    rows, tried = peer.best(asked, names, given.clients)
+    rows, tried = in_turn(lambda: peer.best(asked, names, given.clients))
     said = {OURS: mine.speak(asked, names, most, given.clients)[1]}
     late: dict[str, list[float]] = {}
 
@@ -240,7 +246,7 @@ def compared(
         if side in beside:
             seconds, said[side], late[side] = beside[side].speak(asked, names, peer.stops)
         elif side == PEER:
-            seconds, said[side], late[side] = peer.speak(asked, names, rows)
+            seconds, said[side], late[side] = in_turn(lambda: peer.speak(asked, names, rows))
         elif side == OURS:
             seconds, said[side], late[side] = mine.speak(asked, names, most, given.clients)
         else:

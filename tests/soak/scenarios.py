@@ -70,13 +70,13 @@ VOTES = {
     "sft": {"method": LORA},
     "votes": {
         "label": {
-            "prompts": "town/question",
+            "prompts": "town/dialogues",
             "judge": "length",
-            "limit": 6,
-            "sampling": {"tokens": 6, "temperature": 1.5},
+            "limit": 10,
+            "sampling": {"tokens": 12, "temperature": 2.0},
         }
     },
-    "dpo": {"objective": "dpo", "tasks": {"stage:votes": {"splits": {"train": 0.5, "validation": 0.25, "test": 0.25}}}},
+    "dpo": {"objective": "dpo", "tasks": {"stage:votes": 1.0}},
 }
 JUDGING = {"TUNESMITH_CACHE": "{folder}/out/cache"}
 

@@ -21,6 +21,7 @@ from tunesmith.generation.sampling import Sampling
 from tunesmith.generation.slots import Guide, Reason, Slot, Told, Wants
 from tunesmith.generation.waiting import InTurn
 from tunesmith.models.model import Model
+from tunesmith.models.threads import let_threads_go
 from tunesmith.serving.jobs import EndedError, Jobs
 from tunesmith.serving.mending import free, is_lost, let_go, put_back
 from tunesmith.serving.shelf import Shelf
@@ -134,6 +135,7 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
 
     def start(self) -> "Worker":
+        let_threads_go()
         self._thread.start()
         return self
 

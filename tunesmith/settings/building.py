@@ -135,7 +135,8 @@ class _Walk:
         alike = [mistakes for arm, mistakes in tries if is_leaf(arm) is not isinstance(value, (Mapping, list, tuple))]
         if len(alike) == 1 or len(arms) == 1:
             raise WrongError(*(alike or [tries[0][1]])[0])
-        raise WrongError(Mistake(where, f"found {shown(value)}, expected {' or '.join(expected(arm) for arm in arms)}"))
+        told = f"found {shown(value)}, expected {' or '.join(expected(arm) for arm in arms)}"
+        raise WrongError(Mistake(where.lstrip("."), told))
 
     def plugin_of(self, tree: object, package: str, kind: type[T], where: str) -> T | None:
         """The plug-in that a tree names by `kind`, with the settings beside it."""

@@ -1,9 +1,11 @@
 """A person's own data becomes a task: a file, a folder or a data set of the hub, put by a wording, judged by its shape."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
+
+from pydantic import Field
 
 from tunesmith import registry, settings
 from tunesmith.data import standard_input
@@ -41,6 +43,24 @@ SETTINGS = (
 )
 
 
+@dataclass(frozen=True)
+class Simple:
+    """Settings of a task that are used as they are, for their types alone."""
+
+    name: str | None = None
+    cluster: str | None = None
+    ask: str | None = None
+    tokens: Annotated[int, Field(gt=0)] | None = None
+    limit: Annotated[int, Field(gt=0)] | Mapping[str, Annotated[int, Field(gt=0)]] | None = None
+    splits: Mapping[str, str | Sequence[str]] | None = None
+    columns: Sequence[str] = ()
+    cut_text: str | int = ""
+    seed: int = 0
+    choices: str | None = None
+    layout: str | None = None
+    folder: str | None = None
+
+
 def task_from(setting: str | Mapping[str, Any]) -> Task:
     """The task that a recipe names: `glue/sst2`, `my.csv`, `owner/dataset`, `my-task.yaml`, or a mapping with `data`.
 
@@ -61,6 +81,7 @@ def task_from(setting: str | Mapping[str, Any]) -> Task:
     for name in tree:
         if name not in SETTINGS:
             raise UserError(f"a task has no setting `{name}`", did_you_mean(str(name), SETTINGS))
+    settings.build(Simple, {name: tree[name] for name in tree if name in Simple.__dataclass_fields__})
     data = tree.pop("data", None) or tree.pop("name", None)
     if not isinstance(data, str):
         raise UserError("a task's `data` is missing", "name a task, a file, a folder or a data set of the hub")

@@ -114,7 +114,7 @@ def texts(given: str | Sequence[str], name: str) -> list[str]:
     """One text or several."""
     found = [given] if isinstance(given, str) else given
     if not isinstance(found, Sequence) or not all(isinstance(one, str) and one for one in found):
-        raise UserError(f"`{name}`: found `{given}`, expected a text, or a list of texts", f'`{name}: ["\\n"]`')
+        raise UserError(f"`{name}`: found `{given}`, expected a text, or a list of texts", f"write `{name}: [one, another]`")
     return list(found)
 
 
