@@ -67,7 +67,7 @@ LORA = {"kind": "lora", "rank": 4, "dropout": 0.1}
 MIXTURE = {"town/question": 1.0, "town/sentiment": 0.5, "town/translation": {"weight": 2.0, "limit": 9}}
 SYSTEMS = {"base": {"method": "none"}, "lora": {"method": LORA}, "prompt": {"method": {"kind": "prompt", "virtual_tokens": 4}}}
 VOTES = {
-    "sft": {"method": LORA},
+    "sft": {"method": LORA, "tasks": {"town/question": 1.0}},
     "votes": {
         "label": {
             "prompts": "town/dialogues",
@@ -113,6 +113,6 @@ SCENARIOS: dict[str, Scenario] = {
     "study by halves, two at a time": several(("sweep", "--parallel", "2", "--halving", "2", "method.rank=2,4")),
     "stages": Scenario(
         ("train", "recipe.yaml", "--into", "out/all"),
-        {"recipe.yaml": {**training("llama", LORA, plan={"steps": 4}).recipes["recipe.yaml"], "stages": VOTES}},
+        {"recipe.yaml": {**training("llama", LORA, plan={"steps": 4}, tasks={}).recipes["recipe.yaml"], "stages": VOTES}},
     ),
 }
