@@ -161,7 +161,7 @@ class Study:
                 if record.scores():
                     continue
                 found = []
-                for number, wording in enumerate(task.templates):
+                for number, wording in enumerate(task.learnt):
                     worded = replace(task, templates=(wording,))
                     for shots in self.amounts.shots:
                         ask = Ask(shots=shots, seed=seed, tokens=48, too_long="leave_out")
