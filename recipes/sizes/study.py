@@ -141,7 +141,7 @@ class Study:
     def tune(self) -> None:
         for way, task, seed, own in self.runs():
             amounts = self.amounts
-            tree = own | {"name": f"{way}-{task}", "model": {"path": str(self.base)}, "forgetting": "none", "seed": seed}
+            tree = own | {"name": self.place(way, task, seed).name, "model": {"path": str(self.base)}, "forgetting": "none", "seed": seed}
             tree["plan"] = own["plan"] | {"examples": 16, "order": "by_length", "beta2": 0.98}
             tree["limit"] = {"train": amounts.train, "validation": amounts.validation, "test": amounts.test}
             tree["ask"] = {"tokens": 48}
