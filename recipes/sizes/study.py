@@ -141,11 +141,12 @@ class Study:
     def tune(self) -> None:
         for way, task, seed, own in self.runs():
             amounts = self.amounts
-            tree = own | {"name": self.place(way, task, seed).name, "model": {"path": str(self.base)}, "forgetting": "none", "seed": seed}
+            place = self.place(way, task, seed)
+            tree = own | {"name": place.name, "model": {"path": str(self.base)}, "forgetting": "none", "seed": seed}
             tree["plan"] = own["plan"] | {"examples": 16, "order": "by_length", "beta2": 0.98}
             tree["limit"] = {"train": amounts.train, "validation": amounts.validation, "test": amounts.test}
             tree["ask"] = {"tokens": 48}
-            verbs.train(tree, into=self.place(way, task, seed))
+            verbs.train(tree, into=place)
 
     def word(self) -> None:
         """Prompts in words: of every wording with every number of shots, the one that does best on the validation split."""
