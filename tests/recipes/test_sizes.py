@@ -56,6 +56,14 @@ def test_steps_and_rate_of_a_base_follow_its_settings(tmp_path, monkeypatch):
     assert [recipe.model.random for recipe in seen] == [True, False]
 
 
+def test_every_run_is_a_recipe(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(study.verbs, "train", lambda tree, into: seen.append((settings.build(Recipe, tree), into)))
+    study.Study(tmp_path, "3M", study.SIZES["3M"], study.Amounts(seeds=1)).tune()
+    assert len(seen) == 2 * len(study.TASKS) + 1
+    assert all(recipe.name == into.name for recipe, into in seen)
+
+
 def run_with(folder, task, values):
     answers = [Answer(str(n), "", "", "", stats={"accuracy": (value,)}) for n, value in enumerate(values)]
     run = Run(folder)
