@@ -237,7 +237,7 @@ def compared(
     endless = mine.speak(asked[:16], names, most, 16)[1]
     peer.stops = list(range(0, model.network.config.vocab_size, every(endless)))
     model.renderer.stops = frozenset(peer.stops)
-    mine.worker.call(mine.worker.renew).result()
+    in_turn(mine.worker.renew)
     rows, tried = in_turn(lambda: peer.best(asked, names, given.clients))
     said = {OURS: mine.speak(asked, names, most, given.clients)[1]}
     late: dict[str, list[float]] = {}
@@ -251,11 +251,11 @@ def compared(
             seconds, said[side], late[side] = mine.speak(asked, names, most, given.clients)
         else:
             model.renderer.stops = frozenset()
-            mine.worker.call(mine.worker.renew).result()
+            in_turn(mine.worker.renew)
             lengths = [len(one) for one in said[OURS]]
             seconds, said[side], late[side] = mine.speak(asked, [""] * len(asked), lengths, given.clients)
             model.renderer.stops = frozenset(peer.stops)
-            mine.worker.call(mine.worker.renew).result()
+            in_turn(mine.worker.renew)
         return seconds
 
     timed = paired({side: lambda side=side: run(side) for side in (OURS, BARE, PEER, *beside)}, given.rounds)

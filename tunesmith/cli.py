@@ -228,8 +228,8 @@ def _labelling(verbs: Verbs) -> None:
 
 
 GOES_ON = ("compare", "train", "sweep", "clusters", "eval", "label", "grow")
-NO_THREAD = re.compile(r"can't start new thread|thread constructor failed|resource temporarily unavailable", re.IGNORECASE)
 SERVES = ("serve", "studio", "chat")
+NO_THREAD = re.compile(r"can't start new thread|thread constructor failed|resource temporarily unavailable", re.IGNORECASE)
 
 
 def main(given: Sequence[str] | None = None) -> None:

@@ -129,9 +129,7 @@ class Run:
                 yield
             finally:
                 _held.discard(file)
-                with suppress(
-                    OSError
-                ):  # where open files cannot be removed, and where the folder is gone or has something in it
+                with suppress(OSError):  # open files that cannot be removed; a folder that is gone, or has something in it
                     if same(file, self.folder / LOCK):
                         (self.folder / LOCK).unlink()
                         if made:

@@ -1,7 +1,7 @@
 """A person's own data becomes a task: a file, a folder or a data set of the hub, put by a wording, judged by its shape."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -37,10 +37,6 @@ from tunesmith.tasks.task import Task, ranked
 from tunesmith.tasks.written import HOW, asked_as, changed, is_written, metrics_of, templates_of, texts_of, tree_of
 
 TASKS = "tunesmith.tasks"
-SETTINGS = (
-    *("data", "template", "metrics", "cluster", "name", "ask", "tokens", "limit", "splits", "columns", "cut_text", "seed"),
-    *("choices", "texts", "layout", "folder", "bad_rows", *HOW),
-)
 
 
 @dataclass(frozen=True)
@@ -59,6 +55,15 @@ class Simple:
     choices: str | None = None
     layout: str | None = None
     folder: str | None = None
+
+
+SETTINGS = ("data", "template", "metrics", "texts", "bad_rows", *(field.name for field in fields(Simple)), *HOW)
+
+
+def refuse_mistyped(tree: Mapping[str, Any]) -> None:
+    """Every setting of another type than `Simple` says, with file and line."""
+    simple = {field.name for field in fields(Simple)}
+    settings.build(Simple, {name: value for name, value in tree.items() if name in simple})
 
 
 def task_from(setting: str | Mapping[str, Any]) -> Task:
@@ -81,7 +86,7 @@ def task_from(setting: str | Mapping[str, Any]) -> Task:
     for name in tree:
         if name not in SETTINGS:
             raise UserError(f"a task has no setting `{name}`", did_you_mean(str(name), SETTINGS))
-    settings.build(Simple, {name: tree[name] for name in tree if name in Simple.__dataclass_fields__})
+    refuse_mistyped(tree)
     data = tree.pop("data", None) or tree.pop("name", None)
     if not isinstance(data, str):
         raise UserError("a task's `data` is missing", "name a task, a file, a folder or a data set of the hub")
@@ -105,6 +110,7 @@ def tasks_from(setting: str | Mapping[str, Any]) -> list[Task]:
     if family is None:
         return registry.find_values(data, TASKS, Task) if setting == data and is_registered(data) else [task_from(setting)]
     rest = {} if isinstance(setting, str) else {name: value for name, value in setting.items() if name != "data"}
+    refuse_mistyped(rest)
     return [changed(task, rest) for task in asked(family)]
 
 
