@@ -12,6 +12,7 @@ import os
 import platform
 import statistics
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def gpu_arguments(doc: str, name: str, rounds: int) -> argparse.Namespace:
 
 def machine(device: str = "cpu") -> dict[str, Any]:
     """Where a figure comes from."""
-    name = platform.processor() or platform.machine()
+    name = processor()
     threads = None
     try:
         import torch
@@ -68,6 +69,15 @@ def machine(device: str = "cpu") -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": {package: found for package in PACKAGES if (found := installed(package))},
     }
+
+
+def processor() -> str:
+    """What the system calls it."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def installed(package: str) -> str:

@@ -1,15 +1,17 @@
 """A mixture is a function of a place."""
 
 import pickle
+import random
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.data.example import Example
-from tunesmith.data.mixture import Mixture, by_length, permuted, with_replay
+from tunesmith.data.example import Example, Message
+from tunesmith.data.mixture import ByLength, Mixture, by_length, permuted, with_replay
 from tunesmith.errors import UserError
 
 
@@ -86,3 +88,24 @@ def test_by_length_keeps_every_place_and_like_lengths_together(size, window, see
     assert sorted(places) == list(range(size))
     steps = [places[at : at + window] for at in range(0, size, window)]
     assert all(max(spread) - min(spread) < window for spread in ([len(mixture(p).target) for p in step] for step in steps))
+
+
+@pytest.mark.parametrize(
+    "example",
+    [
+        lambda size: Example((), "1", texts=("a" * size,)),
+        lambda size: Example((), "1", texts=("a", "b" * size)),
+        lambda size: Example((Message("user", "a" * size),), "1"),
+        lambda size: Example((), "a" * size),
+        lambda size: Example((Message("user", "a"),), "b", rejected="c" * size),
+    ],
+    ids=["text", "pair", "conversation", "plain", "preference"],
+)
+def test_whatever_is_read_counts_for_an_order_by_length(example):
+    dice = random.Random(0)
+    rows = [replace(example(dice.randrange(1, 400)), id=str(number)) for number in range(64)]
+    stream = ByLength(Mixture([rows], [1.0]), 8)
+    steps = [[stream(at + place).letters for place in range(8)] for at in range(0, 64, 8)]
+    assert sorted(sorted(step) for step in steps) == [
+        sorted(row.letters for row in rows)[at : at + 8] for at in range(0, 64, 8)
+    ]

@@ -69,7 +69,8 @@ class Example:
     @property
     def letters(self) -> int:
         """Its length in letters: near enough to tokens for an order, and known without a tokenizer."""
-        return sum(len(message.content) for message in self.messages) + len(self.target)
+        shown = self.texts or [message.content for message in self.messages]
+        return sum(map(len, shown)) + len(self.target) + len(self.rejected or "")
 
     @property
     def label(self) -> int:

@@ -58,14 +58,12 @@ def flatten(batch: Batch, which: Which) -> tuple[dict[str, Flat], Tensor]:
 
 
 def asked(batch: Batch, which: Which) -> Tensor:
-    """[B, T] True at the tokens that speak of a target, and at the `last` of each sequence, at its `first`, or at `all`."""
+    """[B, T] True at the tokens that speak of a target and at the `last` of each sequence or its `first`; or at `all`."""
     if which == "all":
         return batch.mask
     asked_BT = torch.zeros_like(batch.mask)
     asked_BT[batch.target_rows, batch.target_columns] = True
-    asked_BT[batch.last_rows, batch.last_columns] = True
-    if which == "first":
-        asked_BT[batch.last_rows, batch.first_columns] = True
+    asked_BT[batch.last_rows, batch.first_columns if which == "first" else batch.last_columns] = True
     return asked_BT
 
 
