@@ -259,7 +259,8 @@ def test_rows_come_back_where_memory_is_enough_again(monkeypatch):
     hearings = [asked(worker, prompts()[number % 5]) for number in range(40)]
     for hearing in hearings:
         hearing.whole()
-    assert most[11] == 8 and max(most[12:15]) <= 4 < max(most[15:]), most
+    half = most[11] // 2  # of eight, unless an answer has just ended
+    assert 1 <= max(most[12:15]) <= half < max(most[15:]), most
     assert worker.close(10)
 
 
