@@ -49,7 +49,8 @@ def network(kind: str) -> Any:
     """It never ends by itself."""
     torch.manual_seed(0)
     if kind == "town":
-        made = transformers.AutoModelForCausalLM.from_pretrained(Path(load(ModelSettings("town/llama")).folder or ""))
+        place = Path(load(ModelSettings("town/llama")).folder or "")
+        made = transformers.AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32)  # as a server computes on a CPU
     else:
         made = transformers.AutoModelForCausalLM.from_config(shape(32_000))
     made.generation_config.eos_token_id = None

@@ -119,10 +119,10 @@ def _stack(kind: Any, deltas: Sequence[Delta]) -> Stack | None:
 
 def lined(x_BTI: Tensor, laid: Table) -> Tensor:
     """[S, M * T, I] the rows at their places."""
-    return x_BTI[laid.rows_P].reshape(laid.lines, -1, x_BTI.shape[-1])
+    return x_BTI.index_select(0, laid.rows_P).reshape(laid.lines, -1, x_BTI.shape[-1])
 
 
 def back(changed_SMO: Tensor, y_BTO: Tensor, laid: Table) -> Tensor:
     """[B, T, O] with what the places say."""
-    said_NTO = changed_SMO.view(len(laid.rows_P), *y_BTO.shape[1:])[laid.places_N].to(y_BTO.dtype)
+    said_NTO = changed_SMO.view(len(laid.rows_P), *y_BTO.shape[1:]).index_select(0, laid.places_N).to(y_BTO.dtype)
     return said_NTO if laid.rows_N is None else y_BTO.index_copy(0, laid.rows_N, said_NTO)
