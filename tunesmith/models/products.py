@@ -1,8 +1,8 @@
 """Linear maps in float32 on a CPU, by the library that is fastest there (`benchmarks/product_speed.py`).
 
-Behind torch's products is MKL. On a processor of its maker it is as fast as any, but for a few rows of a large weight; for
-those, and on other processors for all, oneDNN is: by a tenth for a thousand rows there, by half for a few rows or a whole
-vocabulary. But every shape that oneDNN meets for the first time costs it a millisecond, and batches of training are ever new.
+Behind torch's products is MKL. On a processor of its maker it is as fast as any, but for a large weight such as a vocabulary's;
+for those, and on other processors for all, oneDNN is faster: by a tenth for a thousand rows, by half for a few. But every shape
+that oneDNN meets for the first time costs it a millisecond, and batches of training are ever new.
 
 Dimension key: N rows, I inputs, O outputs.
 """
@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 NO_ROOM = "could not create a"  # primitive, or memory: oneDNN's words
 PROCESSORS = Path("/proc/cpuinfo")
-FEW, LARGE = 64, 2**22  # rows at most; numbers of a weight at least
+LARGE = 2**22  # numbers of a weight
 
 
 def _by_its_maker() -> bool:
@@ -40,8 +40,7 @@ def product(x: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Tenso
     if torch.is_grad_enabled() and (x.requires_grad or weight_OI.requires_grad):
         said: Tensor = _Map.apply(x.flatten(0, -2), weight_OI, bias_O)  # type: ignore[no-untyped-call]
         return said.view(*x.shape[:-1], -1)
-    few = KNOWN and weight_OI.numel() >= LARGE and x.shape[:-1].numel() <= FEW
-    return _linear(x, weight_OI, bias_O, ALWAYS or few)
+    return _linear(x, weight_OI, bias_O, ALWAYS or (KNOWN and weight_OI.numel() >= LARGE))
 
 
 def _linear(x: Tensor, weight_OI: Tensor, bias_O: Tensor | None, onednn: bool) -> Tensor:
