@@ -13,7 +13,7 @@ WIDE = 4096
 @pytest.fixture(params=[True, False], ids=["onednn", "mkl"], autouse=True)
 def library(request, monkeypatch):
     monkeypatch.setattr(products, "ALWAYS", request.param)
-    monkeypatch.setattr(products, "LARGE", 6 * WIDE)  # else a few rows of a large weight want a weight of 16 MB
+    monkeypatch.setattr(products, "LARGE", 6 * WIDE)  # else a large weight has 16 MB
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 9, 40, 63, 64])
@@ -54,7 +54,7 @@ def test_where_onednn_finds_no_room_the_other_library_computes(monkeypatch):
         raise RuntimeError("could not create a primitive")
 
     monkeypatch.setattr(products, "ALWAYS", True)
-    monkeypatch.setattr(products, "_by_onednn", full)
+    monkeypatch.setattr(products, "_by_torch", full)
     x, weight = torch.randn(5, 6, requires_grad=True), torch.randn(WIDE, 6)
     said = product(x, weight)
     torch.testing.assert_close(said, F.linear(x, weight))
