@@ -54,7 +54,7 @@ def test_where_onednn_finds_no_room_the_other_library_computes(monkeypatch):
         raise RuntimeError("could not create a primitive")
 
     monkeypatch.setattr(products, "ALWAYS", True)
-    monkeypatch.setattr(products, "_by_torch", full)
+    monkeypatch.setattr(products, "_by_onednn", full)
     x, weight = torch.randn(5, 6, requires_grad=True), torch.randn(WIDE, 6)
     said = product(x, weight)
     torch.testing.assert_close(said, F.linear(x, weight))

@@ -36,28 +36,27 @@ ALWAYS = KNOWN and not _by_its_maker()
 def product(x: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Tensor:
     """[..., I] -> [..., O], as `F.linear`, which is called for whatever is not float32 on a CPU."""
     plain = x.dtype == weight_OI.dtype == torch.float32 and x.device.type == "cpu"
-    learns = torch.is_grad_enabled() and (x.requires_grad or weight_OI.requires_grad)
-    asked = ALWAYS or (KNOWN and not learns and weight_OI.numel() >= LARGE)
-    if not (asked and plain) or torch.is_autocast_enabled("cpu"):
+    if not plain or torch.is_autocast_enabled("cpu"):
         return F.linear(x, weight_OI, bias_O)
-    if learns:
+    if torch.is_grad_enabled() and (x.requires_grad or weight_OI.requires_grad):
         said: Tensor = _Map.apply(x.flatten(0, -2), weight_OI, bias_O)  # type: ignore[no-untyped-call]
         return said.view(*x.shape[:-1], -1)
-    return _by_onednn(x, weight_OI, bias_O)
+    return _linear(x, weight_OI, bias_O, ALWAYS or (KNOWN and weight_OI.numel() >= LARGE))
 
 
-def _by_torch(x: Tensor, weight_OI: Tensor, bias_O: Tensor | None) -> Tensor:
-    return torch.ops.mkldnn._linear_pointwise(x, weight_OI, bias_O, "none", [], "")  # type: ignore[no-any-return]
-
-
-def _by_onednn(x: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Tensor:
-    try:
-        return _by_torch(x, weight_OI, bias_O)
-    except RuntimeError as error:
-        # For a shape that it meets for the first time oneDNN asks for a quarter of a gigabyte, which it hardly touches.
-        if NO_ROOM not in str(error):
-            raise
+def _linear(x: Tensor, weight_OI: Tensor, bias_O: Tensor | None, onednn: bool) -> Tensor:
+    if onednn:
+        try:
+            return _by_onednn(x, weight_OI, bias_O)
+        except RuntimeError as error:
+            # For a shape that it meets for the first time oneDNN asks for a quarter of a gigabyte, which it hardly touches.
+            if NO_ROOM not in str(error):
+                raise
     return F.linear(x, weight_OI, bias_O)
+
+
+def _by_onednn(x: Tensor, weight_OI: Tensor, bias_O: Tensor | None) -> Tensor:
+    return torch.ops.mkldnn._linear_pointwise(x, weight_OI, bias_O, "none", [], "")  # type: ignore[no-any-return]
 
 
 class _Map(torch.autograd.Function):
@@ -66,16 +65,18 @@ class _Map(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x_NI: Tensor, weight_OI: Tensor, bias_O: Tensor | None) -> Tensor:
         ctx.save_for_backward(x_NI if ctx.needs_input_grad[1] else None, weight_OI)
-        return _by_onednn(x_NI, weight_OI, bias_O)
+        return _linear(x_NI, weight_OI, bias_O, ALWAYS)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, back_NO: Tensor) -> tuple[Tensor | None, ...]:
         x_NI, weight_OI = ctx.saved_tensors
         for_x, for_weight, for_bias = ctx.needs_input_grad
-        dweight_OI = None
+        dx_NI = dweight_OI = None
         if for_weight:
-            # Here oneDNN is the faster only where the outputs are the narrow side.
+            # oneDNN is the faster only where the outputs are the narrow side.
             narrow = weight_OI.shape[0] < weight_OI.shape[1]
-            dweight_OI = _by_onednn(back_NO.t(), x_NI.t()) if narrow else back_NO.t() @ x_NI
-        return _by_onednn(back_NO, weight_OI.t()) if for_x else None, dweight_OI, back_NO.sum(0) if for_bias else None
+            dweight_OI = _linear(back_NO.t(), x_NI.t(), None, ALWAYS and narrow)
+        if for_x:
+            dx_NI = _linear(back_NO, weight_OI.t(), None, ALWAYS)
+        return dx_NI, dweight_OI, back_NO.sum(0) if for_bias else None
