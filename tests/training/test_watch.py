@@ -17,12 +17,14 @@ from tunesmith.errors import UserError
 from tunesmith.methods.ia3 import IA3
 from tunesmith.methods.lora import LoRA
 from tunesmith.methods.method import Method
+from tunesmith.models.memory import CLEAR, Memory
 from tunesmith.models.model import Model
 from tunesmith.objectives.objective import Loss
 from tunesmith.objectives.sft import SFT
 from tunesmith.tokens.batch import Batch
 from tunesmith.training.loop import train
 from tunesmith.training.plan import Plan
+from tunesmith.training.sharding import sums
 from tunesmith.training.watch import FEWEST, DivergedError, Divergence, Leaps, Watch, sums_of
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -243,3 +245,15 @@ def test_a_warning_stands_in_the_log_and_in_the_world(tmp_path, monkeypatch, cap
     assert "the loss leaps at step 40" in warning and "`sums.jsonl` line " in warning
     assert [step["step"] for step in run.steps() if step.get("warned")] == [40]
     assert "warning: the loss leaps at step 40" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.skipif(not CLEAR.exists(), reason="the system does not forget a peak")
+def test_looking_at_a_weight_takes_no_copy_of_it():
+    """torch sums in float64 by a copy of all numbers in float64: twice a weight, once a run, and its most memory by that."""
+    weight = torch.randn(2**24, generator=torch.Generator().manual_seed(0))
+    watch = Memory(torch.device("cpu"))
+    watch.start()
+    before = watch.now()
+    found = sums(weight)
+    assert watch.peak() - before < 4 * len(weight) / 2
+    assert found.tolist() == pytest.approx([float(weight.sum(dtype=torch.float64)), float(weight.double().square().sum())])

@@ -1,7 +1,8 @@
 """Does what is trained move, and does what is frozen stay where it is? Looked at once, over the first steps of a run.
 
 Of each trained weight two sums are taken before the first step and again behind the third; of each frozen one some of its
-numbers. That an optimizer keeps no second moment of a weight, or nothing but zeros, tells why it stands still.
+numbers. A weight that has moved has others. That an optimizer keeps no second moment of a weight, or nothing but zeros, tells
+why it stands still.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from tunesmith.errors import UserError
 from tunesmith.models.model import Model
 from tunesmith.training.culprits import listed
-from tunesmith.training.sharding import apart
+from tunesmith.training.sharding import apart, local, sums
 
 STEPS = 3  # by then each weight of LoRA, whose one half starts at zero, has had two gradients
 PLACES = 512  # numbers of a frozen weight that are looked at
@@ -87,21 +88,9 @@ def why(parameter: nn.Parameter, optimizer: torch.optim.Optimizer) -> str:
     return "their gradients are exactly zero" if isinstance(second, Tensor) and not second.any() else "their rate is zero"
 
 
-def local(weight: Tensor) -> Tensor:
-    """What this process has of a weight."""
-    part = getattr(weight, "to_local", None)
-    return weight.detach() if part is None else part().detach()
-
-
-def sums(weight: Tensor) -> Tensor:
-    """[2] float64: the sum, and the 2-norm, on the weight's device. A weight that has moved has others."""
-    own = local(weight)
-    return torch.stack((own.sum(dtype=torch.float64), torch.linalg.vector_norm(own, dtype=torch.float64)))
-
-
 def some(weight: Tensor) -> Tensor:
     """A copy of some numbers of a weight, spread over it."""
-    line = local(weight).reshape(-1)
+    line = local(weight).detach().reshape(-1)
     return line[:: max(1, len(line) // PLACES)][:PLACES].clone()
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 
 SHARE = 0.5  # of a GPU's memory that whole weights, gradients and moments may take, where nothing else is said
+PIECE = 2**20  # numbers of a tensor that are read at once
 
 
 @dataclass(frozen=True)
@@ -174,9 +175,23 @@ def total_norm(tensors: Sequence[Tensor]) -> float:
     return float((square + nn.utils.get_total_norm(others).double().square().to(square.device)).sqrt())
 
 
+@torch.no_grad()
+def sums(tensor: Tensor) -> Tensor:
+    """[2] float64: the sums of the numbers of a tensor that lie here, and of their squares.
+
+    Piece by piece: on a CPU, torch makes a copy of the whole in float64 for either, twice as large as a weight itself.
+    """
+    found = torch.zeros(2, dtype=torch.float64, device=tensor.device)
+    line = local(tensor).reshape(-1)
+    for start in range(0, len(line), PIECE):
+        wide = line[start : start + PIECE].double()
+        found += torch.stack((wide.sum(), wide.dot(wide)))
+    return found
+
+
 def squared(tensor: Tensor) -> Tensor:
     """The sum of the squares of all numbers of a tensor, float64, whether whole or in parts."""
-    square: Tensor = torch.linalg.vector_norm(local(tensor), dtype=torch.float64).square()
+    square = sums(tensor)[1]
     if is_part(tensor):
         dist.all_reduce(square)
     return square
