@@ -132,6 +132,14 @@ def test_optimizer_states_are_two_of_each_trained_number(home):
         assert step.phases["update"].gradients == sizes.trained_bytes
 
 
+def test_the_gradient_of_a_tied_vocabulary_stands_once(home):
+    """When the embedding has gone back too: beside the head's gradient, and those of batches before, there is no other."""
+    table = 4 * VOCABULARY * WIDTH
+    for count in (1, 3):
+        end = held(case(home), Full(), [batch("causal", 8, 1)] * count).phases["end"]
+        assert table <= end.gradients + end.temporary < 1.5 * table
+
+
 def test_deep_networks_are_told_by_shallow_ones(home):
     """Six layers, told by two and three, against six gone through."""
     shallow = case(home)

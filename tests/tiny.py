@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 ASSETS = Path(__file__).resolve().parents[1] / "tunesmith" / "assets"
 SMALL = {
@@ -43,3 +44,17 @@ def rows(file: Path, count: int = 60) -> Path:
     lines = [json.dumps({"prompt": f"{i} and {i % 7}", "completion": str(i + i % 7)}) for i in range(count)]
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return file
+
+
+class Made(TorchDispatchMode):
+    """Counts fresh tensors of a shape, of which all numbers stand in memory."""
+
+    def __init__(self, shape):
+        super().__init__()
+        self.shape, self.count = shape, 0
+
+    def __torch_dispatch__(self, call, kinds, given=(), named=None):
+        said = call(*given, **(named or {}))
+        fresh = isinstance(said, torch.Tensor) and said.layout == torch.strided and all(said is not one for one in given)
+        self.count += fresh and said.shape == self.shape and not call.is_view
+        return said

@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 from torch.nn import functional as F
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.models.networks import FEW, NETWORKS, model, network
 from tests.models.rows import laid, packed, sequences
+from tests.tiny import Made
 from tunesmith.methods.full import Full
 from tunesmith.methods.lora import LoRA
 from tunesmith.models import families, logprobs
@@ -168,20 +168,6 @@ def test_no_more_than_a_tile_of_logits_is_there_for_a_divergence(monkeypatch):
     with Made((80, 50)) as whole, Made((16, 50)) as tiles:
         divergences(states, Vocabulary(head), torch.randn(80, 7), Vocabulary(head)).sum().backward()
     assert whole.count == 0 and tiles.count > 5
-
-
-class Made(TorchDispatchMode):
-    """Fresh tensors of a shape."""
-
-    def __init__(self, shape):
-        super().__init__()
-        self.shape, self.count = shape, 0
-
-    def __torch_dispatch__(self, call, kinds, given=(), named=None):
-        said = call(*given, **(named or {}))
-        fresh = isinstance(said, torch.Tensor) and all(said is not one for one in given)
-        self.count += fresh and said.shape == self.shape and not call.is_view
-        return said
 
 
 def test_the_gradient_of_a_trained_head_is_made_once_however_many_tiles(monkeypatch):

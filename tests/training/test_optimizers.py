@@ -6,8 +6,11 @@ from itertools import islice
 import pytest
 import torch
 
+from tests.tiny import Made
 from tests.training.worlds import Count, learner, stream
 from tunesmith.errors import UserError
+from tunesmith.objectives.objective import Placed
+from tunesmith.tokens.packing import Room
 from tunesmith.training import loop, optimizers, state
 from tunesmith.training.loop import train
 from tunesmith.training.plan import Plan
@@ -66,7 +69,7 @@ def test_rows_never_read_cost_nothing_and_change_nothing(name, monkeypatch, tmp_
     first, _ = learnt(begun, 3)
     second[2].restore(begun[2].save(tmp_path))
     assert first + learnt(second)[0] == by_rows[0]
-    monkeypatch.setattr(loop, "rows_alone", lambda *_: nullcontext())
+    monkeypatch.setattr(loop, "into_place", lambda *_: nullcontext())
     whole = learner(name, plan)
     dense = learnt(whole)
     for (loss, norm), (own, all_) in zip(by_rows[0], dense[0], strict=True):
@@ -75,6 +78,24 @@ def test_rows_never_read_cost_nothing_and_change_nothing(name, monkeypatch, tmp_
     for key, value in dense[1].items():
         if value.ndim > 1:  # biases of keys have no gradient but rounding, of which AdamW makes whole steps
             torch.testing.assert_close(by_rows[1][key], value, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["llama", "llama-tied", "bert", "t5"])
+def test_the_gradient_of_a_vocabulary_is_made_once_a_step(name):
+    """By torch's own ways three stand beside each other where the embedding is tied to the head."""
+    made, _, _ = learner(name, Plan(learning_rate=1e-2))
+    head, objective, counts = made.vocabulary.weight, Count(made.family), []
+    tied = head is made.network.get_input_embeddings().weight
+    for place in range(3):
+        rows = objective.render(Placed(stream(place), place, 0), made.renderer)
+        [batch] = made.pack([tuple(rows)], Room())
+        with Made(head.shape) as fresh:
+            with optimizers.into_place(made):
+                loss = objective.loss(made, batch)
+            loss.total.backward()
+        counts.append(fresh.count)
+    assert counts == [1, 0, 0], f"tied: {tied}"
+    assert not made.vocabulary.adds
 
 
 def test_a_gradient_of_all_rows_after_some_of_few():

@@ -77,6 +77,7 @@ class Vocabulary:
     scale: float = 1.0
     cap: float | None = None
     judge: Callable[..., Any] | None = None  # a compiled form of `models/logprobs.py: judged`
+    adds: bool = False  # a trained weight's gradient goes into its `grad` at once and is not handed on: `backward()` alone
 
     @property
     def weight(self) -> Tensor:

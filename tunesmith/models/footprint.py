@@ -57,6 +57,7 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.kind = "weights"  # of what is made now
         self.phase = ""
         self.vocabulary = 0
+        self.few = False  # whether the gradient of an embedding holds only the rows that were read
         self.products = 0
         self.live = dict.fromkeys(Parts.__match_args__, 0)
         self.kept = self.kept_logits = 0
@@ -79,14 +80,18 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
         else:
             made = func(*args, **given)
         self.products += _multiplications(func, args)
+        if self.few and func is ATEN.embedding_dense_backward.default:
+            return made  # the rows that were read are what came back, which is entered already
         for leaf in tree_leaves(made):
             if isinstance(leaf, Tensor):
                 self._enter(leaf)
         return made
 
     def mark(self, tensor: Tensor, kind: str) -> None:
-        """Enter a tensor anew, under another kind."""
+        """Enter a tensor anew, under another kind; one that takes no room stays out."""
         key = tensor.untyped_storage()._cdata
+        if key not in self._held:
+            return
         size, before = self._held[key]
         self._held[key] = size, kind
         self.live[before] -= size

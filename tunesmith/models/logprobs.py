@@ -63,7 +63,8 @@ def _each(states_ND: Tensor, vocabulary: Vocabulary, target_N: Tensor, judge: Ju
     states_ND = _as_computed(states_ND, weight_VD)
     settings = (judge, vocabulary.scale, vocabulary.cap)
     if weight_VD.requires_grad or (bias_V is not None and bias_V.requires_grad):
-        return _Trained.apply(states_ND, weight_VD, bias_V, target_N, *settings)  # type: ignore[no-any-return, no-untyped-call]
+        trained = (*settings, vocabulary.adds)
+        return _Trained.apply(states_ND, weight_VD, bias_V, target_N, *trained)  # type: ignore[no-any-return, no-untyped-call]
     return _Frozen.apply(states_ND, weight_VD, bias_V, target_N, *settings)  # type: ignore[no-any-return, no-untyped-call]
 
 
@@ -172,6 +173,7 @@ class _Trained(torch.autograd.Function):
         judge: Judge,
         scale: float,
         cap: float | None,
+        adds: bool,
     ) -> Tensor:
         said_N = torch.empty(len(target_N), dtype=torch.float32, device=h_ND.device)
         most = KEPT.get(h_ND.device.type, KEPT["cpu"])
@@ -184,17 +186,21 @@ class _Trained(torch.autograd.Function):
                 kept.append(gradient_CV)
             del product_CV, gradient_CV
         ctx.save_for_backward(h_ND, weight_VD, bias_V, target_N, *kept)
-        ctx.settings = judge, scale, cap
+        ctx.settings = judge, scale, cap, adds
         return said_N
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, back_N: Tensor) -> tuple[Tensor | None, ...]:
         h_ND, weight_VD, bias_V, target_N, *kept = ctx.saved_tensors
-        judge, scale, cap = ctx.settings
+        judge, scale, cap, adds = ctx.settings
         for_states, for_weight, for_bias = ctx.needs_input_grad[:3]
         dh_ND = torch.empty_like(h_ND) if for_states else None
-        dweight_VD: Tensor | None = None
+        # A gradient of its own would stand beside that of the batches before until the embedding, to which the weight may be
+        # tied, has gone back too; and autograd would make a third of the two.
+        adds = adds and for_weight and weight_VD.is_leaf and weight_VD.dtype == torch.float32
+        adds = adds and (weight_VD.grad is None or weight_VD.grad.layout == torch.strided)
+        dweight_VD: Tensor | None = weight_VD.grad if adds else None
         dbias_V = torch.zeros_like(weight_VD[:, 0], dtype=torch.float32) if for_bias else None
         for i, at in enumerate(tiles(h_ND, len(weight_VD))):
             if kept:
@@ -217,12 +223,11 @@ class _Trained(torch.autograd.Function):
             elif dweight_VD is not None:
                 dweight_VD += gradient_CV.T @ h_ND[at]
             del gradient_CV
+        if adds:
+            weight_VD.grad, dweight_VD = dweight_VD, None
         return (
             dh_ND,
             None if dweight_VD is None else dweight_VD.to(weight_VD.dtype),
             None if dbias_V is None or bias_V is None else dbias_V.to(bias_V.dtype),
-            None,
-            None,
-            None,
-            None,
+            *(None,) * (len(ctx.needs_input_grad) - 3),
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
@@ -125,6 +125,8 @@ def held(case: Case, method: Method, batches: Sequence[Batch]) -> Held:
             if case.objective.looks_back and adapter.freed:
                 model.remember()
             ledger.vocabulary = len(model.vocabulary.weight)
+            # As the loop has it (`training/optimizers.py: into_place`), where torch's sparse tensors have no shapes alone.
+            model.vocabulary, ledger.few = replace(model.vocabulary, adds=True), case.device == "cpu"
             state = State.new(adapter, case.plan)
             watch(ledger, state.trained)
             ledger.kind = "moments"

@@ -29,7 +29,7 @@ from tunesmith.training.holding import holding
 from tunesmith.training.laying import Laying, Update, fits
 from tunesmith.training.movement import STEPS as MOVES
 from tunesmith.training.movement import Movement, judge
-from tunesmith.training.optimizers import clip, rows_alone
+from tunesmith.training.optimizers import clip, into_place
 from tunesmith.training.plan import Plan
 from tunesmith.training.schedule import learning_rate
 from tunesmith.training.state import State
@@ -249,14 +249,15 @@ def summed(
     """Read the batches one after the other, forth and back.
 
     batches: with word of whether they count (`World.passes`).
-    alone: whether gradients may hold only the rows of an embedding that were read. apart: whether tasks are told apart.
+    alone: whether gradients may be made where they stand, and of an embedding hold only the rows that were read.
+    apart: whether tasks are told apart.
     """
     sums = Sums(count, torch.zeros((), dtype=torch.float64, device=model.device), {}, Tally(objective.per))
     met = reached = False
     for batch, counts in batches:
         met = True
         with fits(batch):
-            with arithmetic(model, plan), rows_alone(model.network, alone):
+            with arithmetic(model, plan), into_place(model, alone):
                 total, loss = guarding.loss(objective, model, batch)
             if total.requires_grad:
                 (total * counts / count).backward()  # type: ignore[no-untyped-call]

@@ -5,6 +5,7 @@ Dimension key: V rows of an embedding, D numbers of each, R rows that were ever 
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
 from tunesmith.errors import UserError
+from tunesmith.models.model import Model
 from tunesmith.training.plan import Plan
 from tunesmith.training.sharding import local, total_norm
 
@@ -89,20 +91,23 @@ class AdamW(torch.optim.AdamW):
 
 
 @contextmanager
-def rows_alone(network: Any, wanted: bool = True) -> Iterator[None]:
-    """Within, the gradient of a trained embedding on a CPU holds only the rows that were read.
+def into_place(model: Model, wanted: bool = True) -> Iterator[None]:
+    """Within, what is read leaves gradients of a trained vocabulary that take no room on their way.
 
-    Where a vocabulary head shares its weight and is read too, the gradient is that of all rows, as ever.
+    That of a head is added where the gradient of batches before stands. That of an embedding on a CPU holds only the rows that
+    were read; where a head shares its weight and is read too, they are added to the gradient of all rows, as ever.
     """
-    table = network.get_input_embeddings().weight
-    wanted = wanted and table.requires_grad and table.device.type == "cpu"
-    parts = [part for part in network.modules() if isinstance(part, nn.Embedding) and part.weight is table] if wanted else []
-    before = [part.sparse for part in parts]
+    table = model.network.get_input_embeddings().weight
+    few = wanted and table.requires_grad and table.device.type == "cpu"
+    parts = [part for part in model.network.modules() if isinstance(part, nn.Embedding) and part.weight is table] if few else []
+    before, vocabulary = [part.sparse for part in parts], model.vocabulary
+    model.vocabulary = replace(vocabulary, adds=wanted)
     for part in parts:
         part.sparse = True
     try:
         yield
     finally:
+        model.vocabulary = vocabulary
         for part, sparse in zip(parts, before, strict=True):
             part.sparse = sparse
 
