@@ -96,3 +96,12 @@ def test_a_chat_template_of_ones_own_goes_along(tmp_path):
     verbs.train({"name": "chat", **RECIPE, "model": {"path": "llama", "chat": template}}, into=tmp_path / "run", quiet=True)
     assert (tmp_path / "run/adapter/chat_template.jinja").read_text() == template
     assert load(ModelSettings(path=str(tmp_path / "run"))).renderer.chat.template == template
+
+
+def test_a_base_in_four_bits_that_comes_along_is_told():
+    model = {"path": "town/llama", "quantize": "nf4"}
+    verbs.train({**RECIPE, "name": "packed", "model": model, "method": {"kind": "lora"}, "limit": {"test": 1}}, quiet=True)
+    text = (Run(card.Path("runs") / "packed").folder / "adapter" / "README.md").read_text()
+    assert "kept in four bits (NF4" in text and "| model.quantize | nf4 |" in text
+    assert "comes along with tunesmith and is on no hub" in text
+    assert "four bits" not in (Run(card.Path("runs") / "lora").folder / "adapter" / "README.md").read_text()

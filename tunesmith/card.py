@@ -39,6 +39,15 @@ USES = {
     "tags": ("token-classification", "AutoModelForTokenClassification"),
     "choice": ("multiple-choice", "AutoModelForMultipleChoice"),
 }  # of heads: pipeline and class
+PACKED = (
+    "The base was kept in four bits (NF4, double quantisation) while this was trained and judged. On a base that is not, as in "
+    "the code below, answers differ; on a GPU, `quantization_config=BitsAndBytesConfig(load_in_4bit=True, "
+    'bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True)` packs it as it was.'
+)
+COMES_ALONG = (
+    "`{base}` comes along with tunesmith and is on no hub: for other programs, name the folder "
+    '`files("tunesmith") / "assets" / "{name}"` (`from importlib.resources import files`) in its place.'
+)
 CLASSES = {"causal": "AutoModelForCausalLM", "seq2seq": "AutoModelForSeq2SeqLM", "masked": "AutoModelForMaskedLM"}
 
 
@@ -74,6 +83,8 @@ def card(record: Run, folder: Path, family: str) -> str:
     """The model card of what a run learnt."""
     tree, world = record.recipe(), record.world()
     base, method = str(tree["model"]["path"]), str(world.get("method") or "none")
+    base = str(Path(base).resolve()) if Path(base).is_dir() else base
+    packed = tree["model"].get("quantize") == "nf4" and (folder / CONFIG).is_file()
     peft = bool(read_json(folder / CONFIG, {}).get("peft_type"))
     head = head_plan(folder)
     named = {} if base.startswith("town/") or Path(base).exists() else {"base_model": base}  # the hub refuses other names
@@ -95,6 +106,8 @@ def card(record: Run, folder: Path, family: str) -> str:
         "## Settings",
         settings(tree),
         "## Use",
+        *([PACKED] if packed else []),
+        *([COMES_ALONG.format(base=base, name=base.removeprefix("town/"))] if base.startswith("town/") else []),
         headed(base, head, folder, (folder / CONFIG).is_file())
         if head
         else usage(base, family, peft, (folder / CONFIG).is_file()),
@@ -120,7 +133,7 @@ def scores(record: Run) -> str:
 def settings(tree: Tree) -> str:
     """Method, objective and plan, as the run had them."""
     lines = ["| setting | value |", "|---|---|"]
-    for part in ("method", "objective", "plan"):
+    for part in ("model", "method", "objective", "plan"):
         own = tree.get(part)
         flat = own.items() if isinstance(own, Mapping) else [("", own)]
         for name, value in flat:

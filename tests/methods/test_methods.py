@@ -222,6 +222,8 @@ def test_what_cannot_be_combined_is_refused_with_the_reason():
         Combined(parts=(PromptTuning(), PrefixTuning()))
     with pytest.raises(UserError, match="both stand at"):
         model("llama").attach("a", Combined(parts=(LoRA(), IA3())))
+    with pytest.raises(UserError, match=r"q_proj\.weight` is trained itself, and a `LowRank`"):
+        model("llama").attach("a", Combined(parts=(LoRA(on=("query",)), Selective(pattern="q_proj"))))
     with pytest.raises(UserError, match="itself"):
         Combined(parts=(LoRA(), Combined(parts=(LoRA(), PromptTuning()))))
 
@@ -258,3 +260,34 @@ def test_a_spoiled_config_is_told_and_nothing_stays_attached(spoiled, told, tmp_
     with pytest.raises(UserError, match=told):
         load_adapter(saved, again, "b")
     assert not again.adapters
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "hint"),
+    [
+        ("llama-tied", Selective(parts=("head",)), "its vocabulary head is the embedding"),
+        ("llama", Selective(only="biases"), "`only`"),
+        ("llama", LoRA(on=("qkv",)), "method.on"),
+    ],
+)
+def test_a_part_that_finds_nothing_is_refused(name, part, hint):
+    """Alone, and beside a part that does: else what was asked for would silently not be learnt."""
+    for method in (part, Combined(parts=(LoRA(on=("query",)), part)), Combined(parts=(part, Selective(parts=("norm",))))):
+        with pytest.raises(UserError, match=f"`{type(part).__name__}` finds nothing to train") as told:
+            model(name).attach("a", method)
+        assert hint in told.value.hint
+    model("llama").attach("a", Combined(parts=(LoRA(on=("query",)), Selective(parts=("head",)))))
+
+
+@pytest.mark.parametrize("kind", [LoRA, AdaLoRA, IA3])
+def test_a_place_that_no_network_has_is_refused(kind):
+    with pytest.raises(UserError, match=f"`{kind.__name__}` is to stand at `mlp_gat`") as told:
+        model("llama").attach("a", kind(on=("query", "mlp_gat")))
+    assert "`mlp_gate`" in told.value.hint
+    model("llama").attach("a", kind(on=("query", "qkv", "k_proj")))  # a role that another network has; a module's name
+
+
+@pytest.mark.parametrize("kind", [DoRA, AdaLoRA, IA3])
+def test_what_cannot_stand_at_the_embedding_says_so(kind):
+    with pytest.raises(UserError, match="names the embedding"):
+        model("llama").attach("a", kind(on=("query", "embedding")))

@@ -7,10 +7,12 @@ import torch
 
 from tests.models.networks import model
 from tests.models.rows import laid, packed, sequences
+from tests.tiny import tiny_model
 from tunesmith.errors import UserError
 from tunesmith.methods.full import Full
 from tunesmith.methods.lora import LoRA, LowRank
 from tunesmith.methods.prompt import Overwrite, PromptTuning
+from tunesmith.models.load import ModelSettings, load
 
 
 def test_low_rank_by_hand():
@@ -120,3 +122,13 @@ def test_first_values_come_from_torchs_random_state():
 def test_a_lower_rank_of_change_takes_a_higher_learning_rate():
     assert LoRA.rate_times_width == pytest.approx(10 * Full.rate_times_width)
     assert PromptTuning.rate_times_width > LoRA.rate_times_width
+
+
+@pytest.mark.parametrize("kind", ["t5", "bert", "llama"])
+def test_words_of_a_prompt_come_without_special_tokens(kind, tmp_path):
+    """A real tokenizer puts an end behind a text, which would stand between the words wherever they are repeated."""
+    made = load(ModelSettings(path=str(tiny_model(tmp_path / kind, kind))))
+    ids = made.spell("say what it is")
+    assert ids and not set(ids) & set(made.renderer.tokenizer.all_special_ids)
+    with pytest.raises(UserError, match="has no words"):
+        made.attach("a", PromptTuning(init="text", text=" "))

@@ -96,7 +96,7 @@ class Speller:
     def __init__(self, family: Family) -> None:
         self.family = family
 
-    def text(self, text: str) -> tuple[int, ...]:
+    def spell(self, text: str) -> tuple[int, ...]:
         return tuple(3 + len(word) for word in text.split())
 
 

@@ -80,13 +80,17 @@ METHODS = {
     "prompt": PromptTuning(virtual_tokens=3, init="random"),
     "ptuning": PTuning(virtual_tokens=3),
     "prefix": PrefixTuning(virtual_tokens=3),
-    "lora and norms": Combined(parts=(LoRA(rank=2, on=("query", "qkv")), Selective(pattern="norm|ln_"))),
+    "lora and norms": Combined(parts=(LoRA(rank=2, on=("query", "qkv")), Selective(pattern="norm|ln_|LayerNorm"))),
+    "prompt and norms": Combined(
+        parts=(PromptTuning(virtual_tokens=3, init="random"), Selective(pattern="norm|ln_|LayerNorm"))
+    ),
 }
 MAIN = ("llama", "gpt2", "t5", "bart", "bert")
 OURS = [
     *((name, kind) for name in ARCHITECTURES for kind in ("lora", "stabilised")),
     *((name, kind) for name in MAIN for kind in ("embedding", "dora", "pissa", "adalora", "ia3", "lora and norms")),
     *((name, kind) for name in PROMPTED for kind in ("prompt", "ptuning")),
+    *((name, "prompt and norms") for name in ("llama", "t5", "bart", "bert")),
     *((name, "prefix") for name in ("llama", "qwen2", "mistral")),
 ]
 
@@ -128,6 +132,31 @@ def test_their_lora_here(name, tmp_path):
     family = NETWORKS[name][0]
     config = peft.LoraConfig(r=3, lora_alpha=7, target_modules=TARGETS[name], task_type=TASKS[family], use_rslora=name == "t5")
     check_theirs(name, config, tmp_path)
+
+
+PATTERNED = {
+    "ranks": {"target_modules": ["q_proj", "v_proj", "down_proj"], "rank_pattern": {"v_proj": 5, r"layers\.1\..*down_proj": 2}},
+    "alphas": {"target_modules": ["q_proj", "o_proj"], "alpha_pattern": {"layers.0.self_attn.o_proj": 9}, "use_rslora": True},
+    "both": {"target_modules": "all-linear", "rank_pattern": {"up_proj": 1}, "alpha_pattern": {"(up|down)_proj": 1.5}},
+    "layers": {"target_modules": ["q_proj", "up_proj"], "layers_to_transform": [1]},
+    "a layer of a list": {"target_modules": ["q_proj"], "layers_to_transform": 0, "layers_pattern": "layers"},
+    "left out": {"target_modules": ["q_proj", "k_proj"], "exclude_modules": ["layers.0.self_attn.q_proj"]},
+    "left out by an expression": {"target_modules": "all-linear", "exclude_modules": r".*\.mlp\..*"},
+}
+
+
+@pytest.mark.parametrize("kind", PATTERNED)
+@pytest.mark.filterwarnings("ignore")
+def test_their_patterns_here_and_back(kind, tmp_path):
+    check_theirs("llama", peft.LoraConfig(r=3, lora_alpha=7, task_type="CAUSAL_LM", **PATTERNED[kind]), tmp_path)
+    made, tokens = model("llama"), sequences("causal")
+    adapter = load_adapter(tmp_path, made, "theirs")
+    saved = save_adapter(tmp_path / "ours", adapter, made)
+    wrapped = peft.PeftModel.from_pretrained(network("llama"), saved).double()
+    torch.testing.assert_close(theirs(wrapped, "llama", laid(tokens)).float(), ours(made, laid(tokens)), rtol=1e-4, atol=1e-4)
+    again = model("llama")
+    load_adapter(saved, again, "ours")
+    torch.testing.assert_close(ours(again, laid(tokens)), ours(made, laid(tokens)))
 
 
 MAPS = {
@@ -189,6 +218,18 @@ def test_their_prompt_here(name, kind, tmp_path):
     check_theirs(name, kinds[kind](num_virtual_tokens=3, task_type=TASKS[NETWORKS[name][0]], **further), tmp_path)
 
 
+@pytest.mark.parametrize("name", ["llama", "t5", "bart", "bert"])
+@pytest.mark.parametrize("kind", ["prompt", "prefix"])
+@pytest.mark.filterwarnings("ignore")
+def test_their_prompt_beside_whole_norms_here(name, kind, tmp_path):
+    if (kind, name) == ("prefix", "bert"):
+        pytest.skip("refused there")
+    whole = {"llama": ["norm"], "t5": ["final_layer_norm"], "bart": ["layernorm_embedding"]}.get(name, ["LayerNorm"])
+    kinds = {"prompt": peft.PromptTuningConfig, "prefix": peft.PrefixTuningConfig}
+    config = kinds[kind](num_virtual_tokens=3, task_type=TASKS[NETWORKS[name][0]], modules_to_save=whole)
+    check_theirs(name, config, tmp_path)
+
+
 def check_theirs(name, config, folder):
     wrapped = peft.get_peft_model(network(name), config)
     shaken([p for n, p in wrapped.named_parameters() if p.requires_grad])
@@ -201,12 +242,71 @@ def check_theirs(name, config, folder):
     torch.testing.assert_close(ours(made, here), said, rtol=1e-4, atol=1e-4)
 
 
+REFUSED = {
+    "bias": "lora_only",
+    "alora_invocation_tokens": [3, 4],
+    "init_lora_weights": "pissa",
+    "use_bdlora": {"target_modules_bd_a": ["q_proj"], "nblocks": 2},
+    "trainable_token_indices": [1, 2],
+}
+
+
+@pytest.mark.parametrize("setting", REFUSED)
 @pytest.mark.filterwarnings("ignore")
-def test_what_peft_has_and_we_have_not_is_refused(tmp_path):
-    wrapped = peft.get_peft_model(network("llama"), peft.LoraConfig(r=2, target_modules=["q_proj"], layers_to_transform=[0]))
+def test_what_peft_has_and_we_have_not_is_refused(setting, tmp_path):
+    wrapped = peft.get_peft_model(network("llama"), peft.LoraConfig(r=2, target_modules=["q_proj", "v_proj"]))
     wrapped.save_pretrained(tmp_path)
-    with pytest.raises(UserError, match="layers_to_transform"):
+    file = tmp_path / "adapter_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), setting: REFUSED[setting]}))
+    with pytest.raises(UserError, match=f"sets `{setting}: ") as told:
         load_adapter(tmp_path, model("llama"), "a")
+    assert "fetch it" not in told.value.hint
+
+
+@pytest.mark.parametrize("init", ["pissa", "pissa_niter_4", "olora"])
+@pytest.mark.filterwarnings("ignore")
+def test_values_taken_out_of_the_base_are_refused(init, tmp_path):
+    """PEFT changes the base when it makes such an adapter, and again when it reads one."""
+    config = peft.LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=init)
+    peft.get_peft_model(network("llama"), config).save_pretrained(tmp_path)
+    with pytest.raises(UserError, match=f"init_lora_weights: {init}") as told:
+        load_adapter(tmp_path, model("llama"), "a")
+    assert "path_initial_model_for_weight_conversion" in told.value.hint
+
+
+@pytest.mark.parametrize("name", ["llama-tied", "t5", "bart", "bert"])
+@pytest.mark.filterwarnings("ignore")
+def test_a_whole_embedding_that_others_share_is_refused(name, tmp_path):
+    """PEFT changes its copy, and not the vocabulary head or the other stack."""
+    at = {"llama-tied": "embed_tokens", "bert": "word_embeddings"}.get(name, "shared")
+    config = peft.LoraConfig(r=2, target_modules=MAPS[name.removesuffix("-tied")][0], modules_to_save=[at])
+    peft.get_peft_model(network(name), config).save_pretrained(tmp_path)
+    made = model(name)
+    with pytest.raises(UserError, match=f"keeps `.*{at}.weight` whole, which other modules"):
+        load_adapter(tmp_path, made, "a")
+    assert not made.adapters
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_whole_head_that_is_the_embedding_is_refused(tmp_path):
+    config = peft.LoraConfig(r=2, target_modules=["q_proj"], modules_to_save=["lm_head"])
+    peft.get_peft_model(network("llama-tied"), config).save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="keeps `lm_head` whole, which has no weights of its own"):
+        load_adapter(tmp_path, model("llama-tied"), "a")
+
+
+@pytest.mark.parametrize("name", ["llama-tied", "t5", "bart", "bert"])
+def test_a_shared_embedding_beside_lora_is_written_in_our_own_format(name, tmp_path):
+    made = model(name)
+    method = Combined(parts=(LoRA(rank=2, on=("query",)), Selective(parts=("embedding",))))
+    adapter = made.attach("a", method)
+    shaken(adapter.trained().values())
+    saved = save_adapter(tmp_path, adapter, made)
+    assert json.loads((saved / "adapter_config.json").read_text())["peft_type"] is None
+    again = model(name)
+    load_adapter(saved, again, "a")
+    tokens = laid(sequences(made.family))
+    torch.testing.assert_close(ours(again, tokens), ours(made, tokens))
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from tunesmith.errors import UserError
-from tunesmith.methods.lora import ATTENTION_AND_MLP, LowRank, LowRanks, refuse_unknown, targets
+from tunesmith.methods.lora import ATTENTION_AND_MLP, VARIANTS, LowRank, LowRanks, refuse_unknown, targets
 from tunesmith.methods.method import Delta, Method, Site
 
 TRIPLET = ("a_RI", "e_R1", "b_OR")
@@ -138,6 +138,9 @@ class AdaLoRA(Method):
         return alpha / (self.start_rank + 1e-5)
 
     def delta(self, site: Site) -> Delta | None:
+        if site.role == "embedding" and site.role in self.on:
+            told = "`adalora` is built for linear maps, and `method.on` names the embedding"
+            raise UserError(told, "leave it out, or use `lora`")
         if site.role in ("embedding", "mlp") or not site.named(self.on) or not site.within(self.stack):
             return None
         return Triplets(site.inputs, site.outputs, self.start_rank, self.scale, self.dropout)
@@ -203,7 +206,8 @@ class AdaLoRA(Method):
 
     @classmethod
     def from_peft(cls, config: Mapping[str, Any]) -> "AdaLoRA":
-        refuse_unknown(config, {"bias": "none", "exclude_modules": None, "use_dora": False, "layers_to_transform": None})
+        plain = {"bias": "none", **dict.fromkeys((*VARIANTS, "exclude_modules", "layers_to_transform", "use_dora"))}
+        refuse_unknown(config, plain)
         return cls(
             rank=min(config["target_r"], config["init_r"]),
             start_rank=config["init_r"],

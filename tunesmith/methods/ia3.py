@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from tunesmith.errors import UserError
 from tunesmith.methods.lora import refuse_unknown, targets
 from tunesmith.methods.method import Delta, Method, Site, Stretches
 
@@ -74,6 +75,9 @@ class IA3(Method):
     stack: Literal["both", "encoder", "decoder"] = "both"
 
     def delta(self, site: Site) -> Delta | None:
+        if site.role == "embedding" and site.role in (*self.on, *self.inputs):
+            told = "`ia3` is built for linear maps, and `method.on` names the embedding"
+            raise UserError(told, "leave it out, or use `lora`")
         if site.role in ("embedding", "mlp") or not site.within(self.stack):
             return None
         if site.named(self.inputs):
@@ -90,5 +94,5 @@ class IA3(Method):
 
     @classmethod
     def from_peft(cls, config: Mapping[str, Any]) -> "IA3":
-        refuse_unknown(config, {"exclude_modules": None})
+        refuse_unknown(config, {"exclude_modules": None, "layers_to_transform": None, "trainable_token_indices": None})
         return cls(on=targets(config["target_modules"]), inputs=targets(config["feedforward_modules"] or ()))

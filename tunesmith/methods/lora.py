@@ -4,9 +4,10 @@ Dimension key: b rows, T tokens, R rank, I inputs, O outputs, V vocabulary, D hi
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import torch
 from pydantic import Field
@@ -176,16 +177,98 @@ class LoRA(Method):
     def from_peft(cls, config: Mapping[str, Any]) -> "LoRA | None":
         if bool(config.get("use_dora")) != cls.is_dora:
             return None
-        refuse_unknown(config, _UNKNOWN)
-        return cls(
-            rank=config["r"],
-            alpha=config["lora_alpha"],
-            rank_stabilised=bool(config.get("use_rslora")),
-            dropout=config.get("lora_dropout") or 0.0,
-            on=targets(config["target_modules"]),
-        )
+        refuse_unknown(config, UNKNOWN if cls is LoRA else {**UNKNOWN, **dict.fromkeys(PATTERNS)})
+        refuse_rest(config)
+        plain = {
+            "rank": config["r"],
+            "alpha": config["lora_alpha"],
+            "rank_stabilised": bool(config.get("use_rslora")),
+            "dropout": config.get("lora_dropout") or 0.0,
+            "on": targets(config["target_modules"]),
+        }
+        patterned = any(config.get(name) not in (None, {}, [], "") for name in PATTERNS)
+        return Patterned.of(config, plain) if patterned else cls(**plain)
 
     is_dora: ClassVar[bool] = False
+
+
+@dataclass(frozen=True)
+class Patterned(LoRA):
+    """LoRA as PEFT's patterns lay it out, read from its files: other ranks at some places, none at others.
+
+    ranks, alphas: end of a module's path, as a regular expression -> what it has instead; the first that matches counts.
+    layers, lists: numbers of the layers to stand in, empty: all; names of the lists of layers that are meant, empty: any.
+    exclude:       places to leave out: ends of paths, or one regular expression of whole paths.
+    """
+
+    ranks: Mapping[str, int] = field(default_factory=dict, hash=False)
+    alphas: Mapping[str, float] = field(default_factory=dict, hash=False)
+    layers: tuple[int, ...] = ()
+    lists: tuple[str, ...] = ()
+    exclude: str | tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], plain: Mapping[str, Any]) -> "Patterned":
+        left_out, numbers = config.get("exclude_modules") or (), config.get("layers_to_transform")
+        return cls(
+            **plain,
+            ranks=dict(config.get("rank_pattern") or {}),
+            alphas=dict(config.get("alpha_pattern") or {}),
+            layers=(numbers,) if isinstance(numbers, int) else tuple(numbers or ()),
+            lists=_several(config.get("layers_pattern") or ()),
+            exclude=left_out if isinstance(left_out, str) else tuple(left_out),
+        )
+
+    @classmethod
+    def from_peft(cls, config: Mapping[str, Any]) -> None:
+        """A file of this method is a LoRA's."""
+        return
+
+    def delta(self, site: Site) -> Delta | None:
+        if not self._meant(site.path):
+            return None
+        rank, alpha = self._at(site.path)
+        plain = {one.name: getattr(self, one.name) for one in fields(LoRA)}
+        return LoRA(**{**plain, "rank": rank, "alpha": alpha}).delta(site)
+
+    def _at(self, path: str) -> tuple[int, float]:
+        """Rank and alpha of a place."""
+        return _matched(self.ranks, path, self.rank), _matched(self.alphas, path, self.numerator)
+
+    def _meant(self, path: str) -> bool:
+        """As PEFT's `check_target_module_exists`."""
+        if isinstance(self.exclude, str):
+            if self.exclude and re.fullmatch(self.exclude, path):
+                return False
+        elif any(path == one or path.endswith(f".{one}") for one in self.exclude):
+            return False
+        if not self.layers:
+            return True
+        begin = r"(?:^|.*?\.)" if self.lists else r".*?\."  # the first number is that of the layer, further ones are of experts
+        ways = (re.match(rf"{begin}{name}\.(\d+)\.", path) for name in self.lists or ("[^.]*",))
+        found = next(filter(None, ways), None)
+        return found is not None and int(found[1]) in self.layers
+
+    def peft_config(self, sites: Sequence[Site], deltas: Mapping[str, Delta]) -> dict[str, Any]:
+        made = {site.path: self._at(site.path) for site in sites}
+        return {
+            **super().peft_config(sites, deltas),
+            "rank_pattern": {path: rank for path, (rank, _) in made.items() if rank != self.rank},
+            "alpha_pattern": {path: alpha for path, (_, alpha) in made.items() if alpha != self.numerator},
+        }
+
+
+PATTERNS = ("rank_pattern", "alpha_pattern", "layers_to_transform", "exclude_modules")
+T = TypeVar("T")
+
+
+def _matched(patterns: Mapping[str, T], path: str, else_: T) -> T:
+    """As PEFT's `get_pattern_key`."""
+    return next((value for name, value in patterns.items() if re.match(rf"(.*\.)?({name})$", path)), else_)
+
+
+def _several(names: str | Sequence[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def targets(modules: str | Sequence[str]) -> tuple[str, ...]:
@@ -198,16 +281,36 @@ def refuse_unknown(config: Mapping[str, Any], plain: Mapping[str, Any]) -> None:
     """Refuse settings of PEFT's that change the formula; `plain` are the values that leave it as it is."""
     for key, value in plain.items():
         if config.get(key, value) not in (value, None, False, {}, []):
-            raise UserError(f"`adapter_config.json` sets `{key}: {config[key]}`, which this method here does not have")
+            raise UserError(f"`adapter_config.json` sets `{key}: {config[key]}`, which this method here does not have", MERGE)
 
 
-_UNKNOWN: Mapping[str, Any] = {
+def refuse_rest(config: Mapping[str, Any]) -> None:
+    """Refuse first values that PEFT takes out of the base's weights, as often as it reads the file: no file holds the rest."""
+    init = config.get("init_lora_weights")
+    if isinstance(init, str) and init.lower().startswith(_OUT_OF_THE_BASE):
+        raise UserError(
+            f"`adapter_config.json` sets `init_lora_weights: {init}`: PEFT takes the adapter's first values out of the base's "
+            "weights, and the base here is whole",
+            "write it in PEFT by `save_pretrained(..., path_initial_model_for_weight_conversion=...)`: that is a plain LoRA",
+        )
+
+
+MERGE = "merge it with PEFT (`merge_and_unload`), and name the folder of the merged network as the model"
+_OUT_OF_THE_BASE = ("pissa", "olora", "corda", "loftq")
+VARIANTS = (
+    "alora_invocation_tokens",
+    "arrow_config",
+    "ensure_weight_tying",
+    "kasa_config",
+    "layer_replication",
+    "lora_bias",
+    "monteclora_config",
+    "target_parameters",
+    "trainable_token_indices",
+    "use_bdlora",
+    "velora_config",
+)
+UNKNOWN: Mapping[str, Any] = {
     "bias": "none",
-    "rank_pattern": {},
-    "alpha_pattern": {},
-    "layers_to_transform": None,
-    "exclude_modules": None,
-    "target_parameters": None,
-    "lora_bias": False,
-    "layer_replication": None,
+    **dict.fromkeys(VARIANTS),
 }

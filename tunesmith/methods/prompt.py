@@ -48,7 +48,7 @@ def first_ids(count: int, init: Init, text: str, common: int, spell: Callable[[s
     """[P] ids that initial values are made from: pieces drawn by chance, or the words of a text, repeated or cut."""
     if init != "text":
         return torch.randint(min(common, COMMON), (count,))
-    words = list(spell(text))
+    words = list(spell(text)) if text.strip() else []  # some tokenizers spell a blank
     if not words:
         raise UserError("`method.init` is `text`, and `method.text` has no words", "say there what the task is")
     return torch.tensor((words * count)[:count])

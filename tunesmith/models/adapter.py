@@ -10,12 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tunesmith.errors import UserError
-from tunesmith.methods.method import Delta, Method, Site, Stack
+from tunesmith.errors import UserError, did_you_mean
+from tunesmith.methods.combined import Combined
+from tunesmith.methods.method import Delta, Method, Site, Stack, Weight
+from tunesmith.methods.selective import Selective
 from tunesmith.models.head import Head
 from tunesmith.models.mixed import Table, back, lined
 from tunesmith.models.routing import Place, Routing, Stay, current, reading_source, side
-from tunesmith.models.sites import reads_source, sites, weights
+from tunesmith.models.sites import ROLE_NAMES, reads_source, sites, unmet, weights
 
 
 class Adapter(nn.Module):
@@ -48,19 +50,27 @@ class Adapter(nn.Module):
         if type(method).trains is not Method.trains:  # else nothing is looked at: attaching is quick
             own = dict(network.named_parameters())
             self.freed = {w.name: own[w.name] for w in weights(network) if w.name not in never and method.trains(w)}
+            if part := idle(method, self.deltas.values(), [w for w in weights(network) if w.name not in never]):
+                raise nothing(part, network)
         # Held without registering: the network's and the model's parameters stay theirs alone.
         self._head: list[Head] = [head] if head is not None else []
-        self._check(method)
+        self._check(method, network)
 
-    def _check(self, method: Method) -> None:
+    def _check(self, method: Method, network: nn.Module) -> None:
         for site in self.sites.values():
             if site.role == "head":
                 raise UserError(
                     f"`{type(method).__name__}` stands at `{site.path}`, the vocabulary head, where no delta can stand",
                     "leave it out of `method.on`",
                 )
+        for path, delta in self.deltas.items():
+            if f"{path}.weight" in self.freed and type(delta).fold is not Delta.fold:
+                raise UserError(
+                    f"`{path}.weight` is trained itself, and a `{type(delta).__name__}` changes it too",
+                    "give them different places",
+                )
         if not self.deltas and not self.freed and not self._head and type(method) is not Method:
-            raise UserError(f"`{type(method).__name__}` finds nothing to train in this network", "look at `method.on`")
+            raise nothing(method, network)
 
     @property
     def head(self) -> Head | None:
@@ -97,6 +107,34 @@ class Adapter(nn.Module):
         """Let gradients reach what is trained, or not."""
         for parameter in self.trained().values():
             parameter.requires_grad_(yes)
+
+
+def idle(method: Method, deltas: Collection[Delta], open_: Sequence[Weight]) -> Method | None:
+    """A part of a combination that trains nothing."""
+    owners = {delta.owner for delta in deltas}
+    parts = enumerate(method.parts if isinstance(method, Combined) else ())
+    return next((part for number, part in parts if number not in owners and not any(map(part.trains, open_))), None)
+
+
+def nothing(method: Method, network: nn.Module) -> UserError:
+    """What is said of a method that trains nothing."""
+    hint = "look at `method.on`"
+    if isinstance(method, Selective):
+        hint = "look at its `parts`, `only`, `last`, `every` and `pattern`"
+        if "head" in method.parts and not any(weight.part == "head" for weight in weights(network)):
+            hint = "its vocabulary head is the embedding: name that; a head beside the network is trained by every method"
+    return UserError(f"`{type(method).__name__}` finds nothing to train in this network", hint)
+
+
+def refuse_unmet(method: Method, network: nn.Module) -> None:
+    """Refuse names of places that the network does not have. A role may have none: recipes go with many networks."""
+    for part in method.parts if isinstance(method, Combined) else (method,):
+        names = [name for of in ("on", "inputs") for name in getattr(part, of, ())]
+        if wrong := unmet(names, network):
+            raise UserError(
+                f"`{type(part).__name__}` is to stand at `{wrong[0]}`, which is no role and ends no module's path here",
+                did_you_mean(wrong[0], ROLE_NAMES),
+            )
 
 
 def hook(name: str, adapter: Adapter, network: nn.Module) -> list[Stay]:

@@ -64,6 +64,7 @@ def merge(model: Model, name: str, sample: Batch, dtype: torch.dtype | None = No
     """
     adapter = model.adapter(name)
     _refuse_virtual(adapter)
+    _refuse_tied(model, adapter)
     model.eval()
     before_NV = _logits(model, replace(sample, adapters=(name,) * len(sample.input_ids)))
     own = model.dtype
@@ -122,6 +123,18 @@ def _refuse_virtual(adapter: Adapter) -> None:
         raise UserError(
             f"`{type(adapter.method).__name__}` cannot be merged: its virtual tokens are positions in the row, not weights",
             "serve it as an adapter, or tune with a method that changes weights (`lora`)",
+        )
+
+
+def _refuse_tied(model: Model, adapter: Adapter) -> None:
+    """What stands at the embedding alone would stand in the head too, where it shares the weight."""
+    head = model.vocabulary.weight
+    modules = {path: model.network.get_submodule(path) for path in adapter.deltas}
+    if found := next((path for path, module in modules.items() if getattr(module, "weight", None) is head), None):
+        raise UserError(
+            f"`{found}` shares its weight with the vocabulary head, where the adapter does not stand: written into the weight, "
+            "it would change both",
+            "keep the adapter beside the network",
         )
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from tunesmith.errors import UserError, did_you_mean
 from tunesmith.methods.method import Method
 from tunesmith.models import families
-from tunesmith.models.adapter import Adapter, hook, tell_sides
+from tunesmith.models.adapter import Adapter, hook, refuse_unmet, tell_sides
 from tunesmith.models.compiled import compile_layers, restore_layers
 from tunesmith.models.flat import Which, flatten, stand
 from tunesmith.models.head import Head, HeadPlan, Pooling
@@ -161,6 +161,8 @@ class Model(nn.Module):
         never = beyond_body(self.network) if self.wordless else never
         adapter = Adapter(method, self.network, head or self._own_head, self.spell, never).to(self.device)
         refuse_freed(adapter.freed, self.network, type(method).__name__)
+        if begin:
+            refuse_unmet(method, self.network)
         if head is not None:
             self._heads[name.encode().hex()] = head.train(self.training)
         adapter.free()
@@ -191,7 +193,7 @@ class Model(nn.Module):
 
     def spell(self, text: str) -> Sequence[int]:
         """Token ids of plain words, without special tokens."""
-        return self.renderer.text(text)
+        return self.renderer.spell(text)
 
     def must_have_words(self) -> None:
         """Refuse to weigh words where the network came without a vocabulary head."""

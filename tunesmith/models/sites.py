@@ -33,6 +33,7 @@ PARTS = {
 }
 MLP = re.compile(r"(.*\.)?(mlp|DenseReluDense|ffn|block_sparse_moe)")
 ATTENTION_AND_MLP = tuple(ROLES)
+ROLE_NAMES = (*ROLES, "mlp", "embedding", "head", "other")
 
 
 def sites(network: nn.Module, spell: Callable[[str], Sequence[int]] = lambda text: ()) -> Iterator[Site]:
@@ -82,6 +83,20 @@ def weights(network: nn.Module) -> Iterator[Weight]:
         looks_up = id(parameter) in looked_up and "relative_attention_bias" not in name
         part = "embedding" if looks_up else "head" if id(parameter) in heads else _part(name)
         yield Weight(name, part, stack, number, counts[stack], parameter.ndim)
+
+
+def shared_weights(network: nn.Module) -> set[str]:
+    """Names of the parameters that more than one module has, such as an embedding that is the vocabulary head too."""
+    found: dict[int, list[str]] = {}
+    for name, parameter in network.named_parameters(remove_duplicate=False):
+        found.setdefault(id(parameter), []).append(name)
+    return {name for names in found.values() if len({name.rpartition(".")[0] for name in names}) > 1 for name in names}
+
+
+def unmet(names: Sequence[str], network: nn.Module) -> list[str]:
+    """Names in a method's `on` that are no role and mean no module of the network."""
+    every = list(sites(network))
+    return [name for name in names if name not in ROLE_NAMES and not any(site.named((name,)) for site in every)]
 
 
 def beyond_body(network: nn.Module) -> set[str]:

@@ -28,6 +28,7 @@ from tunesmith.manifest import intact, whole
 from tunesmith.methods.combined import Combined
 from tunesmith.methods.frozen import Frozen
 from tunesmith.methods.full import Full
+from tunesmith.methods.lora import MERGE
 from tunesmith.methods.method import Method
 from tunesmith.methods.selective import Selective
 from tunesmith.models.adapter import Adapter
@@ -37,7 +38,7 @@ from tunesmith.models.head import save_head, save_plan
 from tunesmith.models.model import Model
 from tunesmith.models.quantize import quantised
 from tunesmith.models.refusals import CONVERT, quiet
-from tunesmith.models.sites import beyond_body, linear_shape
+from tunesmith.models.sites import beyond_body, linear_shape, shared_weights
 from tunesmith.models.soundness import read_object, read_tensors
 
 CONFIG, WEIGHTS, FREED = "adapter_config.json", "adapter_model.safetensors", "freed.safetensors"
@@ -100,6 +101,7 @@ def load_adapter(folder: Path, model: Model, name: str) -> Adapter:
     if peer is not None:
         config = without_head(config, peer)
     with _sensible(folder / CONFIG):
+        _refuse_absent(folder / CONFIG, config, model)
         method = method_of(config, folder / CONFIG)
     # A class for sequences has no vocabulary head, so its adapters stand in the body alone.
     never = beyond_body(model.network) if config.get("task_type") in ("SEQ_CLS", "TOKEN_CLS") else ()
@@ -107,11 +109,30 @@ def load_adapter(folder: Path, model: Model, name: str) -> Adapter:
         adapter = model.attach(name, method, begin=False, head=head, never=never)
     torch.set_rng_state(random)  # first values that are overwritten draw nothing
     try:
+        if config.get("modules_to_save") and peer is None:
+            _refuse_shared(folder / CONFIG, adapter, model)
         _fill(adapter, config, folder, model)
     except UserError:
         model.detach(name)
         raise
     return adapter
+
+
+def _refuse_absent(file: Path, config: Mapping[str, Any], model: Model) -> None:
+    """What PEFT kept whole must have weights here; a vocabulary head that is the embedding has none of its own."""
+    names = [f".{name}" for name, _ in model.network.named_parameters()]
+    if absent := [one for one in config.get("modules_to_save") or () if not any(f".{one}." in name for name in names)]:
+        raise UserError(f"`{file}` keeps `{absent[0]}` whole, which has no weights of its own in this network", MERGE)
+
+
+def _refuse_shared(file: Path, adapter: Adapter, model: Model) -> None:
+    """PEFT trains a copy of one module; where others have the same weight, theirs stays as it was."""
+    if shared := sorted(adapter.freed.keys() & shared_weights(model.network)):
+        raise UserError(
+            f"`{file}` keeps `{shared[0]}` whole, which other modules of this network have too: PEFT changes only one of them, "
+            "and here they are one",
+            MERGE,
+        )
 
 
 @contextmanager
@@ -165,6 +186,8 @@ def adapter_files(adapter: Adapter, model: Model, peer: Peer | None = None) -> t
     if quantised(model.network):
         config["base_quantize"] = "nf4"
     modules = _whole_modules(adapter, model)
+    if peer is None and adapter.freed.keys() & shared_weights(model.network):
+        modules = None  # PEFT's copy of a module would leave the others that have its weight as they are
     own = _own_config(adapter) if modules is not None else None
     if peer is not None and own is None:
         config |= {"peft_type": "LORA", "task_type": peer.task, "r": 1, "lora_alpha": 1, "target_modules": NOWHERE}
@@ -184,16 +207,24 @@ def adapter_files(adapter: Adapter, model: Model, peer: Peer | None = None) -> t
     tensors = {name: _still(value) for name, value in method.to_file(adapter.deltas, config).items()}
     if (own is not None or peer is not None) and modules:
         config["modules_to_save"] = modules
-        tensors |= {f"{PEFT}{name}": _still(p) for name, p in adapter.freed.items()}
+        tensors |= {f"{before(method)}{name}": _still(p) for name, p in adapter.freed.items()}
     if peer is not None and adapter.head is not None:
         config["modules_to_save"] = [*config.get("modules_to_save", ()), *peer.modules]
         tensors |= {f"{PEFT}{name}": value for name, value in as_theirs(peer, adapter.head).items()}
     return config, tensors
 
 
+def before(method: Method) -> str:
+    """What names of weights in PEFT's files begin with: what it puts before a row, it does not wrap the network for."""
+    return PEFT.removesuffix("model.") if method.virtual_tokens else PEFT
+
+
 def _whole_modules(adapter: Adapter, model: Model) -> list[str] | None:
-    """Paths of the modules whose weights were set free, which PEFT keeps whole; None where only parts of one were."""
+    """Paths of the modules whose weights were set free, which PEFT keeps whole; None where only parts of one were, or where
+    something stands beside one."""
     paths = sorted({name.rpartition(".")[0] for name in adapter.freed})
+    if adapter.deltas.keys() & set(paths):
+        return None
     every = {f"{path}.{name}" for path in paths for name, _ in model.network.get_submodule(path).named_parameters()}
     return paths if every == set(adapter.freed) else None
 
@@ -281,8 +312,9 @@ def _fill(adapter: Adapter, config: Mapping[str, Any], folder: Path, model: Mode
     saved = {name: value for name, value in saved.items() if not name.endswith(".base_layer.weight")}  # PEFT: untrained
     freed = read_tensors(folder / FREED) if (folder / FREED).is_file() else {}
     if config.get("modules_to_save"):
-        freed = {n: value for name, value in saved.items() if (n := name.removeprefix(PEFT)) in adapter.freed}
-        saved = {name: value for name, value in saved.items() if name.removeprefix(PEFT) not in freed}
+        begin = before(adapter.method)
+        freed = {n: value for name, value in saved.items() if (n := name.removeprefix(begin)) in adapter.freed}
+        saved = {name: value for name, value in saved.items() if name.removeprefix(begin) not in freed}
     if adapter.head is not None and (peer := peer_of(adapter.head.plan, model.network)) is not None:
         saved = {name: value for name, value in saved.items() if name.removeprefix(PEFT) not in peer.names.values()}
     of = Origin(folder / WEIGHTS, str(config.get("base_model_name_or_path")), model.source)
