@@ -145,6 +145,10 @@ def test_runs_are_combined_into_a_network(second, how, tmp_path):
         ("runs/llama runs/other --combine ties", "no LoRA"),
         ("runs/llama runs/other --combine linear --weights 1 2 3", "3 weights are given for 2 adapters"),
         ("runs/t5 runs/prompt --combine linear", "only plain LoRAs"),
+        ("runs/llama runs/other --combine linear --weights nan 1", "the weights are nan, 1.0"),
+        ("runs/llama runs/other --combine linear --density 0.2", "`--density` does nothing here: it is for `--combine ties`"),
+        ("runs/llama runs/other --combine ties --rank 2 --seed 3", "`--seed` does nothing here"),
+        ("runs/llama runs/other --combine linear --dtype float16", "add `--fold`"),
         ("runs/llama runs/other", "say how they become one"),
         ("", "name a run and a new folder"),
     ],
@@ -153,6 +157,12 @@ def test_what_cannot_be_combined_is_refused(second, capsys, words, said, tmp_pat
     status, out, err = run(capsys, "merge", *words.split()[:2], str(tmp_path / "out"), *words.split()[2:])
     assert (status, out) == (1, "") and said in err
     assert not (tmp_path / "out").exists()
+
+
+def test_options_that_do_nothing_are_refused(capsys, tmp_path):
+    for words in (["--weights", "1"], ["--rank", "4"], ["--fold"]):
+        status, _, err = run(capsys, "merge", "runs/t5", str(tmp_path / "out"), *words)
+        assert status == 1 and f"`{words[0]}` does nothing here: it is for `--combine`" in err
 
 
 def test_the_command_that_combines(second, capsys, tmp_path):

@@ -124,6 +124,21 @@ def test_a_live_reference_of_full_tuning_is_a_copy_of_the_weights(home):
     assert live - precomputed == counted(case(home), Full()).trained_bytes
 
 
+def test_experts_that_lora_does_not_reach_are_told(tmp_path):
+    small = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 64}
+    config = {
+        **small,
+        "model_type": "mixtral",
+        "dtype": "bfloat16",
+        "num_key_value_heads": 2,
+        "num_local_experts": 4,
+        "num_experts_per_tok": 1,
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    [note] = plan(model=str(tmp_path)).notes
+    assert note.startswith(f"{2 * 4 * 3 * 16 * 24:,} of its ") and "LoRA does not stand there" in note
+
+
 def test_optimizer_states_are_two_of_each_trained_number(home):
     for method in (Full(), LoRA(rank=4)):
         sizes, step = counted(case(home), method), held(case(home), method, [batch("causal", 32, 2)])

@@ -176,8 +176,8 @@ def _handing_over(verbs: Verbs) -> None:
     verb.add_argument("--prompts", type=Path, help="file with a prompt a line, to compare on (rows of the run's own task)")
     verb.add_argument("--combine", choices=("linear", "ties", "dare"), help="make one adapter of several (docs/merge.md)")
     verb.add_argument("--weights", nargs="+", type=float, default=[], help="one a run (equal shares; 1 each for ties)")
-    verb.add_argument("--density", type=float, default=0.2, help="share of the entries that ties and dare keep (0.2)")
-    verb.add_argument("--seed", type=int, default=0, help="of what dare drops (0)")
+    verb.add_argument("--density", type=float, help="share of the entries that ties and dare keep (0.2)")
+    verb.add_argument("--seed", type=int, help="of what dare drops (0)")
     verb.add_argument("--rank", type=int, help="bring the combination down to a LoRA of this rank")
     verb.add_argument("--fold", action="store_true", help="write the combination into the base, not as an adapter")
 

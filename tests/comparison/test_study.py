@@ -73,6 +73,15 @@ def test_a_rank_that_all_smaller_ones_fall_behind_begins_the_plateau_itself(tmp_
     assert "no smaller rank was tried" in verdict(made)
 
 
+def test_ranks_that_were_dropped_are_not_called_worse(tmp_path):
+    """Halving asks only those that reach the end."""
+    [small] = ranks(tmp_path / "a", {2: [share(40)]})
+    [large] = ranks(tmp_path / "b", {4: [share(30)]})
+    dropped = Tried(small.name, small.values, {0: run(tmp_path / "c", share(40), 2.0, answered=False)}, share=0.5)
+    told = verdict(study("s", [dropped, large], ["method.rank"]))
+    assert "of those that were asked; smaller ones were dropped before the end" in told and "worse" not in told
+
+
 def test_seeds_widen_an_interval(tmp_path):
     """The same mean, once of seeds that agree and once of seeds that do not."""
     agreed = study("s", ranks(tmp_path / "a", {2: [share(20)] * 3, 4: [share(30)] * 3}), ["method.rank"])

@@ -167,3 +167,20 @@ def test_an_adapter_of_a_tied_embedding_is_not_merged():
     with pytest.raises(UserError, match="shares its weight with the vocabulary head"):
         merge(made, "a", laid(sequences("causal")))
     assert torch.equal(made.network.get_input_embeddings().weight, before)
+
+
+def test_a_wrong_sum_is_refused_whatever_the_precision_afterwards(monkeypatch):
+    """An adapter that moves little would be lost in the rounding of half a precision, and its loss with it."""
+    made, sample = adapted("llama", LoRA(rank=2)), laid(sequences("causal"))
+    with torch.no_grad():
+        for delta in made.adapter("a").deltas.values():
+            delta.b_OR.mul_(0.02)
+    path = next(iter(made.adapter("a").deltas))
+    before, fold = {name: value.clone() for name, value in made.network.state_dict().items()}, merging._fold
+    monkeypatch.setattr(merging, "_fold", lambda model, adapter, at: {} if at == path else fold(model, adapter, at))
+    with pytest.raises(UserError, match="says something else"):
+        merge(made, "a", sample, torch.bfloat16)
+    assert all(torch.equal(value, before[name]) for name, value in made.network.state_dict().items())
+    monkeypatch.undo()
+    told = str(merge(made, "a", sample, torch.bfloat16))
+    assert "the adapter moves them by up to" in told

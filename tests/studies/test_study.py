@@ -145,6 +145,7 @@ def test_what_engines_cannot_do_is_refused(ran, tmp_path, monkeypatch):
         (ranged, {"engine": "ray"}, "no engine `ray`"),
         (ranged, {"engine": "optuna", "halving": 2}, "Optuna proposes one after another"),
         (["seed=0,1"], {"engine": "random"}, "nothing to search"),
+        (["method.rank=2,4"], {"trials": 3}, "a grid tries every arm"),
         (["method.rank=2,4"], {"halving": 1}, "drops nothing"),
     ):
         with pytest.raises(UserError, match=said):

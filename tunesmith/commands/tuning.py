@@ -43,7 +43,7 @@ def arguments(verbs: Verbs) -> None:
     side_by_side(verb)
     verb.add_argument("--halving", type=at_least_one, nargs="?", const=2, default=0, help="keep one in so many arms a rung (2)")
     verb.add_argument("--engine", help="grid, random or optuna (grid, or random where a range is searched)")
-    verb.add_argument("--trials", type=at_least_one, default=16, help="arms that a search tries")
+    verb.add_argument("--trials", type=at_least_one, help="arms that a search tries (16)")
     verb.add_argument("--examples", metavar="N,N,...,all", help="numbers of examples to learn from: how many are enough?")
     verb.add_argument("--same", choices=("steps", "epochs"), help="what all of these make as many of (steps)")
     verb.add_argument("--open", action=argparse.BooleanOptionalAction, default=None, help="open the page in a browser")
@@ -201,16 +201,34 @@ def merge(arguments: argparse.Namespace) -> None:
     *runs, out = arguments.given
     if not runs:
         raise UserError(f"only `{out}` is given", "name a run and a new folder: `tunesmith merge runs/mine merged`")
+    _refuse_idle(arguments)
     if arguments.combine is None:
         if len(runs) > 1:
             raise UserError(f"{len(runs)} runs are given", "say how they become one: `--combine linear`")
         handed = handover.merge_run(runs[0], Path(out), arguments.dtype, arguments.prompts)
     else:
-        wanted = Combination(arguments.combine, tuple(arguments.weights), arguments.density, arguments.seed)
+        given = {name: value for name in ("density", "seed") if (value := getattr(arguments, name)) is not None}
+        wanted = Combination(arguments.combine, tuple(arguments.weights), **given)
         rest = arguments.rank, arguments.fold, arguments.dtype, arguments.prompts
         handed = handover.combine_runs(runs, Path(out), wanted, *rest)
     print(handed, file=sys.stderr)
     print(handed.folder)
+
+
+def _refuse_idle(arguments: argparse.Namespace) -> None:
+    """Options of `merge` that would do nothing beside the others."""
+    how, fold = arguments.combine, arguments.fold
+    idle = {
+        "--weights": (bool(arguments.weights) and how is None, "is for `--combine`"),
+        "--rank": (arguments.rank is not None and how is None, "is for `--combine`"),
+        "--fold": (fold and how is None, "is for `--combine`: a run alone is always written into the base"),
+        "--density": (arguments.density is not None and how not in ("ties", "dare"), "is for `--combine ties` and `dare`"),
+        "--seed": (arguments.seed is not None and how != "dare", "is for `--combine dare`"),
+        "--dtype": (arguments.dtype is not None and how is not None and not fold, "is for a network: add `--fold`"),
+    }
+    for option, (is_idle, why) in idle.items():
+        if is_idle:
+            raise UserError(f"`{option}` does nothing here: it {why}", "leave it out, or add what it is for")
 
 
 def export(arguments: argparse.Namespace) -> None:

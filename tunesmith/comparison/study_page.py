@@ -102,8 +102,10 @@ def plateau_told(made: Study) -> str:
     axis = plateau.setting.rpartition(".")[2].replace("_", " ")
     value = {name: made.arm(name).values[plateau.setting] for name in (plateau.arm, plateau.best)}
     if plateau.arm == plateau.best:
-        smaller = any(arm.values.get(plateau.setting, value[plateau.best]) < value[plateau.best] for arm in made.arms)
+        smaller = [arm for arm in made.arms if arm.values.get(plateau.setting, value[plateau.best]) < value[plateau.best]]
         more = f", and every smaller {axis} tried is worse" if smaller else f", and no smaller {axis} was tried"
+        if any(arm.behind is None for arm in smaller):
+            more = " of those that were asked; smaller ones were dropped before the end"
         return f"{axis.capitalize()} {value[plateau.best]} has the best {metric}{more}"
     return f"From {axis} {value[plateau.arm]} on, {metric} cannot be told from the best ({axis} {value[plateau.best]})"
 

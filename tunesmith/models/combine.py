@@ -62,6 +62,8 @@ class Combination:
     def __post_init__(self) -> None:
         if not 0 < self.density <= 1:
             raise UserError(f"the density is {self.density}", "give a share above 0 and up to 1")
+        if not all(map(math.isfinite, self.weights)):
+            raise UserError(f"the weights are {', '.join(map(str, self.weights))}", "give numbers")
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,12 @@ def combine(model: Model, names: Sequence[str], into: str, wanted: Combination, 
 def refuse_other(name: str, adapter: Adapter) -> None:
     """Only products of two matrices are combined."""
     if adapter.freed or not all(type(delta) is LowRank for delta in adapter.deltas.values()):
-        kind = type(adapter.method).__name__
-        raise UserError(f"`{name}` is a `{kind}` adapter: only plain LoRAs are combined", "merge it into the base by itself")
+        others = (path for path, delta in adapter.deltas.items() if type(delta) is not LowRank)
+        raise UserError(
+            f"`{name}` is a `{type(adapter.method).__name__}` adapter, which at `{(*others, *adapter.freed)[0]}` is no "
+            "pair of matrices beside a linear map: only plain LoRAs are combined",
+            "leave it out",
+        )
 
 
 def ties(changes: Sequence[Tensor], shares: Sequence[float], density: float) -> Tensor:

@@ -31,6 +31,7 @@ class Merged:
     name:      of the adapter.
     largest:   difference of a logit between the network with the adapter and the merged one, over the sample.
     scale:     the largest logit of the sample.
+    moved:     the most that the adapter changed a logit of the network; None where it trained weights of the network itself.
     tolerance: most that `largest / scale` may be.
     dtype:     precision of the merged weights.
     adapter, kept: what `unmerge` needs: the adapter, and the weights as they were. They are in memory as long as this is.
@@ -39,6 +40,7 @@ class Merged:
     name: str
     largest: float
     scale: float
+    moved: float | None
     tolerance: float
     dtype: torch.dtype
     adapter: Adapter = field(repr=False)
@@ -46,7 +48,10 @@ class Merged:
 
     def __str__(self) -> str:
         told = str(self.dtype).removeprefix("torch.")
-        return f"merged in {told}: logits differ by at most {self.largest:.2g} (largest logit {self.scale:.3g})"
+        moved = "" if self.moved is None else f"; the adapter moves them by up to {self.moved:.2g}"
+        if self.moved is not None and self.largest > self.moved:
+            moved += ": rounding weighs more than what it learnt"
+        return f"merged in {told}: logits differ by at most {self.largest:.2g} (largest logit {self.scale:.3g}{moved})"
 
 
 @torch.no_grad()
@@ -67,7 +72,7 @@ def merge(model: Model, name: str, sample: Batch, dtype: torch.dtype | None = No
     _refuse_tied(model, adapter)
     model.eval()
     before_NV = _logits(model, replace(sample, adapters=(name,) * len(sample.input_ids)))
-    own = model.dtype
+    base_NV, own = _logits(model, sample.plain()), model.dtype
     dequantise(model.network)  # nothing is ever written into four bits
     _refuse_packed(model, adapter)
     kept: dict[str, dict[str, Tensor]] = {}
@@ -81,24 +86,22 @@ def merge(model: Model, name: str, sample: Batch, dtype: torch.dtype | None = No
             f"`{type(adapter.method).__name__}` cannot be merged: what it computes at `{path}` is no change of a weight",
             "serve it as an adapter beside the network",
         ) from error
-    if dtype is not None and dtype != own:
-        cast(model, kept, dtype)
     after_NV = _logits(model, sample.plain())
+    if dtype is not None and dtype != own:
+        _refuse_far(model, kept, before_NV, after_NV, own)  # a tolerance for half a precision would let a wrong sum pass
+        cast(model, kept, dtype)
+        after_NV = _logits(model, sample.plain())
+    _refuse_far(model, kept, before_NV, after_NV, model.dtype)
     report = Merged(
         name,
         largest=float((after_NV - before_NV).abs().max()),
         scale=float(before_NV.abs().max()),
+        moved=None if adapter.freed else float((before_NV - base_NV).abs().max()),
         tolerance=TOLERANCE[model.dtype],
         dtype=model.dtype,
         adapter=adapter,
         kept=kept,
     )
-    if not report.largest <= report.tolerance * max(report.scale, 1.0):
-        _put_back(model, kept)
-        raise UserError(
-            f"the merged network says something else: logits differ by {report.largest:.2g} (largest logit {report.scale:.3g})",
-            "keep the adapter beside the network, or merge in float32 (`--dtype float32`)",
-        )
     model.detach(name)
     return report
 
@@ -116,6 +119,18 @@ def save_merged(folder: Path, model: Model, name: str, sample: Batch, dtype: tor
     report = merge(model, name, sample, dtype)
     save_network(folder, model, as_classifier=True)
     return report
+
+
+def _refuse_far(model: Model, kept: Kept, before_NV: Tensor, after_NV: Tensor, dtype: torch.dtype) -> None:
+    """Undo what says something else than the adapter beside the network did."""
+    largest, scale = float((after_NV - before_NV).abs().max()), float(before_NV.abs().max())
+    if not largest <= TOLERANCE[dtype] * max(scale, 1.0):
+        _put_back(model, kept)
+        raise UserError(
+            f"the merged network says something else: logits differ by {largest:.2g} (largest logit {scale:.3g})",
+            "keep the adapter beside the network"
+            + ("" if dtype == torch.float32 else ", or merge in float32 (`--dtype float32`)"),
+        )
 
 
 def _refuse_virtual(adapter: Adapter) -> None:

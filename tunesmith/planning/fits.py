@@ -49,6 +49,16 @@ def saved(case: Case, sizes: Counted) -> float:
     return sizes.linear_bytes - sizes.linear * QUANTISED / 8 - 2 * sizes.largest
 
 
+def experts(sizes: Counted) -> tuple[str, ...]:
+    """What is to be known of a network of experts."""
+    if not sizes.fused:
+        return ()
+    return (
+        f"{sizes.fused:,} of its {sizes.weights:,} weights are experts', in one tensor a layer: LoRA does not stand there, and "
+        "`qlora` keeps them whole",
+    )
+
+
 def _lines(case: Case, method: Method, rows: int) -> list[tuple[float, float]]:
     """(bytes without a token, bytes a token) of each phase: from one row and from two."""
     once = 2 if case.objective.per == "pair" else 1

@@ -27,7 +27,7 @@ from tunesmith.models.shapes import config_of
 from tunesmith.objectives.headed import Headed
 from tunesmith.objectives.objective import Objective
 from tunesmith.planning.ahead import Ahead, laid_out, weight
-from tunesmith.planning.fits import QUANTISED, Fit, fits
+from tunesmith.planning.fits import QUANTISED, Fit, experts, fits
 from tunesmith.planning.once import Spared, once, spared
 from tunesmith.planning.probe import Probed, probe
 from tunesmith.planning.served import served
@@ -168,7 +168,8 @@ def of_model(name: str) -> Planned:
     config, family, full = config_of(name)
     case = fits_case(config, family)
     sizes = counted(case, LoRA())
-    return Planned(full, full, family, "cuda", sizes.weights, low_rank=maps(sizes, LoRA().rank), fits=fits(case, LoRA()))
+    made = Planned(full, full, family, "cuda", sizes.weights, low_rank=maps(sizes, LoRA().rank), fits=fits(case, LoRA()))
+    return dataclasses.replace(made, notes=experts(sizes))
 
 
 def fits_case(config: Any, family: Family, objective: Objective | None = None, recompute: bool = True) -> Case:
@@ -226,7 +227,7 @@ def of_recipe(recipe: Recipe, probing: bool = False) -> Planned:
         portions=coming.portions,
         served=served(recipe.method, family, sizes[own]),
         fits=fits(fits_case(config, family, recipe.objective, recipe.plan.recompute), low),
-        notes=(*notes(recipe, coming, keeping), *(cautions(coming.portions) if len(coming.portions) > 1 else ())),
+        notes=(*notes(recipe, coming, keeping), *experts(sizes[own]), *several(coming)),
         spared=keeping,
         shapes=tuple(told(work.all).values()),
         probed=probed,
@@ -325,6 +326,11 @@ def with_states(one: Choice, keeping: Spared | None) -> Choice:
         return one
     memory = {**one.memory, "activations": one.memory["activations"] + keeping.batch_bytes}
     return dataclasses.replace(one, memory=memory, state_bytes=one.state_bytes + keeping.disk_bytes)
+
+
+def several(coming: Ahead) -> list[str]:
+    """What is to be known of a mixture's tasks."""
+    return list(cautions(coming.portions)) if len(coming.portions) > 1 else []
 
 
 def notes(recipe: Recipe, coming: Ahead, keeping: Spared | None = None) -> list[str]:

@@ -48,6 +48,7 @@ class Counted:
     weights, trained: numbers; `added`: of the trained ones, those that stand beside the network's own.
     weight_bytes, trained_bytes: of all weights with what is added, and of the trained ones.
     linear, linear_bytes: of the maps of attention and MLP, which can be kept in fewer bits; `largest`: numbers of the largest.
+    fused: of experts that one tensor holds together, which neither LoRA nor NF4 reaches.
     roles, merges: of the sites that carry a delta; whether all deltas can be written into weights.
     sites: (path, inputs, outputs, trained) of each of them.
     """
@@ -60,6 +61,7 @@ class Counted:
     linear: int
     linear_bytes: int
     largest: int
+    fused: int
     roles: frozenset[str]
     merges: bool
     sites: tuple[tuple[str, int, int, int], ...]
@@ -101,6 +103,7 @@ def counted(case: Case, method: Method) -> Counted:
             linear=sum(p.numel() for p in linear),
             linear_bytes=sum(map(_bytes, linear)),
             largest=max((p.numel() for p in linear), default=0),
+            fused=sum(p.numel() for name, p in model.network.named_parameters() if p.ndim == 3 and "experts" in name),
             roles=frozenset(site.role for site in adapter.sites.values()),
             merges=all(type(delta).fold is not Delta.fold for delta in adapter.deltas.values()),
             sites=tuple(

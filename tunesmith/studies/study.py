@@ -26,6 +26,7 @@ from tunesmith.workers.job import Job, Say, lowest
 from tunesmith.workers.pool import Outcomes, Pool
 
 SWEEPS = Path("sweeps")
+TRIALS = 16
 ENGINES = ("grid", "random", "optuna")
 
 
@@ -47,7 +48,7 @@ def study(
     on: str = "here",
     halving: int = 0,
     engine: str | None = None,
-    trials: int = 16,
+    trials: int | None = None,
     examples: Sequence[int | str] = (),
     same: Same | None = None,
     say: Say = lambda text: None,
@@ -63,7 +64,7 @@ def study(
         on: `here`, or `ray`: a cluster of Ray (docs/spreading.md).
         halving: keep 1 / halving of the arms at each rung; 0: all are run to the end.
         engine: `grid`, `random` or `optuna`; None: `grid`, or `random` where a range is searched.
-        trials: arms that a search tries.
+        trials: arms that a search tries; None: 16.
         examples: numbers of examples to learn from, and `all`: a curve of quality, from the network as it comes on.
         same: what every arm of a curve makes as many of, `steps` or `epochs`; None: what `sweep.same` says, else steps.
         say: told how it goes.
@@ -73,6 +74,9 @@ def study(
     """
     made = space(recipe, given, examples)
     kind = chosen_engine(engine, made, halving)
+    if kind == "grid" and trials is not None:
+        raise UserError("`--trials` is for a search, and a grid tries every arm", "leave it out, or add `--engine random`")
+    trials = TRIALS if trials is None else trials
     folder = Path(into or SWEEPS / str(made.tree.get("name", "sweep")))
     made = with_sizes(made, same or made.same, folder, say)
     source = None if kind == "grid" else engine_of(kind, made, folder)

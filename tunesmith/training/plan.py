@@ -41,7 +41,8 @@ class Plan:
     floor:          the rate at the end, as a share of the peak.
     weight_decay:   decoupled; matrices only, never biases, norms, learnt vectors or embeddings.
     clip:           longest gradient (2-norm over all trained parameters); null leaves it as it is.
-    precision:      of the arithmetic; trained parameters stay float32.
+    precision:      of the arithmetic. What stands beside the network is float32; a trained weight of its own, with its gradient
+                    and moments, has the precision in which it was loaded (`model.dtype`).
     recompute:      forget activations in the forward pass and compute them again in the backward: slower, less memory.
     compile:        let torch fuse the operations of each layer: faster steps and less memory on a GPU, after a minute or so of
                     compiling in the first ones.

@@ -116,7 +116,7 @@ def large(model: Model, adapter: Adapter) -> bool:
     if not torch.cuda.is_available():
         return False
     weights = sum(p.numel() * p.element_size() for p in model.network.parameters())
-    learnt = sum(p.numel() * 12 for p in adapter.trained().values())  # a gradient and two moments, in float32
+    learnt = sum(3 * p.numel() * p.element_size() for p in adapter.trained().values())  # a gradient and two moments
     return bool(weights + learnt > SHARE * torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
 
 
