@@ -7,9 +7,9 @@ from tunesmith.methods.method import Method
 from tunesmith.methods.prompt import PromptTuning
 from tunesmith.models.weights import methods
 
-KINDS = {
-    kind.__name__: kind for kind in methods() if kind.__name__ != "Frozen"
-}  # nothing without a head: tests/laws/test_head_laws.py
+# Nothing without a head: tests/laws/test_head_laws.py; a LoRA that only files of PEFT have: tests/oracle/test_peft_oracle.py.
+ELSEWHERE = ("Frozen", "Patterned")
+KINDS = {kind.__name__: kind for kind in methods() if kind.__name__ not in ELSEWHERE}
 SMALL = {"rank": 2, "start_rank": 3, "virtual_tokens": 3, "size": 4}
 CHOSEN = {
     "Selective": {"parts": ("norm", "mlp")},

@@ -124,7 +124,7 @@ def test_an_adapter_with_its_head_says_the_same_in_peft_and_again_here(name, kin
     equal(ours(again, rows, kind), wanted)
 
 
-@pytest.mark.parametrize("method", [Frozen(), Selective(last=1), IA3(), LoRA(rank=2, on=("output.dense", "lin1"))], ids=repr)
+@pytest.mark.parametrize("method", [Frozen(), Selective(last=1), IA3(), LoRA(rank=2, on=("output.dense|lin1",))], ids=repr)
 @pytest.mark.parametrize("name", MASKED)
 def test_so_it_is_with_other_methods(name, method, tmp_path):
     made = made_for(name)
