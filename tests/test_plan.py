@@ -334,3 +334,24 @@ def test_states_that_find_no_room_are_computed_again(home):
 
 def test_nothing_is_kept_below_an_adapter_in_every_layer(home):
     assert plan(headed(home, "lora", keep={"frozen": "always"})).spared is None
+
+
+def test_what_an_update_reads_is_counted_and_not_what_is_rendered(home):
+    """Of a pair the prompt is read once; of a prompt to be answered several times, every answer."""
+    path = home / "pairs.jsonl"
+    pair = {"prompt": "1 2 3 4 5", "chosen": " 6", "rejected": " 7"}
+    path.write_text("".join(json.dumps(pair) + "\n" for _ in range(40)))
+    told = {"tasks": {str(path): 1.0}, "judged_by": [str(home / "sums.jsonl")], "objective": "dpo"}
+    made = plan(recipe(home, **told))
+    apart = plan(recipe(home, **told, plan={"steps": 5, "examples": 4, "compile": True}))  # a prompt for each answer
+    assert made.learnt == apart.learnt and made.tokens < 0.7 * apart.tokens
+    spoken = settings.build(Recipe, recipe(home, objective={"kind": "grpo", "answers": 3, "reward": "politeness"})).objective
+    assert spoken.foreseen([("a",)], False) == [("a",)] * 3
+
+
+def test_four_bits_stand_first_beside_whole_and_plain(home):
+    model = {"path": str(home / "llama"), "quantize": "nf4"}
+    made = plan(recipe(home, model=model, method={"kind": "lora", "rank": 2}))
+    weights = {choice.method: choice.memory["weights"] for choice in made.choices}
+    assert list(weights) == ["qlora", "full", "lora"]
+    assert weights["qlora"] < weights["lora"] < 1.1 * weights["full"]

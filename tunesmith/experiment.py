@@ -344,6 +344,7 @@ def facts(recipe: Recipe, model: Model) -> dict[str, Any]:
         "commit": commit(),
         "window": model.window,
         "total_parameters": count(model.network),
+        "base_bytes": sum(file.stat().st_size for file in model.folder.glob("*.safetensors")) if model.folder else 0,
         "trained_parameters": 0,
         "disk_bytes": 0,
     }

@@ -256,7 +256,7 @@ def prompt(model: Model, site: Site, vectors_PD: Tensor, nearest: int) -> Prompt
     words_VD = torch.cat(
         [site.module(part).float() for part in torch.tensor(ids).tensor_split(-(-len(ids) // 4096))]
     )  # as the site says them
-    names = tokenizer.convert_ids_to_tokens(ids)
+    names = [name.replace("\n", "\\n") for name in tokenizer.convert_ids_to_tokens(ids)]  # a table has a line a token
     generator = torch.Generator().manual_seed(0)
     sample_V = torch.randperm(len(ids), generator=generator)[:SAMPLE]
     lengths = vectors_PD.norm(dim=1)

@@ -173,6 +173,8 @@ def test_storage_of_many_tasks_by_hand(made, runs, folder, tmp_path):
     assert found["Full fine-tuning"] == [words.size(count * full) for count in (1, 5, 100)]
     assert found["LoRA"] == [words.size(full + count * lora) for count in (1, 5, 100)] == ["3.29 MB", "4.02 MB", "21.2 MB"]
     assert list(found) == ["Full fine-tuning", "LoRA", "Prompt tuning"]
+    halved = [replace(one, world={**one.world, "base_bytes": full // 2}) for one in made.systems]
+    assert dict(rows.storage(replace(made, systems=tuple(halved))))["LoRA"][0] == words.size(full // 2 + lora)
     for name in ("report.html", "report.md"):
         assert "On disk, network and all" in (folder / name).read_text()
     without = compare([run for run in runs if run.name != "full-fine-tuning"], draws=20)

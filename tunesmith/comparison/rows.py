@@ -71,14 +71,15 @@ def cost_tables(made: Comparison) -> list[tuple[list[str], list[tuple[str, list[
 def storage(made: Comparison) -> list[tuple[str, list[str]]]:
     """What 1, 5, 100 tasks would take on the disk under each tuned system: a copy of the network each, or one and adapters.
 
-    The size of a copy is that of a run of the method `full` on the same model; systems without such a run are left out.
+    The size of a copy is that of a run of the method `full` on the same model; systems without such a run are left out. The
+    network beside adapters is as large as its own files, which may be in half the precision.
     """
     copies = {s.model: s.cost.disk_bytes for s in made.systems if s.method == "full" and s.cost.disk_bytes}
     found = []
     for system in made.systems:
         own, copy = system.cost.disk_bytes, copies.get(system.model)
         if own and copy:
-            beside = 0 if own > 0.9 * copy else copy  # what is a copy itself needs no network beside it
+            beside = 0 if own > 0.9 * copy else int(system.world.get("base_bytes") or copy)  # a copy needs no network beside it
             found.append((system.name, [words.size(beside + count * own) for count in TASKS]))
     return found if len(found) > 1 else []
 

@@ -15,7 +15,7 @@ from tunesmith.models.head import HeadPlan
 from tunesmith.models.model import Model
 from tunesmith.tokens.batch import Batch, Per
 from tunesmith.tokens.lengths import TooLong, fit
-from tunesmith.tokens.packing import Room
+from tunesmith.tokens.packing import Group, Room
 from tunesmith.tokens.renderer import Renderer
 from tunesmith.tokens.sequence import Tokens
 from tunesmith.tokens.tally import Sums, Tally, marked
@@ -113,6 +113,13 @@ class Objective(ABC):
     @abstractmethod
     def render(self, placed: Placed, renderer: Renderer) -> Sequence[Tokens]:
         """The sequences of one example; they stay together in a batch. The same place gives the same sequences."""
+
+    def foreseen(self, groups: Sequence[Group], branches: bool) -> list[Group]:
+        """What a step reads of rendered examples, where that is another: an update may put prompts together, or speak answers.
+
+        branches: whether two answers to a prompt are read behind it in one row (`Model.branches`).
+        """
+        return [tuple(group) for group in groups]
 
     def most(self, example: Example, renderer: Renderer) -> float:
         """As many tokens as a row of the example can have, found faster than by `render`; infinite where that is not known."""

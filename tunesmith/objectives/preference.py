@@ -103,6 +103,11 @@ class Compared(Objective):
         tokens = renderer.render(replace(example, weights=()), answer)
         return replace(tokens, extras={"reference": float("nan")} if self.reads_reference else {})
 
+    def foreseen(self, groups: Sequence[Group], branches: bool) -> list[Group]:
+        if not branches:
+            return super().foreseen(groups, branches)
+        return [(first, forked(first, second) or second) for first, second in groups]
+
     def updates(self, examples: Sequence[Placed], model: Model, room: Room) -> Iterator[Iterable[Batch]]:
         without_dropout(model)
         groups: list[Group] = [self.render(placed, model.renderer) for placed in examples]
@@ -110,7 +115,7 @@ class Compared(Objective):
             groups = referred(groups, model, room)
         groups = marked(groups, [placed.example for placed in examples])
         if model.branches():  # the prompt of both answers is computed once
-            groups = [[first, forked(first, second) or second] for first, second in groups]
+            groups = self.foreseen(groups, True)
         yield (batch.to(model.device) for batch in model.pack(groups, room))
 
     def answers(self, model: Model, batch: Batch) -> Answers:

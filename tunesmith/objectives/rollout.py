@@ -31,7 +31,7 @@ from tunesmith.objectives.objective import Held, Objective, Placed
 from tunesmith.rewards.reward import Reward, scored
 from tunesmith.tokens.batch import Batch
 from tunesmith.tokens.chat import plain
-from tunesmith.tokens.packing import Room
+from tunesmith.tokens.packing import Group, Room
 from tunesmith.tokens.renderer import Renderer
 from tunesmith.tokens.sequence import IGNORED, Tokens, answered, seq2seq
 from tunesmith.tokens.tally import marked
@@ -105,6 +105,9 @@ class Rollout(Objective):
         """The prompt with room for the longest answer: what it will be is not known before it is spoken."""
         longest = [renderer.end] * self.sampling.tokens
         return (row_of(renderer, renderer.prompt(placed.example), longest),)
+
+    def foreseen(self, groups: Sequence[Group], branches: bool) -> list[Group]:
+        return [tuple(group) for group in groups for _ in range(self.answers)]
 
     def updates(self, examples: Sequence[Placed], model: Model, room: Room) -> Iterator[Iterable[Batch]]:
         if len(examples) < self.minibatches:

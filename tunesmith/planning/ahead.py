@@ -10,7 +10,8 @@ from tunesmith.data.mixture import ByLength
 from tunesmith.data.rates import Portion
 from tunesmith.data.rows import Chosen, Joined
 from tunesmith.methods.method import Method
-from tunesmith.models.families import PACKS
+from tunesmith.models.families import PACKS, branches
+from tunesmith.models.footprint import imagined, network_of
 from tunesmith.models.load import best_device, dtype_of, load_config, load_renderer
 from tunesmith.objectives.objective import Placed
 from tunesmith.planning.step import Case
@@ -62,19 +63,23 @@ def laid_out(recipe: Recipe, work: Work) -> tuple[Case, Ahead]:
     packs = family == "causal" and config.model_type in PACKS and _packed(recipe, device == "cuda")
     dtype = dtype_of(recipe.model.dtype, config, device)
     case = Case(config, family, renderer, dtype, recipe.model.attention, recipe.objective, recipe.plan, device)
-    return case, ahead(recipe, work, renderer, window, packs)
+    with imagined():
+        network = network_of(config, family, dtype, recipe.model.attention)
+    forks = device == "cpu" and not recipe.plan.compile and branches(network, family)
+    return case, ahead(recipe, work, renderer, window, packs, forks)
 
 
 def _packed(recipe: Recipe, gpu: bool) -> bool:
     return recipe.plan.room.layout == "packed" or (recipe.plan.room.layout == "auto" and gpu)
 
 
-def ahead(recipe: Recipe, work: Work, renderer: Renderer, window: int | None, packs: bool) -> Ahead:
+def ahead(recipe: Recipe, work: Work, renderer: Renderer, window: int | None, packs: bool, forks: bool = False) -> Ahead:
     """Lay out the steps of a run as the run will.
 
     Args:
         window: most tokens of a row, None for no limit.
         packs: whether sequences share rows, which is laid out here as one long sequence a row: attention keeps no more of it.
+        forks: whether two answers to a prompt are read behind it in one row.
     """
     assert isinstance(recipe.method, Method), "there is something to learn"
     virtual = recipe.method.virtual_tokens
@@ -91,15 +96,17 @@ def ahead(recipe: Recipe, work: Work, renderer: Renderer, window: int | None, pa
         places = range(number * each, (number + 1) * each)
         groups = [recipe.objective.render(Placed(stream(place), place, recipe.seed), renderer) for place in places]
         steps.append([tuple(group) for group in groups])
-    laid = [_laid(groups, recipe, virtual, packs) for groups in steps]
+    foreseen = [recipe.objective.foreseen(groups, forks and not virtual) for groups in steps]
+    laid = [_laid(groups, recipe, virtual, packs) for groups in foreseen]
     rows = [tokens for groups in steps for group in groups for tokens in group]
+    read = [tokens for groups in foreseen for group in groups for tokens in group]
     share = total / len(steps)
     return Ahead(
         steps=total,
         looked=len(steps),
         examples=len(mixture),
-        tokens=round(share * sum(tokens.size + virtual for tokens in rows)),
-        learnt=round(share * sum(tokens.learnt for tokens in rows)),
+        tokens=round(share * sum(tokens.size + virtual for tokens in read)),
+        learnt=round(share * sum(tokens.learnt + bool(tokens.prefix) for tokens in read)),  # a branch opens behind the prompt
         validation=len(validation),
         portions=portions,
         lengths=(

@@ -22,7 +22,7 @@ from tunesmith.methods.method import Method
 from tunesmith.models.families import Family
 from tunesmith.models.load import dtype_of
 from tunesmith.models.memory import Memory
-from tunesmith.models.products import product
+from tunesmith.models.products import ALWAYS, product
 from tunesmith.models.shapes import config_of
 from tunesmith.objectives.headed import Headed
 from tunesmith.objectives.objective import Objective
@@ -41,7 +41,7 @@ from tunesmith.work import prepared
 # Of a CPU's heap, beside what is counted: blocks of a step do not fit where those of another, of other lengths, were freed (a
 # share of what a step allocates and frees), and oneDNN keeps what it compiled for products of the last few lengths (bytes a
 # step, as long as it grows: `models/memory.py`). Measured over runs of 3 to 96 steps.
-SPARE, COMPILED, FULL = 0.38, 10e6, 8
+SPARE, COMPILED, FULL = 0.38, 10e6 if ALWAYS else 4e6, 8
 SHARE = 0.6  # of the speed of one large product alone, what a step's products reach
 REHEARSED = 2  # batches of a step that are gone through: the second finds all gradients there
 
@@ -199,8 +199,11 @@ def of_recipe(recipe: Recipe, probing: bool = False) -> Planned:
     found = {name: choice(name, sizes[name], steps[name], process, coming.steps, gpu) for name in methods}
     found["qlora"] = quantised_choice(found["lora"], sizes["lora"], case, "qlora")
     probed = probe(recipe) if probing else None
-    if recipe.model.quantize == "nf4":
-        found[own] = quantised_choice(found[own], sizes[own], case, own)
+    packed = recipe.model.quantize == "nf4"
+    if packed:  # what is asked for is `qlora` then, and stands first
+        plain, name = found["lora"], "qlora" if own == "lora" else own
+        found[own] = quantised_choice(found[own], sizes[own], case, name)
+        found |= {"qlora": plain} if own == "lora" else {}
     part = once(case, recipe.method)
     keeping = spared(part, coming, steps[own], recipe, validated(coming, recipe)) if part else None
     found[own] = with_states(found[own], keeping)
@@ -208,6 +211,7 @@ def of_recipe(recipe: Recipe, probing: bool = False) -> Planned:
     if probed is not None:
         largest = max(coming.first, key=lambda step: max(map(weight, step)))
         one = choice(own, sizes[own], held(case, recipe.method, largest[:REHEARSED]), process, len(coming.first), gpu)
+        one = quantised_choice(one, sizes[own], case, own) if packed else one
         same = with_states(one, keeping)
         found = {name: corrected(one, same, probed) for name, one in found.items()}
     return Planned(

@@ -33,7 +33,7 @@ from tunesmith.work import prepared
 class Probed:
     """What was measured.
 
-    process_bytes: held by the process before the network was there (of a GPU: 0).
+    process_bytes: held by the process before the first step, without the network's weights and what is trained (of a GPU: 0).
     peak_bytes:    most that was held in the steps.
     tokens, seconds: of the last of the steps.
     steps:         how many were made.
@@ -70,10 +70,9 @@ def measured(recipe: Recipe) -> Probed:
     recipe = replace(recipe, objective=work.objective)
     assert isinstance(recipe.method, Method), "there is something to learn"
     torch.manual_seed(recipe.seed)
-    process = Memory(torch.device("cpu")).now()
     model = load(recipe.model, recipe.objective.head())
     gpu = model.device.type != "cpu"
-    coming = ahead(recipe, work, model.renderer, model.window, model.packs(recipe.plan.room))
+    coming = ahead(recipe, work, model.renderer, model.window, model.packs(recipe.plan.room), model.branches())
     adapter = model.attach(recipe.name, recipe.method)
     if recipe.objective.looks_back and adapter.freed:
         model.remember()
@@ -82,6 +81,8 @@ def measured(recipe: Recipe) -> Probed:
     model.checkpointing(recipe.plan.recompute)
     memory = Memory(model.device)
     memory.start()
+    stands = {p.data_ptr(): p.numel() * p.element_size() for p in model.parameters()}
+    process = max(Memory(torch.device("cpu")).now() - sum(stands.values()), 0)
     tokens = seconds = 0.0
     for batches in coming.first:
         began = time.perf_counter()
