@@ -345,7 +345,7 @@ def test_what_an_update_reads_is_counted_and_not_what_is_rendered(home):
     made = plan(recipe(home, **told))
     apart = plan(recipe(home, **told, plan={"steps": 5, "examples": 4, "compile": True}))  # a prompt for each answer
     assert made.learnt == apart.learnt and made.tokens < 0.7 * apart.tokens
-    spoken = settings.build(Recipe, recipe(home, objective={"kind": "grpo", "answers": 3, "reward": "politeness"})).objective
+    spoken = settings.build(Recipe, recipe(home, objective={"kind": "grpo", "answers": 3, "rewards": ["politeness"]})).objective
     assert spoken.foreseen([("a",)], False) == [("a",)] * 3
 
 
