@@ -75,14 +75,19 @@ def test_alone_a_run_has_the_whole_environment(tmp_path, monkeypatch, capfd):
 
 
 def test_the_memory_that_is_free():
-    free = share.free_memory()
-    assert 2**24 < free < 2**50
+    """Other programs take and give memory meanwhile, so it may take more than one look."""
     held = "import time\nheld = bytearray(b'1') * (300 * 2**20)\nprint('held', flush=True)\ninput()"
-    holding = subprocess.Popen([sys.executable, "-c", held], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    holding.stdout.readline()
-    less = share.free_memory()
-    holding.communicate(b"\n")
-    assert less < free - 100 * 2**20 or less < share.free_memory() - 100 * 2**20
+
+    def less_is_free() -> bool:
+        free = share.free_memory()
+        assert 2**24 < free < 2**50
+        holding = subprocess.Popen([sys.executable, "-c", held], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        holding.stdout.readline()
+        less = share.free_memory()
+        holding.communicate(b"\n")
+        return less < free - 100 * 2**20 or less < share.free_memory() - 100 * 2**20
+
+    assert any(less_is_free() for _ in range(5))
 
 
 def test_a_limit_of_a_container_counts(tmp_path, monkeypatch):
