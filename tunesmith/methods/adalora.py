@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from tunesmith.errors import UserError
-from tunesmith.methods.lora import ATTENTION_AND_MLP, VARIANTS, LowRank, LowRanks, refuse_unknown, targets
+from tunesmith.methods.lora import ATTENTION_AND_MLP, VARIANTS, LowRank, LowRanks, no_embedding, refuse_unknown, targets
 from tunesmith.methods.method import Delta, Method, Site
 
 TRIPLET = ("a_RI", "e_R1", "b_OR")
@@ -139,8 +139,7 @@ class AdaLoRA(Method):
 
     def delta(self, site: Site) -> Delta | None:
         if site.role == "embedding" and site.role in self.on:
-            told = "`adalora` is built for linear maps, and `method.on` names the embedding"
-            raise UserError(told, "leave it out, or use `lora`")
+            raise no_embedding("adalora")
         if site.role in ("embedding", "mlp") or not site.named(self.on) or not site.within(self.stack):
             return None
         return Triplets(site.inputs, site.outputs, self.start_rank, self.scale, self.dropout)

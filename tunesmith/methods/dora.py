@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tunesmith.errors import UserError
-from tunesmith.methods.lora import LoRA, LowRank
+from tunesmith.methods.lora import LoRA, LowRank, no_embedding
 from tunesmith.methods.method import Delta, Site
 
 
@@ -91,7 +90,7 @@ class DoRA(LoRA):
         return Directed(site, self.rank, self.scale, self.dropout)
 
     def beside_embedding(self, site: Site) -> Delta:
-        raise UserError("`dora` is built for linear maps, and `method.on` names the embedding", "leave it out, or use `lora`")
+        raise no_embedding("dora")
 
     def peft_config(self, sites: Sequence[Site], deltas: Mapping[str, Delta]) -> dict[str, Any]:
         return {**super().peft_config(sites, deltas), "use_dora": True}

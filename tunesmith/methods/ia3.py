@@ -10,8 +10,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from tunesmith.errors import UserError
-from tunesmith.methods.lora import refuse_unknown, targets
+from tunesmith.methods.lora import no_embedding, refuse_unknown, targets
 from tunesmith.methods.method import Delta, Method, Site, Stretches
 
 
@@ -76,8 +75,7 @@ class IA3(Method):
 
     def delta(self, site: Site) -> Delta | None:
         if site.role == "embedding" and site.role in (*self.on, *self.inputs):
-            told = "`ia3` is built for linear maps, and `method.on` names the embedding"
-            raise UserError(told, "leave it out, or use `lora`")
+            raise no_embedding("ia3")
         if site.role in ("embedding", "mlp") or not site.within(self.stack):
             return None
         if site.named(self.inputs):

@@ -295,6 +295,11 @@ def refuse_rest(config: Mapping[str, Any]) -> None:
         )
 
 
+def no_embedding(kind: str) -> UserError:
+    """What is said where a method that changes linear maps is to stand at the embedding."""
+    return UserError(f"`{kind}` is built for linear maps, and `method.on` names the embedding", "leave it out, or use `lora`")
+
+
 MERGE = "merge it with PEFT (`merge_and_unload`), and name the folder of the merged network as the model"
 _OUT_OF_THE_BASE = ("pissa", "olora", "corda", "loftq")
 VARIANTS = (

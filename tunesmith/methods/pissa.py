@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tunesmith.errors import UserError
-from tunesmith.methods.lora import LoRA, LowRank, LowRanks
+from tunesmith.methods.lora import LoRA, LowRank, LowRanks, no_embedding
 from tunesmith.methods.method import Delta, Site
 
 
@@ -80,7 +80,7 @@ class PiSSA(LoRA):
         return Principal(site, self.rank, self.scale, self.dropout)
 
     def beside_embedding(self, site: Site) -> Delta:
-        raise UserError("`pissa` is built for linear maps, and `method.on` names the embedding", "leave it out, or use `lora`")
+        raise no_embedding("pissa")
 
     def peft_config(self, sites: Sequence[Site], deltas: Mapping[str, Delta]) -> dict[str, Any]:
         twice = 2 * self.rank

@@ -95,8 +95,9 @@ def shared_weights(network: nn.Module) -> set[str]:
 
 def unmet(names: Sequence[str], network: nn.Module) -> list[str]:
     """Names in a method's `on` that are no role and mean no module of the network."""
-    every = list(sites(network))
-    return [name for name in names if name not in ROLE_NAMES and not any(site.named((name,)) for site in every)]
+    others = [name for name in names if name not in ROLE_NAMES]
+    every = list(sites(network)) if others else []
+    return [name for name in others if not any(site.named((name,)) for site in every)]
 
 
 def beyond_body(network: nn.Module) -> set[str]:

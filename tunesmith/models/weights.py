@@ -120,8 +120,9 @@ def load_adapter(folder: Path, model: Model, name: str) -> Adapter:
 
 def _refuse_absent(file: Path, config: Mapping[str, Any], model: Model) -> None:
     """What PEFT kept whole must have weights here; a vocabulary head that is the embedding has none of its own."""
-    names = [f".{name}" for name, _ in model.network.named_parameters()]
-    if absent := [one for one in config.get("modules_to_save") or () if not any(f".{one}." in name for name in names)]:
+    modules = config.get("modules_to_save") or ()
+    names = [f".{name}" for name, _ in model.network.named_parameters()] if modules else []  # attaching is quick
+    if absent := [one for one in modules if not any(f".{one}." in name for name in names)]:
         raise UserError(f"`{file}` keeps `{absent[0]}` whole, which has no weights of its own in this network", MERGE)
 
 
@@ -186,7 +187,7 @@ def adapter_files(adapter: Adapter, model: Model, peer: Peer | None = None) -> t
     if quantised(model.network):
         config["base_quantize"] = "nf4"
     modules = _whole_modules(adapter, model)
-    if peer is None and adapter.freed.keys() & shared_weights(model.network):
+    if peer is None and adapter.freed and adapter.freed.keys() & shared_weights(model.network):
         modules = None  # PEFT's copy of a module would leave the others that have its weight as they are
     own = _own_config(adapter) if modules is not None else None
     if peer is not None and own is None:

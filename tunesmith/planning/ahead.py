@@ -63,9 +63,10 @@ def laid_out(recipe: Recipe, work: Work) -> tuple[Case, Ahead]:
     packs = family == "causal" and config.model_type in PACKS and _packed(recipe, device == "cuda")
     dtype = dtype_of(recipe.model.dtype, config, device)
     case = Case(config, family, renderer, dtype, recipe.model.attention, recipe.objective, recipe.plan, device)
-    with imagined():
-        network = network_of(config, family, dtype, recipe.model.attention)
-    forks = device == "cpu" and not recipe.plan.compile and branches(network, family)
+    forks = device == "cpu" and family == "causal" and not recipe.plan.compile
+    if forks:
+        with imagined():
+            forks = branches(network_of(config, family, dtype, recipe.model.attention), family)
     return case, ahead(recipe, work, renderer, window, packs, forks)
 
 

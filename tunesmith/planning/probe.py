@@ -81,7 +81,8 @@ def measured(recipe: Recipe) -> Probed:
     model.checkpointing(recipe.plan.recompute)
     memory = Memory(model.device)
     memory.start()
-    stands = {p.data_ptr(): p.numel() * p.element_size() for p in model.parameters()}
+    weights = (*model.parameters(), *model.buffers())  # packed ones are buffers
+    stands = {p.data_ptr(): p.numel() * p.element_size() for p in weights}
     process = max(Memory(torch.device("cpu")).now() - sum(stands.values()), 0)
     tokens = seconds = 0.0
     for batches in coming.first:
