@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
@@ -83,6 +84,13 @@ class Server:
 
     def figure(self, name):
         return float(re.search(rf"^{name} (\S+)$", self.ask("/metrics")[1], re.MULTILINE)[1])
+
+    def comes_to(self, name, value):
+        """Wait until a figure is what it should become."""
+        deadline = time.monotonic() + 20
+        while (seen := self.figure(name)) != value:
+            assert time.monotonic() < deadline, f"{name} is {seen}, not {value}"
+            time.sleep(0.05)
 
     def alone(self, prompt, sampling, adapter=""):
         """What `generate` says by itself."""
