@@ -50,7 +50,7 @@ REHEARSED = 2  # batches of a step that are gone through: the second finds all g
 class Choice:
     """What one way of tuning takes.
 
-    trained, weights: numbers. `memory`: bytes by part when most is held; `peak_bytes`: their sum.
+    trained, weights: numbers, of the second all, with what is added. `memory`: bytes by part when most is held; `peak_bytes`: their sum.
     kept_bytes: on disk when the run has ended; `state_bytes`: more while it runs.
     """
 
@@ -262,7 +262,7 @@ def choice(name: str, sizes: Counted, step: Held, process: int, steps: int, gpu:
     own = sizes.weights * sizes.weight_bytes // max(sizes.weights + sizes.added, 1)
     kept = own if sizes.trained > sizes.added else sizes.trained_bytes
     rounded = {part: round(size) for part, size in memory.items()}
-    return Choice(name, sizes.trained, sizes.weights, rounded, kept, 4 * sizes.trained_bytes)
+    return Choice(name, sizes.trained, sizes.weights + sizes.added, rounded, kept, 4 * sizes.trained_bytes)
 
 
 def quantised_choice(lora: Choice, sizes: Counted, case: Case, name: str) -> Choice:
