@@ -171,7 +171,7 @@ def opened(path: str, name: str | None, adapters: Mapping[str, Path]) -> tuple[B
         return Base(name or named(path), model), dict(adapters)
     source = below(settings, place)
     model = load(source, headed=_is_headed(place))
-    adapter = model.attach("tried", method_of(read_config(place), place / CONFIG), begin=False)
+    adapter = model.attach("tried", method_of(read_config(place), place / CONFIG, model.network), begin=False)
     frees = bool(adapter.freed)
     model.detach("tried")
     if not frees:

@@ -207,6 +207,28 @@ def test_their_adalora_with_ranks_of_its_own_here(tmp_path):
     torch.testing.assert_close(ours(made, laid(tokens)), theirs(wrapped, "llama", laid(tokens)), rtol=1e-4, atol=1e-4)
 
 
+BESIDE = {
+    "biases": {"bias": "all"},
+    "biases of changed maps": {"bias": "lora_only"},
+    "rows": {"trainable_token_indices": [7, 2]},
+    "rows and modules": {"trainable_token_indices": [5], "modules_to_save": [".*norm.*|.*ln_.*|.*LayerNorm.*"]},
+}
+
+
+@pytest.mark.parametrize("name", [*MAIN, "llama-tied"])
+@pytest.mark.parametrize("kind", BESIDE)
+@pytest.mark.filterwarnings("ignore")
+def test_what_their_lora_kept_of_the_network(name, kind, tmp_path):
+    if name == "bert" and "rows" in kind:
+        pytest.skip("refused: see below")
+    modules = {"llama": ["norm"], "t5": ["final_layer_norm"], "bart": ["layernorm_embedding"], "gpt2": ["ln_f"]}
+    given = BESIDE[kind]
+    if "modules_to_save" in given:
+        given = {**given, "modules_to_save": modules.get(name.removesuffix("-tied"), ["LayerNorm"])}
+    config = peft.LoraConfig(r=2, target_modules=TARGETS[name.removesuffix("-tied")], **given)
+    check_theirs(name, config, tmp_path)
+
+
 @pytest.mark.parametrize("name", PROMPTED)
 @pytest.mark.parametrize("kind", ["prompt", "ptuning", "prefix"])
 @pytest.mark.filterwarnings("ignore")
@@ -242,12 +264,45 @@ def check_theirs(name, config, folder):
     torch.testing.assert_close(ours(made, here), said, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_rows_whose_head_loses_its_bias_in_peft_are_refused(tmp_path):
+    config = peft.LoraConfig(r=2, target_modules=["query"], trainable_token_indices=[2])
+    peft.get_peft_model(network("bert"), config).save_pretrained(tmp_path)
+    with pytest.raises(UserError, match=r"trains rows of `bert\.embeddings\.word_embeddings`.* no bias"):
+        load_adapter(tmp_path, model("bert"), "a")
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"), [([61], "row of token 61; this network has 61"), ({"lm_head": [1]}, "rows of `lm_head`")]
+)
+@pytest.mark.filterwarnings("ignore")
+def test_rows_that_are_not_there_are_refused(rows, said, tmp_path):
+    config = peft.LoraConfig(r=2, target_modules=["q_proj"], trainable_token_indices=[2])
+    peft.get_peft_model(network("llama"), config).save_pretrained(tmp_path)
+    file = tmp_path / "adapter_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "trainable_token_indices": rows}))
+    with pytest.raises(UserError, match=said):
+        load_adapter(tmp_path, model("llama"), "a")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_rows_and_biases_are_written_back_and_read_again(tmp_path):
+    config = peft.LoraConfig(r=2, target_modules=["q"], bias="all", trainable_token_indices=[2, 9])
+    wrapped = peft.get_peft_model(network("t5"), config)
+    shaken([p for n, p in wrapped.named_parameters() if p.requires_grad])
+    wrapped.save_pretrained(tmp_path / "theirs")
+    made, again = model("t5"), model("t5")
+    saved = save_adapter(tmp_path / "ours", load_adapter(tmp_path / "theirs", made, "a"), made)
+    load_adapter(saved, again, "a")
+    batch = laid(sequences("seq2seq"))
+    assert torch.equal(ours(made, batch), ours(again, batch))
+
+
 REFUSED = {
-    "bias": "lora_only",
     "alora_invocation_tokens": [3, 4],
     "init_lora_weights": "pissa",
     "use_bdlora": {"target_modules_bd_a": ["q_proj"], "nblocks": 2},
-    "trainable_token_indices": [1, 2],
+    "lora_bias": True,
 }
 
 

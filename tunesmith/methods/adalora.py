@@ -205,7 +205,8 @@ class AdaLoRA(Method):
 
     @classmethod
     def from_peft(cls, config: Mapping[str, Any]) -> "AdaLoRA":
-        plain = {"bias": "none", **dict.fromkeys((*VARIANTS, "exclude_modules", "layers_to_transform", "use_dora"))}
+        others = ("trainable_token_indices", "exclude_modules", "layers_to_transform", "use_dora")
+        plain = {"bias": "none", **dict.fromkeys((*VARIANTS, *others))}
         refuse_unknown(config, plain)
         return cls(
             rank=min(config["target_r"], config["init_r"]),

@@ -177,7 +177,7 @@ class LoRA(Method):
     def from_peft(cls, config: Mapping[str, Any]) -> "LoRA | None":
         if bool(config.get("use_dora")) != cls.is_dora:
             return None
-        refuse_unknown(config, UNKNOWN if cls is LoRA else {**UNKNOWN, **dict.fromkeys(PATTERNS)})
+        refuse_unknown(config, dict.fromkeys(VARIANTS if cls is LoRA else (*VARIANTS, *PATTERNS)))
         refuse_rest(config)
         plain = {
             "rank": config["r"],
@@ -311,11 +311,6 @@ VARIANTS = (
     "lora_bias",
     "monteclora_config",
     "target_parameters",
-    "trainable_token_indices",
     "use_bdlora",
     "velora_config",
 )
-UNKNOWN: Mapping[str, Any] = {
-    "bias": "none",
-    **dict.fromkeys(VARIANTS),
-}

@@ -25,13 +25,12 @@ from torch import Tensor, nn
 import tunesmith.methods
 from tunesmith.errors import UserError
 from tunesmith.manifest import intact, whole
-from tunesmith.methods.combined import Combined
 from tunesmith.methods.frozen import Frozen
 from tunesmith.methods.full import Full
-from tunesmith.methods.lora import MERGE
 from tunesmith.methods.method import Method
 from tunesmith.methods.selective import Selective
 from tunesmith.models.adapter import Adapter
+from tunesmith.models.beside import plainly, refuse_absent, refuse_shared, with_beside
 from tunesmith.models.classifiers import PEFT, Peer, as_theirs, peer_of, save_classifier, saved_head, saved_plan
 from tunesmith.models.families import Family
 from tunesmith.models.head import save_head, save_plan
@@ -101,39 +100,21 @@ def load_adapter(folder: Path, model: Model, name: str) -> Adapter:
     if peer is not None:
         config = without_head(config, peer)
     with _sensible(folder / CONFIG):
-        _refuse_absent(folder / CONFIG, config, model)
-        method = method_of(config, folder / CONFIG)
+        refuse_absent(folder / CONFIG, config, model.network)
+        if peer is None:
+            refuse_shared(folder / CONFIG, config, model.network)
+        method = method_of(config, folder / CONFIG, model.network)
     # A class for sequences has no vocabulary head, so its adapters stand in the body alone.
     never = beyond_body(model.network) if config.get("task_type") in ("SEQ_CLS", "TOKEN_CLS") else ()
     with _sensible(folder / CONFIG):
         adapter = model.attach(name, method, begin=False, head=head, never=never)
     torch.set_rng_state(random)  # first values that are overwritten draw nothing
     try:
-        if config.get("modules_to_save") and peer is None:
-            _refuse_shared(folder / CONFIG, adapter, model)
         _fill(adapter, config, folder, model)
     except UserError:
         model.detach(name)
         raise
     return adapter
-
-
-def _refuse_absent(file: Path, config: Mapping[str, Any], model: Model) -> None:
-    """What PEFT kept whole must have weights here; a vocabulary head that is the embedding has none of its own."""
-    modules = config.get("modules_to_save") or ()
-    names = [f".{name}" for name, _ in model.network.named_parameters()] if modules else []  # attaching is quick
-    if absent := [one for one in modules if not any(f".{one}." in name for name in names)]:
-        raise UserError(f"`{file}` keeps `{absent[0]}` whole, which has no weights of its own in this network", MERGE)
-
-
-def _refuse_shared(file: Path, adapter: Adapter, model: Model) -> None:
-    """PEFT trains a copy of one module; where others have the same weight, theirs stays as it was."""
-    if shared := sorted(adapter.freed.keys() & shared_weights(model.network)):
-        raise UserError(
-            f"`{file}` keeps `{shared[0]}` whole, which other modules of this network have too: PEFT changes only one of them, "
-            "and here they are one",
-            MERGE,
-        )
 
 
 @contextmanager
@@ -248,17 +229,17 @@ def shortened(chosen: list[str], every: list[str]) -> list[str]:
     return words if meant == set(chosen) else sorted(chosen)
 
 
-def method_of(config: Mapping[str, Any], file: Path) -> Method:
-    """The method that an adapter's config describes."""
+def method_of(config: Mapping[str, Any], file: Path, network: nn.Module) -> Method:
+    """The method that an adapter's config describes, on a network."""
     if config.get("method"):
         return _from_told(config, file)
     wanted = str(config.get("peft_type"))
     if config.get("target_modules") == NOWHERE:
-        return _with_modules(None, config)
+        return with_beside(None, config, network)
     kinds = [kind for kind in methods() if isinstance(kind.peft_type, str) and kind.peft_type]
     for kind in kinds:
         if kind.peft_type == wanted and (found := kind.from_peft(config)) is not None:
-            return _with_modules(found, config)
+            return with_beside(found, config, network)
     known = ", ".join(sorted({kind.peft_type for kind in kinds}))
     raise UserError(f"`{file}` describes an adapter of the type `{wanted}`", f"known types: {known}")
 
@@ -283,15 +264,6 @@ def _from_told(config: Mapping[str, Any], file: Path) -> Method:
     return found(**{key: value(one) for key, one in given.items()})
 
 
-def _with_modules(method: Method | None, config: Mapping[str, Any]) -> Method:
-    """The method together with the modules that PEFT trained and kept whole beside it; None: nothing else was trained."""
-    modules = config.get("modules_to_save") or ()
-    if not modules:
-        return method or Frozen()
-    whole = Selective(pattern=rf"({'|'.join(re.escape(name) for name in modules)})\.")
-    return Combined(parts=(method, whole)) if method else whole
-
-
 @cache
 def methods() -> list[type[Method]]:
     """Every method in `tunesmith/methods`, by listing the folder."""
@@ -309,10 +281,9 @@ def _fill(adapter: Adapter, config: Mapping[str, Any], folder: Path, model: Mode
         but = ", but a pickle, which can run code when it is read" if pickled.is_file() else ""
         hint = f"convert it, running none of its code: `{CONVERT.format(path=folder)}`" if but else "fetch it, or train again"
         raise UserError(f"`{folder}` has no `{WEIGHTS}`{but}", hint)
-    saved = read_tensors(folder / WEIGHTS)
-    saved = {name: value for name, value in saved.items() if not name.endswith(".base_layer.weight")}  # PEFT: untrained
+    saved = plainly(read_tensors(folder / WEIGHTS), config, model.network)
     freed = read_tensors(folder / FREED) if (folder / FREED).is_file() else {}
-    if config.get("modules_to_save"):
+    if adapter.freed and not freed:
         begin = before(adapter.method)
         freed = {n: value for name, value in saved.items() if (n := name.removeprefix(begin)) in adapter.freed}
         saved = {name: value for name, value in saved.items() if name.removeprefix(begin) not in freed}

@@ -50,7 +50,8 @@ REHEARSED = 2  # batches of a step that are gone through: the second finds all g
 class Choice:
     """What one way of tuning takes.
 
-    trained, weights: numbers, of the second all, with what is added. `memory`: bytes by part when most is held; `peak_bytes`: their sum.
+    trained, weights: numbers; `weights`: of all, with what is added.
+    memory:     bytes by part when most is held; `peak_bytes`: their sum.
     kept_bytes: on disk when the run has ended; `state_bytes`: more while it runs.
     """
 

@@ -72,7 +72,7 @@ class Shelf:
     def _refuse_freed(self, name: str, place: Path) -> None:
         """Before its files are read, since what it sets free would stay as the files have it."""
         active, tried = self.model.active, f"{name}@"
-        adapter = self.model.attach(tried, method_of(read_config(place), place / CONFIG), begin=False)
+        adapter = self.model.attach(tried, method_of(read_config(place), place / CONFIG, self.model.network), begin=False)
         freed = len(adapter.freed)
         self.model.detach(tried)
         self.model.active = active
