@@ -6,8 +6,10 @@ from math import nan
 import numpy as np
 import pytest
 
+from tunesmith.comparison.axes import grouped, number_axes
+from tunesmith.comparison.choosing import cost
 from tunesmith.comparison.plots import write_plots
-from tunesmith.comparison.study import Tried, grouped, number_axes, over_seeds, study
+from tunesmith.comparison.study import Tried, over_seeds, study
 from tunesmith.comparison.study_page import command, markdown, page, plain, terminal_table, verdict, write_study
 from tunesmith.comparison.study_panels import groups
 from tunesmith.errors import UserError
@@ -73,13 +75,83 @@ def test_a_rank_that_all_smaller_ones_fall_behind_begins_the_plateau_itself(tmp_
     assert "no smaller rank was tried" in verdict(made)
 
 
+def test_what_lies_above_the_plateau_is_told(tmp_path):
+    """A worse value parts it: what is level beyond one is no part of it."""
+    tried = ranks(tmp_path / "a", {2: [share(39)], 4: [share(40)], 8: [share(39)], 16: [share(10)], 32: [share(5)]})
+    made = study("s", tried, ["method.rank"])
+    assert (made.plateaus[0].arm, made.plateaus[0].until, made.plateaus[0].beyond) == ("rank 2", "rank 8", "worse")
+    assert "From rank 2 to 8, exact match cannot be told from the best (rank 4); above rank 8 it is worse" in verdict(made)
+    tried = ranks(tmp_path / "b", {2: [share(39)], 4: [share(10)], 8: [share(40)], 16: [share(10)], 32: [share(39)]})
+    made = study("s", tried, ["method.rank"])
+    assert (made.plateaus[0].arm, made.plateaus[0].until) == ("rank 8", "rank 8")
+    assert "above rank 8 that does not hold" in verdict(made)
+
+
+def test_an_arm_with_a_failed_seed_is_not_the_one_to_take(tmp_path):
+    """Its other seed may have been the lucky one."""
+    whole, lucky = ranks(tmp_path, {2: [share(20), share(20)], 4: [share(40), share(40)]}, {2: 2.0, 4: 1.0})
+    half = Tried(lucky.name, lucky.values, {0: lucky.runs[0]}, failed=["out of memory"])
+    made = study("s", [whole, half], ["method.rank"])
+    assert (made.best, made.top, made.plateaus) == ("rank 2", "rank 2", ())
+    assert made.arm("rank 4").behind is None and not made.arm("rank 4").level
+    assert "rank 4 failed, so these arms are not chosen among: out of memory" in " ".join(made.warnings)
+    assert "some seeds failed" in markdown(made)
+    alone = study("s", [half], ["method.rank"])
+    assert alone.best == "rank 4", "where no arm is whole there is no other"
+
+
+def told(run, recipe, records):
+    """A run with other validations: (step, loss, score)."""
+    run.keep_recipe(recipe)
+    (run.folder / "validation.jsonl").unlink()
+    for step, loss, score in records:
+        run.log({"step": step, "loss": loss, "tokens": 40, **({"score": score} if score is not None else {})}, "validation")
+
+
+@pytest.mark.parametrize(("best", "first", "second"), [("loss", 0.5, 0.9), ("last", 3.0, 0.9), ("score", 0.7, 0.95)])
+def test_the_loss_is_that_of_the_weights_that_are_kept(tmp_path, best, first, second):
+    tried = ranks(tmp_path, {2: [share(9)], 4: [share(9)]})
+    for one, records in zip(
+        tried, ([(0, 0.5, 0.1), (5, 0.7, 0.3), (10, 3.0, 0.2)], [(0, 1.0, 0.1), (5, 0.95, 0.4), (10, 0.9, 0.2)]), strict=True
+    ):
+        told(one.runs[0], {"plan": {"best": best}}, records)
+    made = study("s", tried, ["method.rank"])
+    assert [arm.validation.value for arm in made.arms] == [first, second]
+    assert made.best == ("rank 2" if best == "loss" else "rank 4")
+    assert made.chosen == ("score" if best == "score" else "loss")
+    assert ("has the best score on the validation examples, 0.400" in verdict(made)) == (best == "score")
+    assert cost(tried[0].runs[0], 5) == {"loss": 0.5, "last": 0.7, "score": -0.3}[best]
+
+
+@pytest.mark.parametrize(
+    ("recipes", "tokens", "said"),
+    [
+        ([{"objective": {"kind": "dpo", "beta": 0.1}}, {"objective": {"kind": "dpo", "beta": 0.5}}], (40, 40), "`objective`"),
+        ([{"ask": {"tokens": 3}}, {"ask": {"tokens": 4}}], (40, 40), "`ask`"),
+        ([{}, {}], (40, 50), "other tokens"),
+        ([{"objective": {"pooling": "mean"}}, {"objective": {"pooling": "last"}}], (1000, 1004), ""),
+    ],
+)
+def test_losses_that_measure_different_things_choose_no_arm(tmp_path, recipes, tokens, said):
+    tried = ranks(tmp_path, {2: [share(9)], 4: [share(30)]})
+    for one, recipe, count in zip(tried, recipes, tokens, strict=True):
+        one.runs[0].keep_recipe(recipe)
+        (one.runs[0].folder / "validation.jsonl").unlink()
+        one.runs[0].log({"step": 0, "loss": 1.0, "tokens": count}, "validation")
+    made = study("s", tried, ["method.on"])
+    assert (made.best is None) == bool(said) and said in " ".join(made.warnings)
+    if said:
+        assert verdict(made) == "rank 4 has the best exact match on the test examples, 0.750; every other arm is worse."
+        assert "lowest loss" not in page(made, tmp_path) and "plan.best: score" in markdown(made)
+
+
 def test_ranks_that_were_dropped_are_not_called_worse(tmp_path):
     """Halving asks only those that reach the end."""
     [small] = ranks(tmp_path / "a", {2: [share(40)]})
     [large] = ranks(tmp_path / "b", {4: [share(30)]})
     dropped = Tried(small.name, small.values, {0: run(tmp_path / "c", share(40), 2.0, answered=False)}, share=0.5)
     told = verdict(study("s", [dropped, large], ["method.rank"]))
-    assert "of those that were asked; smaller ones were dropped before the end" in told and "worse" not in told
+    assert "of those that were asked; smaller ones did not come to the end" in told and "worse" not in told
 
 
 def test_seeds_widen_an_interval(tmp_path):

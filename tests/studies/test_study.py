@@ -14,8 +14,10 @@ from tunesmith import cli, experiment
 from tunesmith.errors import UserError
 from tunesmith.run import Run
 from tunesmith.studies.grid import arm, grid, space
+from tunesmith.studies.search import Optuna
 from tunesmith.studies.study import study
 from tunesmith.training.progress import Reporter
+from tunesmith.workers.pool import Pool
 
 TREE = {
     "name": "tiny",
@@ -133,7 +135,30 @@ def test_optuna_proposes_and_goes_on_where_it_stopped(ran, tmp_path):
     before = list(ran)
     again = study(TREE, given=given, into=tmp_path, engine="optuna", trials=4)
     assert again.study.arms[: len(made.study.arms)] == made.study.arms
-    assert len(ran) <= len(before) + 1
+    assert len(ran) == len(before) + 1, "something new is proposed"
+    drawn = [(tmp_path / "optuna.jsonl").read_text().splitlines()]
+    assert len(set(drawn[0])) == 4
+
+
+def test_optuna_hears_of_an_arm_when_it_has_ended(ran, tmp_path, monkeypatch):
+    """What is proposed twice is tried once, and told twice, with the loss that it had in the end."""
+    pytest.importorskip("optuna")
+    heard, tell, make = [], Optuna.tell, Pool.make
+
+    def hear(self, values, loss):
+        heard.append((values, loss))
+        tell(self, values, loss)
+
+    def late(pool, jobs, ended):
+        """All are begun before the first has ended, as side by side."""
+        make(pool, iter(list(jobs)), ended)
+
+    monkeypatch.setattr(Optuna, "tell", hear)
+    monkeypatch.setattr(Pool, "make", late)
+    made = study(TREE, given=["method.rank=2..3", "plan.steps=1"], into=tmp_path, engine="optuna", trials=5)
+    assert len(ran) == len(made.study.arms) == 2
+    losses = {arm.values["method.rank"]: arm.validation.value for arm in made.study.arms}
+    assert len(heard) > 2 and all(loss == losses[values["method.rank"]] for values, loss in heard)
 
 
 def test_what_engines_cannot_do_is_refused(ran, tmp_path, monkeypatch):
@@ -147,6 +172,8 @@ def test_what_engines_cannot_do_is_refused(ran, tmp_path, monkeypatch):
         (["seed=0,1"], {"engine": "random"}, "nothing to search"),
         (["method.rank=2,4"], {"trials": 3}, "a grid tries every arm"),
         (["method.rank=2,4"], {"halving": 1}, "drops nothing"),
+        (["objective.prompt_weight=0,1"], {"halving": 2}, "`objective.prompt_weight` is varied, so that validation losses"),
+        (["limit.validation=2,4"], {}, "validated on different examples"),
     ):
         with pytest.raises(UserError, match=said):
             study(TREE, given=given, into=tmp_path, **options)

@@ -6,10 +6,12 @@ Dimension key: N answers, Q draws, S seeds.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import isfinite, nan
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
+from tunesmith.comparison.axes import SIZES, grouped, number_axes, scaling
+from tunesmith.comparison.choosing import by_score, kept, unlike
 from tunesmith.comparison.crowded import crowded
 from tunesmith.comparison.curve import EXAMPLES, Curve, curve
 from tunesmith.comparison.significance import Array, Interval, interval, resamples
@@ -18,25 +20,11 @@ from tunesmith.comparison.table import Measure, columns_of, main_task
 from tunesmith.errors import UserError
 from tunesmith.run import Run
 
-SIZES = ("rank", "virtual_tokens")  # settings of which a smaller value is a cheaper result
-
 RULE = (
-    "The plateau begins at the smallest value whose paired difference to the best one has a 95 % interval that reaches nought. "
-    "The best one is that with the best mean of the first metric; the draws are over seeds and examples."
+    "The plateau is the best value with those below and above it, without a gap, whose paired difference to it has a 95 % "
+    "interval that reaches nought. The best one is that with the best mean of the first metric; the draws are over seeds and "
+    "examples."
 )
-
-
-HELD = (
-    "A larger rank still moves the network further in a step, since more products add up: where large ranks are unsteady, take "
-    "the rank-stabilised scale, or a learning rate for each."
-)
-
-
-class Varied(Protocol):
-    """What differs in some settings: `Tried` and `Arm` fit."""
-
-    @property
-    def values(self) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -61,10 +49,12 @@ class Tried:
 class Arm:
     """What came of one choice of settings.
 
-    validation: mean over seeds of the lowest validation loss, with the lowest and the highest seed, in nats a token.
+    validation: mean over seeds of the validation loss of the weights that are kept, with the lowest and the highest seed, in
+                nats a token.
     by_seed:    that loss for each seed.
+    validated:  mean over seeds of their validation score, higher is better; None where it was not asked for.
     scores:     metric -> mean over seeds, with its interval; empty where nothing was answered.
-    behind:     how much worse the first metric is than the best arm's, by paired draws.
+    behind:     how much worse the first metric is than the best arm's, by paired draws; None where runs of it failed.
     level:      whether it cannot be told from the best arm.
     seconds:    mean training time of a run.
     answered:   folders of the runs that were asked.
@@ -75,6 +65,7 @@ class Arm:
     seeds: tuple[int, ...]
     validation: Interval
     by_seed: tuple[float, ...]
+    validated: float | None
     scores: Mapping[str, Interval]
     behind: Interval | None
     level: bool
@@ -89,12 +80,17 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Plateau:
-    """Along one setting, with all others as `where` says: from which arm on more brings nothing that can be told."""
+    """Along one setting, with all others as `where` says: the arms that cannot be told from the best.
+
+    arm, until: the first and the last of them; beyond: what comes above, `worse`, `not known`, or nothing.
+    """
 
     setting: str
     where: str
     arm: str
     best: str
+    until: str
+    beyond: str
     behind: Interval
 
 
@@ -103,8 +99,9 @@ class Study:
     """Everything the page of a study says.
 
     settings: what was varied, the seed aside; seeds are those of all arms.
-    best:     the arm with the lowest validation loss: the one to take, since the test examples had no part in choosing it.
-    top:      the arm with the best first metric on the test examples; None where nothing was answered.
+    best:     the arm to take, by its validation, since the test examples had no part in it; None where that cannot be said.
+    chosen:   what it was chosen by: the lowest validation `loss`, or the best `score` where runs keep the weights of that.
+    top:      the arm with the best first metric on the test examples, of those without a failed run; None: none was answered.
     warnings: what makes arms unlike in more than what was varied.
     times:    what times do not tell where runs were made side by side.
     """
@@ -115,7 +112,8 @@ class Study:
     seeds: tuple[int, ...]
     measures: tuple[Measure, ...]
     arms: tuple[Arm, ...]
-    best: str
+    best: str | None
+    chosen: str
     top: str | None
     plateaus: tuple[Plateau, ...]
     scaling: str
@@ -160,32 +158,48 @@ def study(
                 values[place, measure.name] = float(np.mean([columns[number, measure.name].value for number in mine]))
                 resampled_SQ = np.stack([columns[number, measure.name].resampled(counts_QN) for number in mine])
                 drawn[place, measure.name] = over_seeds(resampled_SQ, seed)
-    top = _top(measures, values)
+    sound = [place for place, one in enumerate(tried) if not one.failed] or list(range(len(tried)))
+    top = _top(measures, values, sound)
     arms = []
     for place, one in enumerate(tried):
         scores = {m.name: interval(values[place, m.name], drawn[place, m.name]) for m in measures if (place, m.name) in values}
-        behind = _behind(place, top, measures, values, drawn)
+        behind = _behind(place, top, measures, values, drawn) if place in sound else None
         arms.append(_arm(one, scores, behind))
-    furthest = max(one.share for one in tried)
-    judged = [arm for arm in arms if isfinite(arm.validation.value) and arm.share == furthest]
-    if not judged and not runs:
+    furthest = max(tried[place].share for place in sound)
+    judged = [arms[place] for place in sound if isfinite(arms[place].validation.value) and arms[place].share == furthest]
+    if not any(isfinite(arm.validation.value) for arm in arms) and not runs:
         raise UserError("no run of the study was validated or answered", "look at what the runs say, in `logs/`")
-    best = min(judged, key=lambda arm: arm.validation.value).name if judged else arms[top or 0].name
+    best, chosen, why_not = _chosen(tried, judged)
     seeds = tuple(dict.fromkeys(number for one in tried for number in one.runs))
-    scaling, warnings = _scaling(tried)
+    told, warnings = scaling(tried)
+    warnings = (*warnings, why_not) if why_not else warnings
     if len(seeds) == 1:
         warnings = (*warnings, "Each arm was run with one seed: the intervals do not tell what another seed would have given.")
     stopped = [arm.name for arm in arms if arm.failed]
     if stopped:
-        warnings = (*warnings, f"Runs of {', '.join(stopped)} failed and are left out: {arms_failed(arms)}")
-    plateaus = tuple(_plateaus(tried, settings, measures, values, drawn))
+        warnings = (
+            *warnings,
+            f"Runs of {', '.join(stopped)} failed, so these arms are not chosen among: {arms_failed(arms)}",
+        )
+    plateaus = tuple(_plateaus(tried, sound, settings, measures, values, drawn))
     first = None if top is None else arms[top].name
-    known = (name, main, tuple(settings), seeds, measures, tuple(arms), best, first, plateaus)
+    known = (name, main, tuple(settings), seeds, measures, tuple(arms), best, chosen, first, plateaus)
     curves = tuple(_curves(tried, measures, values, drawn)) if EXAMPLES in settings else ()
     times = crowded(run.world() for one in tried for run in one.runs.values())
-    return Study(
-        *known, scaling=scaling, warnings=warnings, how=how, examples=examples, draws=draws, curves=curves, times=times
-    )
+    return Study(*known, scaling=told, warnings=warnings, how=how, examples=examples, draws=draws, curves=curves, times=times)
+
+
+def _chosen(tried: Sequence[Tried], judged: Sequence[Arm]) -> tuple[str | None, str, str]:
+    """(the arm to take, what it is chosen by, why none is)."""
+    if not judged:
+        return None, "", ""
+    if all(arm.validated is not None for arm in judged):
+        return max(judged, key=lambda arm: arm.validated or 0.0).name, "score", ""
+    names = {arm.name for arm in judged}
+    if reason := unlike(one.runs for one in tried if one.name in names):
+        more = "No arm is named the one to take by its validation loss: " + reason
+        return None, "", more + ". With `plan.best: score` arms are chosen by their score on the validation examples."
+    return min(judged, key=lambda arm: arm.validation.value).name, "loss", ""
 
 
 def arms_failed(arms: Sequence[Arm]) -> str:
@@ -227,8 +241,10 @@ def _behind(
 
 def _arm(one: Tried, scores: Mapping[str, Interval], behind: Interval | None) -> Arm:
     checked = {seed: _checked(run) for seed, run in one.runs.items()}
-    lowest = [min((loss for _, loss in curve), default=nan) for curve in checked.values()]
+    records = [kept(run) for run in one.runs.values()]
+    lowest = [float(record.get("loss", nan)) for record in records]
     known = [loss for loss in lowest if isfinite(loss)]
+    scored = bool(records) and by_score(one.runs.values()) and all("score" in record for record in records)
     worlds = [run.world() for run in one.runs.values()]
     seconds = [_seconds(run) for run in one.runs.values() if run.steps()]
     validation = Interval(float(np.mean(known)), min(known), max(known)) if known else Interval(nan, nan, nan)
@@ -238,6 +254,7 @@ def _arm(one: Tried, scores: Mapping[str, Interval], behind: Interval | None) ->
         seeds=tuple(one.runs),
         validation=validation,
         by_seed=tuple(lowest),
+        validated=float(np.mean([record["score"] for record in records])) if scored else None,
         scores=scores,
         behind=behind,
         level=behind is not None and behind.low <= 0,
@@ -260,57 +277,35 @@ def _checked(run: Run) -> list[tuple[int, float]]:
     return sorted({int(record["step"]): float(record["loss"]) for record in run.validations()}.items())
 
 
-def number_axes(arms: Sequence[Varied], settings: Sequence[str]) -> list[str]:
-    """The varied settings of which every value is a number, those of size first."""
-    found = [name for name in settings if len({arm.values[name] for arm in arms if _number(arm.values.get(name))}) > 1]
-    found = [name for name in found if all(_number(arm.values[name]) for arm in arms if name in arm.values)]
-    return sorted(found, key=lambda name: (name != EXAMPLES, name.rpartition(".")[2] not in SIZES))
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def grouped(arms: Sequence[Varied], axis: str) -> dict[str, list[int]]:
-    """Places of the arms that differ in one setting only, in the order of its values; by what the others are.
-
-    What learnt from no example begins every line of its kind.
-    """
-    groups: dict[str, list[int]] = {}
-    none = [place for place, arm in enumerate(arms) if axis == EXAMPLES and arm.values.get(axis) == 0]
-    for place, arm in enumerate(arms):
-        if axis in arm.values and place not in none:
-            rest = ", ".join(_told(name, value) for name, value in arm.values.items() if name != axis)
-            groups.setdefault(rest, []).append(place)
-    for place in none:
-        own = {name: value for name, value in arms[place].values.items() if name != axis}
-        begun = [line for line in groups.values() if own.items() <= dict(arms[line[0]].values).items()]
-        for line in begun or [groups.setdefault(", ".join(_told(name, value) for name, value in own.items()), [])]:
-            line.append(place)
-    return {rest: sorted(places, key=lambda place: arms[place].values[axis]) for rest, places in groups.items()}
-
-
-def _told(name: str, value: Any) -> str:
-    return str(value) if name == "system" else f"{name.rpartition('.')[2]} {value}"
-
-
 def _plateaus(
     tried: Sequence[Tried],
+    sound: Sequence[int],
     settings: Sequence[str],
     measures: Sequence[Measure],
     values: Mapping[tuple[int, str], float],
     drawn: Mapping[tuple[int, str], Array],
 ) -> list[Plateau]:
-    """See `RULE`."""
+    """See `RULE`; of the arms without a failed run."""
     found = []
     for axis in number_axes(tried, settings):
-        for where, places in grouped(tried, axis).items() if axis.rpartition(".")[2] in SIZES else ():
+        for where, all_places in grouped(tried, axis).items() if axis.rpartition(".")[2] in SIZES else ():
+            places = [place for place in all_places if place in sound]
             best = _top(measures, values, places)
             if best is None or len(places) < 2:
                 continue
-            behind = {place: _behind(place, best, measures, values, drawn) for place in places}
-            place, told = next((p, b) for p, b in behind.items() if b is not None and (p == best or b.low <= 0))
-            found.append(Plateau(axis, where, tried[place].name, tried[best].name, told))
+            behind = [_behind(place, best, measures, values, drawn) for place in places]
+            level = [(one is not None and one.low <= 0) or place == best for place, one in zip(places, behind, strict=True)]
+            first = last = places.index(best)
+            while first and level[first - 1]:
+                first -= 1
+            while last + 1 < len(places) and level[last + 1]:
+                last += 1
+            above = behind[last + 1 :]
+            beyond = "" if not above else "worse" if all(one is not None and one.low > 0 for one in above) else "not known"
+            told = behind[first]
+            assert told is not None
+            ends = tried[places[first]].name, tried[best].name, tried[places[last]].name
+            found.append(Plateau(axis, where, *ends, beyond, told))
     return found
 
 
@@ -328,24 +323,3 @@ def _curves(
             sizes = [int(tried[place].values[EXAMPLES]) for place in known]
             told = [values[place, first.name] for place in known], [drawn[place, first.name] for place in known]
             yield curve(where, sizes, [tried[place].name for place in known], *told, higher=first.higher_is_better)
-
-
-def _scaling(tried: Sequence[Tried]) -> tuple[str, tuple[str, ...]]:
-    """How the scale of a low-rank change moved with its rank, in words; and a warning where that hides a learning rate."""
-    axis = next(
-        (name for name in number_axes(tried, sorted({n for t in tried for n in t.values})) if name.endswith("rank")), None
-    )
-    known = sorted({(one.values[axis], one.scale) for one in tried if axis in one.values and one.scale}) if axis else []
-    if len({rank for rank, _ in known}) < 2 or len({rank for rank, _ in known}) < len(known):
-        return "", ()
-    (low, first), (high, last) = known[0], known[-1]
-    if all(abs(scale / first - 1) < 1e-6 for _, scale in known):
-        return f"The scale alpha / rank is held at {first:g} for every rank. {HELD}", ()
-    if all(abs(scale * rank**0.5 / (first * low**0.5) - 1) < 1e-6 for rank, scale in known):
-        return f"Rank-stabilised: the sum is scaled by {first * low**0.5:g} / sqrt(rank) (Kalajdzievski, 2023).", ()
-    warning = (
-        f"The scale of the change moves with the rank: {first:g} at rank {low}, {last:g} at rank {high}. That changes the "
-        "learning rate in secret, so the arms differ in more than their rank. Leave method.alpha null, by which alpha / rank "
-        "stays as it is, or set method.rank_stabilised with an alpha."
-    )
-    return "", (warning,)

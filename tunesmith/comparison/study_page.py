@@ -46,24 +46,40 @@ def plain(made: Study) -> dict[str, Any]:
 
 def verdict(made: Study) -> str:
     """One sentence, no stronger than the intervals allow."""
-    best = made.arm(made.best)
-    said = f"{made.best} has the lowest validation loss, {words.score(best.validation.value)}"
     if made.curves:
         told = " ".join(curve_told(made, curve) for curve in made.curves)
         return told[0].upper() + told[1:]
+    said = chosen_told(made)
     if len(made.plateaus) == 1:
-        return f"{plateau_told(made)}; {said}."
-    if made.top is None or not best.scores:
-        return f"{said}."
-    name = made.measures[0].name
-    metric, score = words.label(name), words.score(best.scores[name].value)
-    if made.best != made.top:
-        top = f"the best, {words.score(made.arm(made.top).scores[name].value)} of {made.top}"
-        return f"{said}; its {metric}, {score}, {'cannot be told from' if best.level else 'is worse than'} {top}."
-    others = [arm for arm in made.arms if arm.scores and arm.name != made.top]
+        return f"{'; '.join(filter(None, [plateau_told(made), said]))}."
+    if made.top is None:
+        return f"{said or 'No arm can be named the best'}."
+    top, name = made.arm(made.top), made.measures[0].name
+    metric = words.label(name)
+    if made.best not in (made.top, None) and made.arm(made.best).scores:
+        best = made.arm(made.best)
+        other = f"the best, {words.score(top.scores[name].value)} of {made.top}"
+        score = words.score(best.scores[name].value)
+        return f"{said}; its {metric}, {score}, {'cannot be told from' if best.level else 'is worse than'} {other}."
+    others = [arm for arm in made.arms if arm.behind is not None and arm.name != made.top]
     level = sum(arm.level for arm in others)
     rest = f"{level} of the other {len(others)} cannot be told from it" if level else "every other arm is worse"
-    return f"{said}, and the best {metric}, {score}" + (f"; {rest}." if others else ".")
+    first = (
+        f"{said}, and the best {metric}" if made.best == made.top else f"{made.top} has the best {metric} on the test examples"
+    )
+    if made.best not in (made.top, None):
+        first = f"{said}; {first}"
+    return f"{first}, {words.score(top.scores[name].value)}" + (f"; {rest}." if others else ".")
+
+
+def chosen_told(made: Study) -> str:
+    """Which arm to take, in words; empty where none is named."""
+    if made.best is None:
+        return ""
+    best = made.arm(made.best)
+    if made.chosen == "score":
+        return f"{made.best} has the best score on the validation examples, {words.score(abs(best.validated or 0.0))}"
+    return f"{made.best} has the lowest validation loss, {words.score(best.validation.value)}"
 
 
 def curve_told(made: Study, curve: Curve) -> str:
@@ -100,14 +116,18 @@ def plateau_told(made: Study) -> str:
     [plateau] = made.plateaus
     metric = words.label(made.measures[0].name)
     axis = plateau.setting.rpartition(".")[2].replace("_", " ")
-    value = {name: made.arm(name).values[plateau.setting] for name in (plateau.arm, plateau.best)}
+    value = {name: made.arm(name).values[plateau.setting] for name in (plateau.arm, plateau.best, plateau.until)}
+    first, best, last = value[plateau.arm], value[plateau.best], value[plateau.until]
+    beyond = {"worse": f"; above {axis} {last} it is worse", "not known": f"; above {axis} {last} that does not hold"}
+    after = beyond.get(plateau.beyond, "")
     if plateau.arm == plateau.best:
-        smaller = [arm for arm in made.arms if arm.values.get(plateau.setting, value[plateau.best]) < value[plateau.best]]
+        smaller = [arm for arm in made.arms if arm.values.get(plateau.setting, best) < best]
         more = f", and every smaller {axis} tried is worse" if smaller else f", and no smaller {axis} was tried"
         if any(arm.behind is None for arm in smaller):
-            more = " of those that were asked; smaller ones were dropped before the end"
-        return f"{axis.capitalize()} {value[plateau.best]} has the best {metric}{more}"
-    return f"From {axis} {value[plateau.arm]} on, {metric} cannot be told from the best ({axis} {value[plateau.best]})"
+            more = " of those that were asked; smaller ones did not come to the end"
+        return f"{axis.capitalize()} {best} has the best {metric}{more}{after}"
+    reach = f"to {last}" if after else "on"
+    return f"From {axis} {first} {reach}, {metric} cannot be told from the best ({axis} {best}){after}"
 
 
 def columns(made: Study) -> list[tuple[str, str]]:
@@ -117,14 +137,26 @@ def columns(made: Study) -> list[tuple[str, str]]:
     stopped = [("Share", "of the steps")] if any(arm.share < 1 for arm in made.arms) else []
     scale = [("Scale", "of the change")] if made.scaling or any("scale of the change" in text for text in made.warnings) else []
     spread = "lowest to highest seed" if len(made.seeds) > 1 else "nats a token"
-    return [("Validation loss", spread), *metrics, *behind, ("Trained", "parameters"), ("Training", "a run"), *scale, *stopped]
+    scored = [("Validation score", "higher is better")] if any(arm.validated is not None for arm in made.arms) else []
+    return [
+        ("Validation loss", spread),
+        *scored,
+        *metrics,
+        *behind,
+        ("Trained", "parameters"),
+        ("Training", "a run"),
+        *scale,
+        *stopped,
+    ]
 
 
 def row(made: Study, arm: Arm) -> list[Cell]:
     """An arm's cells, one a column."""
     spread = ends(arm.validation) if len(arm.seeds) > 1 and arm.validation.value == arm.validation.value else ""
-    tone = "sure" if arm.name == made.best else ""
-    cells = [Cell(words.score(arm.validation.value), spread, tone)]
+    tone = {made.chosen: "sure" if arm.name == made.best else ""}
+    cells = [Cell(words.score(arm.validation.value), spread, tone.get("loss", ""))]
+    if any(one.validated is not None for one in made.arms):
+        cells.append(Cell(words.score(arm.validated), "", tone.get("score", "")))
     for measure in made.measures:
         told = arm.scores.get(measure.name)
         cells.append(Cell(words.score(told.value), ends(told)) if told else Cell(words.MISSING))
@@ -149,7 +181,8 @@ def _cell(made: Study, arm: Arm, heading: str) -> Cell:
 
 def _behind(made: Study, arm: Arm) -> Cell:
     if arm.behind is None or arm.name == made.top:
-        return Cell(words.MISSING, "the best" if arm.name == made.top else "not answered")
+        why = "some seeds failed" if arm.failed and arm.scores else "not answered"
+        return Cell(words.MISSING, "the best" if arm.name == made.top else why)
     small = ends(arm.behind) + (", level" if arm.level else "")
     return Cell(words.score(arm.behind.value), small, "" if arm.level else "bad")
 
@@ -159,9 +192,10 @@ def notes(made: Study) -> Iterator[tuple[str, str]]:
     if made.scaling:
         yield "Scale and rank", made.scaling
     yield "How arms were tried", made.how
+    by = "best score on the validation examples" if made.chosen == "score" else "lowest validation loss"
     yield (
         "Choosing",
-        "The arm to take is that with the lowest validation loss (of each run its lowest, then the mean over seeds): the test "
+        f"The arm to take is that with the {by} (of the weights that each run keeps, then the mean over seeds): the test "
         "examples had no part in it. Choosing by a test score instead would flatter the arm that is chosen.",
     )
     if made.times:

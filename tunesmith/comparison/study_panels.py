@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 from math import isfinite, log2
 
 from tunesmith.comparison import words
+from tunesmith.comparison.axes import grouped, number_axes
 from tunesmith.comparison.colours import LIGHT
 from tunesmith.comparison.curve import EXAMPLES, Curve
 from tunesmith.comparison.drawing import LETTER, Frame, Line, Spot, Text, Tick, round_ticks
 from tunesmith.comparison.panels import HEIGHT, WIDTH, Panel, ends_of
 from tunesmith.comparison.significance import Interval
-from tunesmith.comparison.study import Arm, Study, grouped, number_axes
+from tunesmith.comparison.study import Arm, Study
 
 MOST_LINES = 7  # groups that have a colour of their own
 MOST_TICKS = 8

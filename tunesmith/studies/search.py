@@ -83,10 +83,12 @@ class Optuna:
                 "the engine `optuna` needs the package optuna", "`pip install optuna`, or `--engine random`"
             ) from None
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
         file = folder / "optuna.jsonl"
         end_lines(file)
-        return cls(made, study, file, again=iter(list(read_jsonl(file))))
+        before = list(read_jsonl(file))
+        # What was proposed before uses up none of the sampler's numbers: begun with the same, it would propose that again.
+        study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed + len(before)))
+        return cls(made, study, file, again=iter(before))
 
     def ask(self) -> Values:
         before = next(self.again, None)

@@ -7,6 +7,7 @@ from math import inf
 from pathlib import Path
 
 from tunesmith.comparison import words
+from tunesmith.comparison.choosing import ARCHITECTURE, cost
 from tunesmith.comparison.study import Study, Tried
 from tunesmith.comparison.study import study as judged
 from tunesmith.errors import UserError
@@ -16,13 +17,13 @@ from tunesmith.recipe import Recipe
 from tunesmith.resume import refuse_other, refuse_other_rows, started
 from tunesmith.run import Run
 from tunesmith.settings import Tree
-from tunesmith.studies.grid import Arm, Range, Space, arm, grid, space
+from tunesmith.studies.grid import Arm, Range, Space, Values, arm, grid, own_name, space
 from tunesmith.studies.halving import rungs, survivors
 from tunesmith.studies.search import Engine, engine
 from tunesmith.studies.sizes import EXAMPLES, Same, sizes_of
 from tunesmith.studies.sizes import told as sizes_told
 from tunesmith.work import prepared
-from tunesmith.workers.job import Job, Say, lowest
+from tunesmith.workers.job import Job, Say
 from tunesmith.workers.pool import Outcomes, Pool
 
 SWEEPS = Path("sweeps")
@@ -133,9 +134,21 @@ def chosen_engine(kind: str | None, made: Space, halving: int) -> str:
             "`--halving` drops arms from a set that is known from the start; Optuna proposes one after another",
             "use `--engine random` with `--halving`",
         )
+    measures = [name for name in made.axes if of_another_measure(name)]
+    if measures and (halving or kind == "optuna") and (made.tree.get("plan") or {}).get("best") != "score":
+        raise UserError(
+            f"`{measures[0]}` is varied, so that validation losses measure different things, and by them arms would be chosen",
+            "let the score on the validation examples choose: `plan.best=score`",
+        )
     if halving == 1:
         raise UserError("`--halving 1` drops nothing", "2 keeps the better half at each rung, 3 the best third")
     return kind
+
+
+def of_another_measure(name: str) -> bool:
+    """Whether a setting changes what the validation loss tells of (`comparison/choosing.py`)."""
+    first, _, rest = own_name(name).partition(".")
+    return first in ("tasks", "ask") or (first == "objective" and rest not in ARCHITECTURE)
 
 
 def engine_of(kind: str, made: Space, folder: Path) -> Engine:
@@ -217,15 +230,15 @@ class Work:
             elif recipe.name not in self.failed:
                 yield Job(recipe, self.of(recipe))
 
-    def loss(self, one: Arm, share: float | None = None) -> float:
-        """Mean over seeds of the lowest validation loss up to a share of the steps; infinite where a run failed."""
-        losses = []
+    def cost(self, one: Arm, share: float | None = None) -> float:
+        """Mean over seeds of what arms are chosen by, up to a share of the steps; infinite where a run failed."""
+        costs = []
         for recipe in one.recipes.values():
             run = self.of(recipe)
             plan = dataclasses.replace(recipe.plan, stop_after=share)
             last = plan.stop_step(run.world().get("planned_steps", 0) or 1) if share else None
-            losses.append(inf if recipe.name in self.failed else lowest(run, last))
-        return sum(losses) / len(losses)
+            costs.append(inf if recipe.name in self.failed else cost(run, last))
+        return sum(costs) / len(costs)
 
     def halve(self, keep: int) -> None:
         """Successive halving: at each rung the better part goes on."""
@@ -235,37 +248,41 @@ class Work:
             self.run(arms, None if share == 1 else share)
             self.shares.update({one.name: share for one in arms})
             if share < 1:
-                arms = [arms[place] for place in survivors([self.loss(one, share) for one in arms], keep)]
+                arms = [arms[place] for place in survivors([self.cost(one, share) for one in arms], keep)]
 
     def search(self, source: Engine, trials: int) -> None:
         """Let an engine propose arms one after another, and tell it what they were worth."""
-        asked: dict[str, tuple[Arm, object]] = {}
-        left: dict[str, int] = {}
+        arms: dict[str, Arm] = {}
+        proposed: dict[str, list[Values]] = {}  # arm -> what was asked, and not told the worth of yet
+        left: dict[str, int] = {}  # arm -> runs that have not ended
+        owner: dict[str, str] = {}  # run -> arm
 
-        def done(one: Arm, values: object) -> None:
-            source.tell(values, self.loss(one))  # type: ignore[arg-type]
+        def tell(name: str) -> None:
+            for values in proposed.pop(name, []) if not left[name] else []:
+                source.tell(values, self.cost(arms[name]))
 
         def jobs() -> Iterator[Job]:
-            for _ in range(trials):
+            again = 0
+            while len(arms) < trials and again < trials:  # a space of few arms is soon known
                 values = source.ask()
                 one = self.called(arm(self.made, values))
-                if any(one.name == before.name for before in self.arms):
-                    done(one, values)
+                proposed.setdefault(one.name, []).append(values)
+                if one.name in arms:
+                    again += 1
+                    tell(one.name)
                     continue
                 self.check([one])
                 new = list(self.jobs([one]))
-                left[one.name] = len(new)
-                asked.update({job.recipe.name: (one, values) for job in new})
-                if not new:
-                    done(one, values)
+                arms[one.name], left[one.name] = one, len(new)
+                owner.update({job.recipe.name: one.name for job in new})
+                tell(one.name)
                 yield from new
 
         def ended(job: Job, status: int) -> None:
             self.outcomes(job, status)
-            one, values = asked[job.recipe.name]
-            left[one.name] -= 1
-            if not left[one.name]:
-                done(one, values)
+            name = owner[job.recipe.name]
+            left[name] -= 1
+            tell(name)
 
         self.pool.make(jobs(), ended)
 

@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -101,11 +100,6 @@ def timed_beside(run: Run) -> bool:
     """Whether the latency of a run that has ended was measured while others were made on its machine."""
     world = run.world()
     return bool(world.get("ended") and world.get("latency") and world.get("latency_beside", 1) > 1)
-
-
-def lowest(run: Run, last: int | None = None) -> float:
-    """The lowest validation loss, up to a step."""
-    return min((float(one["loss"]) for one in run.validations() if last is None or one["step"] <= last), default=inf)
 
 
 def why(log: Path) -> str:

@@ -13,8 +13,9 @@ from pathlib import Path
 from types import FrameType
 
 from tunesmith.comparison import words
+from tunesmith.comparison.choosing import kept
 from tunesmith.interruption import STATUSES, Heard, error_of, taking_signals
-from tunesmith.workers.job import Job, Place, Say, Worker, end_of, lowest, why
+from tunesmith.workers.job import Job, Place, Say, Worker, end_of, why
 from tunesmith.workers.table import watching
 
 POLL = 0.05  # seconds between two looks at the workers
@@ -116,7 +117,8 @@ class Outcomes:
                 self.say("\n".join([f"the end of `{log}`:", *(f"    {line}" for line in told)]))
         elif self.pool.place.apart:
             self.failed.pop(job.name, None)
-            validated = f", validation loss {words.score(lowest(job.run))}" if job.run.validations() else ""
+            found = kept(job.run)
+            validated = f", validation loss {words.score(found['loss'])}" if found else ""
             self.say(f"{job.name} ended{validated}")
 
 
