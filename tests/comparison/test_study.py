@@ -11,7 +11,7 @@ from tunesmith.comparison.choosing import cost
 from tunesmith.comparison.plots import write_plots
 from tunesmith.comparison.study import Tried, over_seeds, study
 from tunesmith.comparison.study_page import command, markdown, page, plain, terminal_table, verdict, write_study
-from tunesmith.comparison.study_panels import groups
+from tunesmith.comparison.study_panels import apart, groups
 from tunesmith.errors import UserError
 from tunesmith.run import Answer, Run, Score
 
@@ -119,6 +119,7 @@ def test_the_loss_is_that_of_the_weights_that_are_kept(tmp_path, best, first, se
     assert [arm.validation.value for arm in made.arms] == [first, second]
     assert made.best == ("rank 2" if best == "loss" else "rank 4")
     assert made.chosen == ("score" if best == "score" else "loss")
+    assert ("Every run of rank 2 kept the weights that it began with" in " ".join(made.warnings)) == (best == "loss")
     assert ("has the best score on the validation examples, 0.400" in verdict(made)) == (best == "score")
     assert cost(tried[0].runs[0], 5) == {"loss": 0.5, "last": 0.7, "score": -0.3}[best]
 
@@ -254,6 +255,13 @@ def test_what_is_written_escapes_names(tmp_path):
     console = Console(width=120, record=True)
     console.print(terminal_table(made))
     assert "<b>a</b>" in console.export_text()
+
+
+def test_lines_are_named_by_what_tells_them_apart():
+    assert apart(["learning_rate 0.000253", "learning_rate 3.613e-05"]) == ["0.000253", "3.613e-05"]
+    assert apart(["lora, rank 4, stack both", "dora, rank 8, stack both"]) == ["lora, 4", "dora, 8"]
+    assert apart(["lora, rank 4", "base"]) == ["lora, rank 4", "base"]
+    assert apart(["all seeds"]) == ["all seeds"]
 
 
 def test_plots_stand_along_the_rank_or_arm_by_arm(tmp_path):

@@ -181,6 +181,9 @@ def study(
             *warnings,
             f"Runs of {', '.join(stopped)} failed, so these arms are not chosen among: {arms_failed(arms)}",
         )
+    if idle := [one.name for one in tried if one.runs and all(kept(run).get("step") == 0 for run in one.runs.values())]:
+        begun = f"Every run of {', '.join(idle)} kept the weights that it began with: no validation after step 0 was better."
+        warnings = (*warnings, begun)
     plateaus = tuple(_plateaus(tried, sound, settings, measures, values, drawn))
     first = None if top is None else arms[top].name
     known = (name, main, tuple(settings), seeds, measures, tuple(arms), best, chosen, first, plateaus)

@@ -63,7 +63,8 @@ def verdict(made: Study) -> str:
         return f"{said}; its {metric}, {score}, {'cannot be told from' if best.level else 'is worse than'} {other}."
     others = [arm for arm in made.arms if arm.behind is not None and arm.name != made.top]
     level = sum(arm.level for arm in others)
-    rest = f"{level} of the other {len(others)} cannot be told from it" if level else "every other arm is worse"
+    some = "the other" if len(others) == 1 else f"{level} of the other {len(others)}"
+    rest = f"{some} cannot be told from it" if level else "every other arm is worse"
     first = (
         f"{said}, and the best {metric}" if made.best == made.top else f"{made.top} has the best {metric} on the test examples"
     )

@@ -66,7 +66,8 @@ def _along(
     ends = _roomy(ends_of([*known.values(), *(Interval(end := fit(values[-1]), end, end) for fit in fits.values())]))
     space = 0.06 * ((across(values[-1]) - across(values[0])) or 1.0)
     names = [words.short(name) for name in lines]
-    right = 8 + (max(LETTER * 10 * len(name) for name in names) + 6 if len(lines) > 1 else 0)
+    right = max(8, LETTER * 5 * len(ticks[-1][1]))  # half of the last tick stands beside the frame
+    right += max(LETTER * 10 * len(name) for name in names) + 6 if len(lines) > 1 else 0
     frame = Frame(
         (WIDTH, HEIGHT),
         (across(values[0]) - space, across(values[-1]) + space),
@@ -159,24 +160,37 @@ def learning_panels(made: Study) -> Iterator[Panel]:
         return
     ends = _roomy((losses[0], losses[int(0.98 * (len(losses) - 1))]))
     last = max(curve[-1][0] for _, curve in curves) * 1.02
-    frame = Frame((WIDTH, HEIGHT), (0, last), ends, round_ticks(0, last), round_ticks(*ends), x_name="step")
     many = len(made.arms) > len(LIGHT) - 1
+    names = [words.short(name) for name in apart([arm.name for arm in made.arms])]
+    right = 8 if many else 30 + max(LETTER * 10 * len(name) for name in names)
+    frame = Frame((WIDTH, HEIGHT), (0, last), ends, round_ticks(0, last), round_ticks(*ends), right=right, x_name="step")
     for place, curve in curves:
         best = made.arms[place].name == made.best
         colour = (3 if best else 2) if many else 1 + place
         frame.line(list(curve), colour, 1.8 if best else 1.2, alpha=1.0 if best or not many else 0.5)
         frame.mark(curve[-1], place % 8, 6, colour)
     if not many:
-        for row, arm in enumerate(made.arms):
-            up = frame.top + 8 + 13 * row
-            left = frame.end - 100
-            frame.marks += [
-                Line(((left, up), (left + 14, up)), 1 + row, 2.4),
-                Text((left + 18, up), words.short(arm.name, 16), "ink", 10),
-            ]
+        for row, name in enumerate(names):
+            up, left = frame.top + 8 + 13 * row, frame.end + 6
+            frame.marks += [Line(((left, up), (left + 14, up)), 1 + row, 2.4), Text((left + 18, up), name, "ink", 10)]
     note = f"nats a token; {len(curves)} runs" + (f", the best arm ({made.best}) stands out" if many else "")
     told = "; ".join(f"{arm.name} {words.score(arm.validation.value)}" for arm in made.arms)
     yield Panel("learning-validation", "Validation loss by step", note, told, frame)
+
+
+def apart(names: Sequence[str]) -> list[str]:
+    """Names of arms without what all of them say: `lora, rank 4` and `lora, rank 8` are `4` and `8`."""
+    rows = [name.split(", ") for name in names]
+    if len({len(parts) for parts in rows}) > 1:
+        return list(names)
+    columns = []
+    for column in zip(*rows, strict=True):
+        first = {part.partition(" ")[0] for part in column}
+        if len(first) == 1 and all(" " in part for part in column):
+            column = tuple(part.partition(" ")[2] for part in column)  # noqa: PLW2901
+        if len(set(column)) > 1:
+            columns.append(column)
+    return [", ".join(parts) for parts in zip(*columns, strict=True)] if columns else list(names)
 
 
 def in_order(made: Study) -> list[Arm]:
