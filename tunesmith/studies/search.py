@@ -87,7 +87,8 @@ class Optuna:
         end_lines(file)
         before = list(read_jsonl(file))
         # What was proposed before uses up none of the sampler's numbers: begun with the same, it would propose that again.
-        study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed + len(before)))
+        own = Random(f"{seed} {len(before)}").getrandbits(32) if before else seed
+        study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=own))
         return cls(made, study, file, again=iter(before))
 
     def ask(self) -> Values:
