@@ -27,6 +27,7 @@ WAYS = {
     "words": "prompts in words",
 }
 MEAN = "mean of the tasks"
+PAIRS = (("full", "prompt"), ("prompt", "words"), ("full", "together"))  # ways that are held against each other
 
 
 def scored(task: str, runs: Sequence[Run]) -> tuple[float, Array]:
@@ -43,15 +44,32 @@ def scored(task: str, runs: Sequence[Run]) -> tuple[float, Array]:
     return float(np.mean(values)), np.take_along_axis(drawn_MQ, chosen_MQ, 0).mean(0)
 
 
-def told(by_task: Mapping[str, Sequence[Run]]) -> dict[str, Any]:
-    """Of one way and size: task -> score with its interval, and of their mean where every task has a run."""
+def subjects(by_task: Mapping[str, Sequence[Run]]) -> dict[str, tuple[float, Array]]:
+    """Of one way and size: task -> score and its resamples, and of their mean where every task has a run."""
     found = {task: scored(task, runs) for task, runs in by_task.items() if runs}
-    lines = {task: as_json(interval(value, drawn_Q), len(by_task[task])) for task, (value, drawn_Q) in found.items()}
     if len(found) < len(by_task):
-        return lines
+        return found
     value = float(np.mean([value for value, _ in found.values()]))
-    seeds = min(map(len, by_task.values()))
-    return {MEAN: as_json(interval(value, np.mean([drawn_Q for _, drawn_Q in found.values()], axis=0)), seeds), **lines}
+    return {MEAN: (value, np.mean([drawn_Q for _, drawn_Q in found.values()], axis=0)), **found}
+
+
+def told(ways: Mapping[str, Mapping[str, Sequence[Run]]]) -> dict[str, Any]:
+    """Of one size: way -> subject -> score with its interval; and by how much ways differ, with paired intervals."""
+    found = {way: subjects(ways[way]) for way in WAYS}
+    seeds = {
+        way: {MEAN: min(map(len, ways[way].values())), **{task: len(runs) for task, runs in ways[way].items()}} for way in WAYS
+    }
+    gaps = {
+        f"{first} - {second}": {
+            subject: as_json(interval(value - other, drawn_Q - other_Q), seeds[first][subject])
+            for subject, (value, drawn_Q) in found[first].items()
+            if seeds[first][subject] == seeds[second].get(subject)
+            for other, other_Q in [found[second][subject]]
+        }
+        for first, second in PAIRS
+    }
+    lines = {way: {name: as_json(interval(*some), seeds[way][name]) for name, some in found[way].items()} for way in WAYS}
+    return {"ways": lines, "gaps": gaps}
 
 
 def as_json(of: Interval, seeds: int) -> dict[str, float]:
@@ -60,7 +78,7 @@ def as_json(of: Interval, seeds: int) -> dict[str, float]:
 
 def write(gathered: Mapping[str, Mapping[str, Any]], tasks: Sequence[str], figures: Path, plot: Path) -> None:
     """Write the figures as JSON and as a plot."""
-    sizes = {name: {**size, "ways": {way: told(size["ways"][way]) for way in WAYS}} for name, size in gathered.items()}
+    sizes = {name: {**size, **told(size["ways"])} for name, size in gathered.items()}
     write_json(figures, {"study": "model sizes", "draws": DRAWS, "ways": WAYS, "sizes": sizes})
     print(json.dumps({name: {w: s["ways"][w].get(MEAN) for w in WAYS} for name, s in sizes.items()}, indent=2))
     if sizes:
