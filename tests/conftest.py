@@ -1,5 +1,6 @@
 """Fixtures for every room's tests."""
 
+import gc
 import os
 import signal
 from collections.abc import Callable
@@ -24,6 +25,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.nodeid in named or item.nodeid.partition("[")[0] in named:
             item.add_marker("long")
+
+
+@pytest.fixture(autouse=True)
+def signals_are_heard() -> None:
+    """What a signal raises is lost where it comes while a callback of the garbage collector runs: Hypothesis leaves one."""
+    gc.callbacks[:] = [one for one in gc.callbacks if not one.__module__.startswith("hypothesis.")]
 
 
 @pytest.fixture(scope="session")
