@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tunesmith.comparison.axes import grouped, number_axes
-from tunesmith.comparison.choosing import cost
+from tunesmith.comparison.choosing import cost, kept
 from tunesmith.comparison.plots import write_plots
 from tunesmith.comparison.study import Tried, over_seeds, study
 from tunesmith.comparison.study_page import command, markdown, page, plain, terminal_table, verdict, write_study
@@ -121,6 +121,8 @@ def test_the_loss_is_that_of_the_weights_that_are_kept(tmp_path, best, first, se
     assert made.chosen == ("score" if best == "score" else "loss")
     assert ("Every run of rank 2 kept the weights that it began with" in " ".join(made.warnings)) == (best == "loss")
     assert ("has the best score on the validation examples, 0.400" in verdict(made)) == (best == "score")
+    tried[0].runs[0].keep_world(best_step=5)
+    assert kept(tried[0].runs[0])["step"] == 5, "what the run itself says of it"
     assert cost(tried[0].runs[0], 5) == {"loss": 0.5, "last": 0.7, "score": -0.3}[best]
 
 

@@ -17,6 +17,8 @@ def kept(run: Run, last: int | None = None) -> Record:
     last: the step; None: the last one made.
     """
     by_step = {int(one["step"]): one for one in run.validations() if last is None or one["step"] <= last}
+    if last is None and (told := run.world().get("best_step")) in by_step:  # a method may let early weights not count
+        return by_step[told]
     found = [by_step[step] for step in sorted(by_step)]
     if not found or best_of(run) == "last":
         return found[-1] if found else {}
