@@ -235,6 +235,8 @@ def _misnamed(value: object, package: str, arms: tuple[Any, ...], where: str) ->
     """The mistake of a name that is neither a plug-in's nor one of the words that may stand instead."""
     if isinstance(value, (Mapping, list)) or (isinstance(value, str) and "." in value):
         return ()
+    if isinstance(value, str) and value in registry.names(package):
+        return ()  # it lacks a setting
     words = [str(one) for arm in arms if get_origin(arm) is Literal for one in get_args(arm)]
     what = package.rpartition(".")[2].removesuffix("s")
     problem = (
