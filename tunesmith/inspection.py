@@ -65,7 +65,7 @@ def inspect(run: str | Path, *, nearest: int = 5, base: str | None = None, into:
     left_out: list[str] = []
     if (record.folder / "model").is_dir():
         tuned, before = Stored(record.folder / "model"), Stored(base_folder(from_, revision))
-        left_out += doubts(before, world.get("base_hash"))
+        left_out += doubts(before, None if revision else world.get("base_hash"))  # a commit of the hub stays as it is
         refuse_other({name: tuned.shape(name) for name in tuned.files}, before)
         changes += differences(tuned.files, tuned.read, before, left_out)
     elif (record.folder / "adapter").is_dir():
@@ -83,7 +83,7 @@ def inspect(run: str | Path, *, nearest: int = 5, base: str | None = None, into:
         freed = adapter.freed
         if freed:
             before = Stored(base_folder(from_, revision))
-            left_out += doubts(before, kept_identity(record.folder / "adapter").get("weights"))
+            left_out += doubts(before, None if revision else kept_identity(record.folder / "adapter").get("weights"))
             refuse_other({name: p.shape for name, p in freed.items()}, before)
             changes += differences(freed, lambda name: freed[name].detach().float(), before, left_out)
     else:

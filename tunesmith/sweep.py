@@ -10,7 +10,6 @@ from typing import Any
 from tunesmith import settings
 from tunesmith.comparison.table import Comparison, compare
 from tunesmith.errors import UserError, did_you_mean
-from tunesmith.planning.attaching import refuse_unattachable
 from tunesmith.recipe import Recipe
 from tunesmith.resume import refuse_other, refuse_other_rows
 from tunesmith.run import Run
@@ -86,7 +85,6 @@ def run_all(tree: Tree, into: Path, say: Say, pool: Pool | None = None) -> Made:
         tasks = prepared(recipe).all
         refuse_other_rows(runs[name], tasks)
         lines |= told(tasks)
-    refuse_unattachable(recipe for name, recipe in chosen.items() if not runs[name].world().get("ended"))
     for line in lines.values():
         say(line)
     pool = pool or Pool(Processes(1, into / "logs"), into / "logs", say)
