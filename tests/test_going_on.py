@@ -189,3 +189,18 @@ def test_whoever_is_still_writing_is_waited_for(tmp_path):
     Run(tmp_path).wait_for_writer(20.0)
     assert Run(tmp_path).writer() is None
     process.join()
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "said"),
+    [
+        ("lora", "none", "`method` was `lora` and is now `none`"),
+        ("none", "lora", "`method` was `none` and is now `lora`"),
+        ("lora", "full", "`method.kind` was `lora` and is now `full`"),
+    ],
+)
+def test_a_method_that_came_or_went_is_told_by_its_name(home, tmp_path, first, then, said):
+    train(home, tmp_path / "run", first)
+    with pytest.raises(UserError) as error:
+        train(home, tmp_path / "run", then)
+    assert said in error.value.problem

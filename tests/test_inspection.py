@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from tests.models.networks import model
 from tests.tiny import rows, tiny_model
 from tunesmith import cli, registry, verbs
-from tunesmith.comparison.inspected import Inspected
+from tunesmith.comparison.inspected import Inspected, verdict
 from tunesmith.comparison.inspected_panels import panels
 from tunesmith.errors import UserError
 from tunesmith.inspection import (
@@ -19,6 +19,7 @@ from tunesmith.inspection import (
     differences,
     inspect,
     of_delta,
+    pairwise,
     part_of,
     product_singular_values,
     row_of,
@@ -232,3 +233,78 @@ def test_the_ranks_that_adalora_gave_are_told_by_place():
         assert one.norm == pytest.approx(float((delta.fold(weight) - weight).detach().norm()), rel=1e-4)
     [panel] = panels(Inspected("r", "adalora", "b", tuple(changes), ()))["ranks"]
     assert "10 in all" in panel.note
+
+
+def test_more_neighbours_than_there_are_words_are_all_of_them(home, tmp_path, monkeypatch):
+    monkeypatch.chdir(home)
+    run = trained({"kind": "prompt", "virtual_tokens": 2}, tmp_path / "prompt", plan={"steps": 1, "examples": 4})
+    [prompt] = inspect(run, nearest=99999).found.prompts
+    assert {len(token.by_cosine) for token in prompt.tokens} == {prompt.vocabulary - 1}
+    with pytest.raises(UserError, match="`--nearest` is 0"):
+        inspect(run, nearest=0)
+
+
+def test_the_mean_cosine_between_vectors_is_that_of_all_pairs():
+    torch.manual_seed(0)
+    vectors = torch.randn(7, 5)
+    pairs = [torch.cosine_similarity(a, b, dim=0) for i, a in enumerate(vectors) for j, b in enumerate(vectors) if i != j]
+    assert pairwise(vectors) == pytest.approx(float(torch.stack(pairs).mean()), abs=1e-6)
+
+
+def other(home, folder, scale):
+    """The network with other weights, in the same shapes."""
+    weights = {name: value * scale + 0.01 for name, value in load_file(home / "model" / "model.safetensors").items()}
+    folder.mkdir()
+    for file in (home / "model").iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    return folder
+
+
+@pytest.mark.parametrize("method", ["full", {"kind": "selective", "parts": ["norm"]}], ids=["full", "selective"])
+def test_another_network_is_no_base(home, tmp_path, monkeypatch, method, capsys):
+    monkeypatch.chdir(home)
+    run = trained(method, tmp_path / "run")
+    tiny_model(tmp_path / "llama", "llama")
+    with pytest.raises(UserError) as error:
+        inspect(run, base=str(tmp_path / "llama"))
+    assert method != "full" or ("is another network: 0 of" in error.value.problem and "--base" in error.value.hint)
+    assert inspect(run, base=str(home / "model")).found.left_out == inspect(run).found.left_out
+    [doubt] = set(inspect(run, base=str(other(home, tmp_path / "other", 1.5))).found.left_out) - set(
+        inspect(run).found.left_out
+    )
+    assert "has other weights than the network that this was tuned from" in doubt
+    cli.main(["inspect", str(run), "--base", str(tmp_path / "other")])
+    assert "has other weights" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_base_that_was_moved_is_found_for_an_adapter(home, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(home)
+    tiny_model(tmp_path / "base")
+    run = trained({"kind": "lora", "rank": 2}, tmp_path / "run", model={"path": str(tmp_path / "base")})
+    before = inspect(run).found
+    (tmp_path / "base").rename(tmp_path / "moved")
+    found = inspect(run, base=str(tmp_path / "moved")).found
+    assert found.changes == before.changes and found.base == str(tmp_path / "moved")
+    inspect(run, base=str(other(home, tmp_path / "other", 1.5)))
+    assert "its base has other weights" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("method", "rate"), [("full", 30.0), ("lora", 1e-30)])
+def test_a_run_in_which_nothing_changed_says_so(home, tmp_path, monkeypatch, method, rate, capsys):
+    monkeypatch.chdir(home)
+    run = trained(method, tmp_path / "run", plan={"steps": 3, "examples": 4, "learning_rate": rate, "validate_every": 1})
+    assert json.loads((run / "world.json").read_text())["best_step"] == 0
+    cli.main(["inspect", str(run)])
+    told = " ".join(capsys.readouterr().out.split())
+    assert told.startswith("Nothing changed: all ") and "the weights of step 0 were kept" in told
+    assert "Moved most" not in told and "By part" not in told
+    written = (run / "inspection" / "inspection.md").read_text()
+    assert "Nothing changed" in written and "Every weight" not in written
+    assert not list((run / "inspection").glob("*.png"))
+
+
+def test_vectors_alone_have_a_headline(home, tmp_path, monkeypatch):
+    monkeypatch.chdir(home)
+    run = trained({"kind": "selective", "parts": ["norm"]}, tmp_path / "run")
+    assert any("vectors changed, by" in line for line in verdict(inspect(run).found))

@@ -17,12 +17,16 @@ from tunesmith.models.footprint import imagined, with_depths
 from tunesmith.models.load import ModelSettings, load, load_config, load_renderer
 from tunesmith.objectives.dpo import DPO
 from tunesmith.objectives.sft import SFT
+from tunesmith.planning.ahead import laid_out
 from tunesmith.planning.fits import QUANTISED, batch
 from tunesmith.planning.plan import Maps, plan
+from tunesmith.planning.probe import measured
 from tunesmith.planning.step import Case, counted, held
 from tunesmith.recipe import Recipe
+from tunesmith.training.guard import Guard
 from tunesmith.training.plan import Plan
 from tunesmith.training.state import State
+from tunesmith.work import prepared
 
 WIDTH, INNER, VOCABULARY = 16, 24, 3072
 
@@ -120,8 +124,89 @@ def test_less_is_kept_where_it_is_computed_again(home):
 def test_a_live_reference_of_full_tuning_is_a_copy_of_the_weights(home):
     one = batch("causal", 32, 2).with_extras(reference=torch.zeros(2))
     case_of = lambda reference: replace(case(home), objective=DPO(reference=reference))  # noqa: E731
-    precomputed, live = (held(case_of(name), Full(), [one]).most.weights for name in ("precomputed", "live"))
-    assert live - precomputed == counted(case(home), Full()).trained_bytes
+    precomputed, live = (held(case_of(name), Full(), [one]).most.reference for name in ("precomputed", "live"))
+    assert precomputed == 0
+    assert live == counted(case(home), Full()).trained_bytes
+
+
+@pytest.mark.parametrize("kind", ["llama", "t5", "bert"])
+def test_a_guard_is_rehearsed_with_its_copies_and_its_second_reading(home, kind):
+    one = batch(case(home, kind).family, 64, 3)
+
+    def step(method, **guard):
+        return held(replace(case(home, kind), guard=Guard(**guard)), method, [one])
+
+    free = step(Full())
+    assert free.most.reference == 0
+    trained = counted(case(home, kind), Full()).trained_bytes
+    for guard in ({"distance": 0.1}, {"divergence": 1.0}, {"distance": 0.1, "divergence": 1.0}):
+        assert step(Full(), **guard).most.reference == trained  # one copy serves both
+    assert step(Full(), distance=0.1).products == free.products
+    assert step(Full(), divergence=1.0).products > 1.3 * free.products
+    assert step(LoRA(rank=4), divergence=1.0).most.reference == 0  # the network without its adapter is the reference
+    assert step(LoRA(rank=4), distance=0.1).most.reference == counted(case(home, kind), LoRA(rank=4)).trained_bytes
+
+
+def test_the_copy_that_is_told_is_the_one_that_a_guard_keeps(home):
+    model = load(ModelSettings(path=str(home / "llama")))
+    adapter = model.attach("a", Full())
+    guard = Guard(distance=0.1, divergence=1.0)
+    kept = {id(copy): copy.numel() * copy.element_size() for copy in guard.begin(model, adapter).first.values()}
+    told = held(replace(case(home), guard=guard), Full(), [batch("causal", 32, 2)])
+    assert told.most.reference == sum(kept.values())
+
+
+def test_only_batches_with_replayed_rows_are_read_again(home):
+    guarded = replace(case(home), guard=Guard(divergence=1.0, over="replay"))
+    without, within = (batch("causal", 64, 2).with_extras(replayed=torch.full((2,), float(yes))) for yes in (False, True))
+    free = held(case(home), Full(), [without]).products
+    assert held(guarded, Full(), [without]).products == free < held(guarded, Full(), [within]).products
+
+
+def test_what_is_replayed_is_known_in_a_plan(home):
+    more = {"replay": {str(home / "sums.jsonl"): 1.0}, "judged_by": [str(home / "sums.jsonl")]}
+    (home / "others.jsonl").write_text((home / "sums.jsonl").read_text())
+    tree = recipe(
+        home, tasks={str(home / "others.jsonl"): 1.0}, method="lora", guard={"divergence": 1.0, "over": "replay"}, **more
+    )
+    made = settings.build(Recipe, tree)
+    _, coming = laid_out(made, prepared(made))
+    assert any(one.extras["replayed"].any() for one in coming.heaviest)
+
+
+def test_a_plan_names_the_copy_of_a_guard_and_of_a_live_reference(home, capsys):
+    def planned(**more):
+        return plan(recipe(home, method="full", **more)).choices[0]
+
+    assert planned().memory["reference"] == 0
+    guarded = planned(guard={"distance": 0.1})
+    assert guarded.memory["reference"] == 4 * guarded.trained
+    cli.main(["plan", str(file_of(home, recipe(home, method="full")))])
+    assert "reference" not in capsys.readouterr().out
+    cli.main(["plan", str(file_of(home, recipe(home, method="lora", guard={"divergence": 1.0})))])
+    assert "reference" in capsys.readouterr().out  # of full tuning, beside it
+
+
+def test_the_copy_of_a_live_reference_is_in_a_plan(home):
+    path = home / "pairs-live.jsonl"
+    path.write_text("".join(json.dumps({"prompt": "1 2", "chosen": " 3", "rejected": " 4"}) + "\n" for _ in range(40)))
+    told = {"tasks": {str(path): 1.0}, "judged_by": [str(home / "sums.jsonl")], "method": "full"}
+    made = plan(recipe(home, **told, objective={"kind": "dpo", "reference": "live"})).choices[0]
+    assert made.memory["reference"] == 4 * made.trained
+
+
+def file_of(home, tree):
+    path = home / "recipe.yaml"
+    path.write_text(json.dumps(tree))
+    return path
+
+
+def test_a_probe_makes_its_steps_under_the_guard(home, monkeypatch):
+    begun = []
+    begin = Guard.begin
+    monkeypatch.setattr(Guard, "begin", lambda guard, *given: (begun.append(guard), begin(guard, *given))[1])
+    measured(settings.build(Recipe, recipe(home, method="full", guard={"distance": 0.1})))
+    assert begun == [Guard(distance=0.1)]
 
 
 def test_experts_that_lora_does_not_reach_are_told(tmp_path):
@@ -159,6 +244,8 @@ def test_deep_networks_are_told_by_shallow_ones(home):
     """Six layers, told by two and three, against six gone through."""
     shallow = case(home)
     deep = Case(**{**vars(shallow), "config": with_depths(shallow.config, {"num_hidden_layers": 6})})
+    guarded = held(replace(deep, guard=Guard(distance=0.1)), Full(), [batch("causal", 64, 4)])
+    assert guarded.most.reference == counted(deep, Full()).trained_bytes
     told = held(deep, LoRA(rank=4), [batch("causal", 64, 4)])
     import tunesmith.models.footprint as footprint
 

@@ -14,6 +14,7 @@ from pydantic import Field
 from tunesmith import settings
 from tunesmith.errors import UserError
 from tunesmith.metrics.metric import Metric
+from tunesmith.recipe import Recipe as WholeRecipe
 
 
 @dataclass(frozen=True)
@@ -194,3 +195,20 @@ def test_the_schema_names_kinds_constraints_and_descriptions():
     assert steps == {"exclusiveMinimum": 0, "type": "integer", "description": "optimizer steps, at least one.", "default": 100}
     kinds = found["properties"]["metric"]["oneOf"]
     assert any(one.get("properties", {}).get("kind") == {"const": "exact"} for one in kinds)
+
+
+@pytest.mark.parametrize(
+    ("method", "problem", "hint"),
+    [
+        ({"kind": "lora", "rank": -4}, "found `-4`", "`rank`: expected a whole number above 0 to 65536"),
+        ({"kind": "prompt", "virtual_tokens": 0}, "found `0`", "`virtual_tokens`: expected a whole number above 0"),
+        ({"kind": "lora", "alpha": 0}, "found `0`", "`alpha`: the sum is scaled by alpha / rank"),
+        ("combined", "`parts` names fewer than two methods", "name them"),
+        ("lara", "there is no method `lara`", "did you mean `lora`?"),
+    ],
+)
+def test_a_hint_says_what_a_setting_takes_or_means_and_no_letter(method, problem, hint):
+    with pytest.raises(UserError) as error:
+        settings.build(WholeRecipe, {"method": method})
+    assert problem in error.value.problem
+    assert error.value.hint.startswith(hint)

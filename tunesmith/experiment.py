@@ -345,6 +345,7 @@ def facts(recipe: Recipe, model: Model) -> dict[str, Any]:
         "window": model.window,
         "total_parameters": count(model.network),
         "base_bytes": sum(file.stat().st_size for file in model.folder.glob("*.safetensors")) if model.folder else 0,
+        "base_hash": identity.of(model).get("weights", ""),
         "trained_parameters": 0,
         "disk_bytes": 0,
     }

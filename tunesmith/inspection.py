@@ -6,7 +6,7 @@ Dimension key: O outputs, I inputs, R rank, P virtual tokens, V words of the voc
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,12 @@ from tunesmith.errors import UserError
 from tunesmith.methods.adalora import Triplets
 from tunesmith.methods.lora import LowRank
 from tunesmith.methods.method import Delta, Site
-from tunesmith.models.load import ASSETS, ModelSettings, load
+from tunesmith.models.classifiers import has_head
+from tunesmith.models.identity import kept_identity, weights_hash
+from tunesmith.models.load import ASSETS, ModelSettings, load, put_on
 from tunesmith.models.model import Model
 from tunesmith.models.sites import CROSSING, LINEAR, role_of
+from tunesmith.models.weights import read_config
 from tunesmith.run import Run, write_text
 
 SAMPLE = 256  # words and random vectors that virtual tokens are held against
@@ -42,26 +45,31 @@ def inspect(run: str | Path, *, nearest: int = 5, base: str | None = None, into:
 
     Args:
         run: a run's folder.
-        nearest: words named beside each virtual token.
+        nearest: words named beside each virtual token; all others of the vocabulary where it has fewer.
         base: the network it was tuned from, where it is not found under the name that the run has for it.
         into: folder for the files; `RUN/inspection` where None.
 
     Raises:
-        UserError: nothing was learnt there, or its base is not found.
+        UserError: nothing was learnt there, or its base is not found, or another network is named as its base.
     """
+    if nearest < 1:
+        raise UserError(f"`--nearest` is {nearest}: no word would be named", "give a number from 1")
     record = Run(Path(run))
     recipe = record.recipe()
     folder = Path(into or record.folder / "inspection")
+    world = record.world()
     from_ = base or str(recipe["model"]["path"])
-    revision = None if base else record.world().get("revision")
+    revision = None if base else world.get("revision")
     changes: list[Change] = []
     prompts: list[Prompt] = []
     left_out: list[str] = []
     if (record.folder / "model").is_dir():
-        tuned = Stored(record.folder / "model")
-        changes += differences(tuned.files, tuned.read, Stored(base_folder(from_, revision)), left_out)
+        tuned, before = Stored(record.folder / "model"), Stored(base_folder(from_, revision))
+        left_out += doubts(before, None if revision else world.get("base_hash"))  # a commit of the hub stays as it is
+        refuse_other({name: tuned.shape(name) for name in tuned.files}, before)
+        changes += differences(tuned.files, tuned.read, before, left_out)
     elif (record.folder / "adapter").is_dir():
-        model = load(ModelSettings(path=str(record.folder)), device="cpu")
+        model = with_adapter(record.folder, base)
         adapter, beside = model.adapter("run"), list[str]()
         for path, delta in adapter.deltas.items():
             site = adapter.sites[path]
@@ -74,13 +82,44 @@ def inspect(run: str | Path, *, nearest: int = 5, base: str | None = None, into:
         left_out += [f"{beside.count(name)} of `{name}` cannot be written into weights." for name in sorted(set(beside))]
         freed = adapter.freed
         if freed:
-            base_weights = Stored(base_folder(from_, revision))
-            changes += differences(freed, lambda name: freed[name].detach().float(), base_weights, left_out)
+            before = Stored(base_folder(from_, revision))
+            left_out += doubts(before, None if revision else kept_identity(record.folder / "adapter").get("weights"))
+            refuse_other({name: p.shape for name, p in freed.items()}, before)
+            changes += differences(freed, lambda name: freed[name].detach().float(), before, left_out)
     else:
         raise UserError(f"`{run}` has learnt nothing: it has neither `adapter/` nor `model/`", "name a run that was trained")
     kind = recipe["method"] if isinstance(recipe["method"], str) else str(recipe["method"]["kind"])
-    made = Inspected(record.name, kind, from_, tuple(sorted(changes, key=order)), tuple(prompts), tuple(left_out))
+    sorted_ = tuple(sorted(changes, key=order))
+    made = Inspected(record.name, kind, from_, sorted_, tuple(prompts), tuple(left_out), world.get("best_step"))
     return Inspection(made, written(made, folder))
+
+
+def with_adapter(folder: Path, base: str | None) -> Model:
+    """The network of a run with its adapter; `base`: the network, where it is another than the adapter names."""
+    if base is None:
+        return load(ModelSettings(path=str(folder)), device="cpu")
+    place = folder / "adapter"
+    chat, bits = str(kept_identity(place).get("chat", "auto")), read_config(place).get("base_quantize", "none")
+    return put_on(place, load(ModelSettings(path=base, chat=chat, quantize=bits), device="cpu", headed=has_head(place)))
+
+
+def doubts(base: "Stored", kept: str | None) -> list[str]:
+    """A sentence where the base is known to have other weights by now than when the run began (`models/identity.py`)."""
+    if kept is None or not base.place.is_dir() or weights_hash(base.place) == kept:
+        return []
+    return [
+        f"`{base.place}` has other weights than the network that this was tuned from: the changes hold that difference too."
+    ]
+
+
+def refuse_other(shapes: Mapping[str, Sequence[int]], base: "Stored") -> None:
+    """Refuse a base that lacks most of these tensors, or has them in other shapes: it is another network."""
+    there = [name for name, shape in shapes.items() if (found := base.name(name)) and base.shape(found) == tuple(shape)]
+    if 2 * len(there) < len(shapes):
+        raise UserError(
+            f"`{base.place}` is another network: {len(there)} of {len(shapes)} tensors of the run are there in the same shape",
+            "name the network that the run was tuned from with `--base`",
+        )
 
 
 def written(made: Inspected, folder: Path) -> Path:
@@ -204,6 +243,11 @@ class Stored:
         alike = [one for one in self.files if one.endswith(f".{name}") or name.endswith(f".{one}")]
         return alike[0] if len(alike) == 1 else None
 
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of a tensor, which is not read."""
+        with safe_open(self.files[name], "pt") as opened:
+            return tuple(opened.get_slice(name).get_shape())
+
     def read(self, name: str) -> Tensor:
         """A tensor in float32."""
         with safe_open(self.files[name], "pt") as opened:
@@ -253,6 +297,7 @@ def prompt(model: Model, site: Site, vectors_PD: Tensor, nearest: int) -> Prompt
     tokenizer: Any = model.renderer.tokenizer
     special = set(tokenizer.all_special_ids)
     ids = [number for number in range(min(len(tokenizer), site.inputs)) if number not in special]
+    nearest = min(nearest, len(ids) - 1)  # a word has no more neighbours
     words_VD = torch.cat(
         [site.module(part).float() for part in torch.tensor(ids).tensor_split(-(-len(ids) // 4096))]
     )  # as the site says them
@@ -302,5 +347,5 @@ def pairwise(vectors: Tensor) -> float:
     """Mean cosine between two different vectors; 1 where there is but one."""
     if len(vectors) < 2:
         return 1.0
-    cosines, _ = compared(vectors, vectors)
-    return float((cosines.sum() - cosines.trace()) / (len(vectors) * (len(vectors) - 1)))
+    unit = torch.nn.functional.normalize(vectors.double(), dim=1)  # the sum of all products is the square of their sum
+    return float((unit.sum(0).square().sum() - unit.square().sum()) / (len(vectors) * (len(vectors) - 1)))

@@ -63,10 +63,26 @@ def refuse_other(record: Run, recipe: Recipe) -> None:
         old, new = before.get(name), now.get(name)
         preset = name == "plan.learning_rate" and None in (old, new)  # filled in when the network is known
         if old != new and not preset and not any(name == free or name.startswith(f"{free}.") for free in FREE):
+            name, old, new = apart(name, before, now)  # noqa: PLW2901
             raise UserError(
                 f"`{record.folder}` holds a run of another recipe: `{name}` was `{told(old)}` and is now `{told(new)}`",
                 "choose another folder with `--into`, take the change back, or remove the folder",
             )
+
+
+def apart(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, Any, Any]:
+    """The setting that is told of one in which two recipes differ, and its values: `method` and not `method.kind`, where one of
+    them says `method: none`."""
+    parts = name.split(".")
+    above = (".".join(parts[:size]) for size in range(1, len(parts)))
+    name = next((one for one in above if one in before or one in now), name)
+    return name, whole(before, name), whole(now, name)
+
+
+def whole(flat_tree: Mapping[str, Any], name: str) -> Any:
+    """The value of a setting, or the kind of what stands below it, or all of that."""
+    below = {key.removeprefix(f"{name}."): value for key, value in flat_tree.items() if key.startswith(f"{name}.")}
+    return flat_tree[name] if name in flat_tree else below.get("kind", below or None)
 
 
 def refuse_other_rows(record: Run, tasks: Sequence[Task]) -> None:

@@ -77,6 +77,7 @@ def compare(
             raise UserError("finished runs and a recipe, flags or overrides are mixed", "give either run folders or a recipe")
         compared = compare_runs([run for folder in runs for run in existing(folder)])
         return Compared(compared, write_report(compared, Path(into or COMPARISONS / "runs")))
+    from tunesmith.planning.attaching import refuse_unattachable
     from tunesmith.planning.beside import pool_for
     from tunesmith.sweep import compare_systems, for_models, labels
     from tunesmith.sweep import recipes as recipes_of
@@ -90,6 +91,7 @@ def compare(
 
         tree = before_systems(tree, folder / "stages")
     made = recipes_of(tree)  # a mistake is told before a cluster is asked for
+    refuse_unattachable(recipe for name, recipe in made.items() if not Run(folder / "runs" / name).world().get("ended"))
     pool = pool_for(made.values, on=on, parallel=parallel, logs=folder / "logs", say=say)
     with Run(folder).holding():
         compared, failed = compare_systems(tree, folder, say, pool)

@@ -49,8 +49,10 @@ def test_lora_stands_where_it_is_told():
     adapter = model("llama").attach("a", LoRA(rank=4, on=("query", "down_proj")))
     assert {path.rpartition(".")[2] for path in adapter.deltas} == {"q_proj", "down_proj"}
     assert adapter.count() == 2 * 4 * (16 + 16) + 2 * 4 * (24 + 16)
-    with pytest.raises(UserError, match="finds nothing to train"):
+    with pytest.raises(UserError, match="is to stand at `nowhere`"):
         model("llama").attach("a", LoRA(on=("nowhere",)))
+    with pytest.raises(UserError, match="finds nothing to train"):
+        model("llama").attach("a", LoRA(on=("qkv",)))
     with pytest.raises(UserError, match="vocabulary head"):
         model("llama").attach("a", LoRA(on=("lm_head",)))
 

@@ -79,6 +79,12 @@ def test_every_cluster_is_left_out_once_and_a_second_call_repeats_nothing(ran, t
     assert made.page.is_file()
 
 
+def test_a_place_that_the_network_lacks_is_told_before_anything_runs(ran, tmp_path):
+    with pytest.raises(UserError, match="is to stand at `quary`"):
+        clusters({**TREE, "method": {"kind": "lora", "on": ["quary"]}}, into=tmp_path / "made")
+    assert not ran
+
+
 def test_a_run_that_fails_leaves_a_page_of_the_others_and_is_made_again(ran, tmp_path):
     ran.broken = ("without-words",)
     given = ["clusters.upper=false", "clusters.shots=0", "clusters.near=null"]

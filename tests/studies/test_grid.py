@@ -121,3 +121,10 @@ def test_what_learns_from_no_example_is_one_arm_of_all_lines():
     [first, shots, *_] = [arm(made, values) for values in grid(made)]
     assert (first.name, first.recipes[0].method, first.recipes[0].ask.shots) == ("base", "none", None)
     assert (shots.name, shots.recipes[0].ask.shots) == ("shots", 2)
+
+
+@pytest.mark.parametrize("text", ["1e-5..1e-3:lg", "1e-5..1e-3:log10", "1..8 log", "2..8x"])
+def test_a_range_with_a_strange_end_is_told(text):
+    with pytest.raises(UserError, match=f"`method.rank={text}` is no range") as error:
+        space({"tasks": {"town/stars": 1.0}}, [f"method.rank={text}"])
+    assert ":log" in error.value.hint

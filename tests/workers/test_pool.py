@@ -14,6 +14,7 @@ from tests.conftest import ROOT
 from tests.tiny import rows, tiny_model
 from tests.workers.here import made_here
 from tunesmith import settings, sweep, verbs
+from tunesmith.errors import UserError
 from tunesmith.interruption import TerminatedError
 from tunesmith.recipe import Recipe
 from tunesmith.run import Run
@@ -143,6 +144,19 @@ def test_a_failed_run_is_told_with_the_end_of_its_log(tmp_path):
     assert ended.splitlines()[1:] == ["    error: the rows are gone", "    hint: bring them back"]
     assert why(tmp_path / "nowhere.log") == "" and end_of(tmp_path / "nowhere.log") == []
     assert died(3) == "exit status 3"
+
+
+def test_the_hint_of_a_run_that_spoke_to_the_terminal_stands_apart_from_its_problem(tmp_path):
+    place = Scripts(1, {"a": ["raise SystemExit(1)"]}, tmp_path)
+    pool = Pool(place, tmp_path)
+    one = job("a", tmp_path)
+    with pytest.raises(UserError), one.run.failing():
+        one.run.keep_world()
+        raise UserError("no such model comes along", "did you mean `town/llama`?")
+    outcomes = Outcomes(pool, lambda text: None)
+    (tmp_path / "a.log").unlink(missing_ok=True)
+    outcomes(one, 1)
+    assert outcomes.failed == {"a": "no such model comes along; did you mean `town/llama`?"}
 
 
 @pytest.mark.parametrize(("status", "kind"), [(130, KeyboardInterrupt), (143, TerminatedError)])

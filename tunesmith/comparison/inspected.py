@@ -107,7 +107,8 @@ class Prompt:
 class Inspected:
     """Everything that `tunesmith inspect` says of a run.
 
-    left_out: what was trained and is not a change of a weight, or has nothing to be held against; why.
+    left_out:  what was trained and is not a change of a weight, or has nothing to be held against; why. And what is doubtful.
+    best_step: the step whose weights were kept; None where the run does not say.
     """
 
     run: str
@@ -116,6 +117,7 @@ class Inspected:
     changes: tuple[Change, ...]
     prompts: tuple[Prompt, ...]
     left_out: tuple[str, ...] = ()
+    best_step: int | None = None
 
     def as_tree(self) -> dict[str, Any]:
         """Plain dictionaries, lists, numbers and texts."""
@@ -125,6 +127,11 @@ class Inspected:
     def matrices(self) -> list[Change]:
         """The changes that have singular values."""
         return [change for change in self.changes if change.singular]
+
+    @property
+    def still(self) -> bool:
+        """Whether every weight that could be told is as it was."""
+        return bool(self.changes) and not any(change.norm for change in self.changes)
 
 
 def by(changes: Iterable[Change], name: Callable[[Change], str]) -> dict[str, list[Change]]:
@@ -138,6 +145,10 @@ def by(changes: Iterable[Change], name: Callable[[Change], str]) -> dict[str, li
 def verdict(made: Inspected) -> list[str]:
     """The outcome in a few sentences."""
     said = []
+    if made.still:
+        said.append(f"Nothing changed: all {len(made.changes)} weights are as they were.")
+    if made.best_step == 0:
+        said.append("No step was better than the start in validation: the weights of step 0 were kept.")
     moved = made.matrices
     if moved:
         most = max(moved, key=lambda change: change.relative)
@@ -150,6 +161,12 @@ def verdict(made: Inspected) -> list[str]:
         said.append(
             f"The changes have an effective rank of {fmean(c.effective_rank or 0 for c in moved):.1f} where {limit} is "
             f"possible, and {fmean(c.rank_90 or 0 for c in moved):.1f} singular values hold 90 % of them (means over maps)."
+        )
+    elif some := [change for change in made.changes if change.norm]:
+        most = max(some, key=lambda change: change.relative)
+        said.append(
+            f"{len(some)} vectors changed, by {words.percent(fmean(c.relative for c in some))} of their size on average; "
+            f"most of all {place(made, most)} ({words.percent(most.relative)})."
         )
     for prompt in made.prompts:
         ours, random, vocabulary = prompt.tightness
@@ -175,7 +192,7 @@ def summary(changes: Sequence[Change]) -> list[str]:
 
 def summaries(made: Inspected) -> dict[str, dict[str, list[str]]]:
     """Title -> name -> cells: by role, by place, and the parts that moved most."""
-    if not made.changes:
+    if not made.changes or made.still:
         return {}
     most = sorted(made.changes, key=lambda change: -change.relative)[:MOST]
     return {
@@ -223,7 +240,7 @@ def markdown(made: Inspected, plots: Sequence[str] = ()) -> str:
     parts += [f"![{plot}]({plot})" for plot in plots]
     for title, lines in summaries(made).items():
         parts += [f"## {title}", markdown_table([title, *HEAD], [[name, *cells] for name, cells in lines.items()])]
-    if made.changes:
+    if made.changes and not made.still:
         body = [[change.site, *summary([change])[1:]] for change in made.changes]
         parts += ["## Every weight", markdown_table(["weight", *HEAD[1:]], body)]
     for prompt in made.prompts:

@@ -18,7 +18,7 @@ def panels(made: Inspected) -> dict[str, list[Panel]]:
     """The plots by subject."""
     found: dict[str, list[Panel]] = {}
     cells = heat_cells(made)
-    if cells:
+    if cells and not made.still:
         note = "Frobenius norm of the change, as a part of the weight's own"
         found["change"] = [heat_map("change", "Change of each weight", note, cells)]
     ranks = {(change.row, change.role): float(change.given) for change in made.changes if change.given is not None}

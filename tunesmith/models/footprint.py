@@ -35,9 +35,10 @@ DEPTHS = ("num_hidden_layers", "num_layers", "num_decoder_layers", "encoder_laye
 
 @dataclass(frozen=True)
 class Parts:
-    """Bytes by what they are for."""
+    """Bytes by what they are for. reference: of weights as they were before the first step."""
 
     weights: float = 0
+    reference: float = 0
     gradients: float = 0
     moments: float = 0
     activations: float = 0
@@ -46,7 +47,7 @@ class Parts:
 
     @property
     def total(self) -> float:
-        return self.weights + self.gradients + self.moments + self.activations + self.logits + self.temporary
+        return float(sum(vars(self).values()))
 
 
 class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -240,9 +241,9 @@ def told_by_few(config: Any, measure: Callable[[Any], tuple[Mapping[str, Parts],
 def _deeper(phase: str, parts: Parts, first: Mapping[str, Parts], more: Mapping[str, Parts], times: int) -> Parts:
     """What `times` more layers make of the bytes of a phase.
 
-    Weights, moments, what is kept from forward to backward, and at the end all gradients, grow with each layer; a tile of
-    logits and what one layer needs for itself do not. At the beginning of the backward pass everything is kept and gradients
-    are those of batches before; at its end it is the other way round.
+    Weights, what is kept of them as they were, moments, what is kept from forward to backward, and at the end all gradients,
+    grow with each layer; a tile of logits and what one layer needs for itself do not. At the beginning of the backward pass
+    everything is kept and gradients are those of batches before; at its end it is the other way round.
     """
 
     def layer(of: str, part: str) -> float:
@@ -254,6 +255,7 @@ def _deeper(phase: str, parts: Parts, first: Mapping[str, Parts], more: Mapping[
     ]
     return Parts(
         weights=parts.weights + times * layer(phase, "weights"),
+        reference=parts.reference + times * layer(phase, "reference"),
         moments=parts.moments + times * layer(phase, "moments"),
         gradients=parts.gradients + times * layer("forward" if ahead else phase, "gradients"),
         activations=parts.activations + (times * layer("kept", "activations") if ahead or phase == "kept" else 0),

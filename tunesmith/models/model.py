@@ -159,10 +159,10 @@ class Model(nn.Module):
         never: names of weights that are not trained, nor is anything put beside them.
         """
         never = beyond_body(self.network) if self.wordless else never
-        adapter = Adapter(method, self.network, head or self._own_head, self.spell, never).to(self.device)
-        refuse_freed(adapter.freed, self.network, type(method).__name__)
         if begin:
             refuse_unmet(method, self.network)
+        adapter = Adapter(method, self.network, head or self._own_head, self.spell, never).to(self.device)
+        refuse_freed(adapter.freed, self.network, type(method).__name__)
         if head is not None:
             self._heads[name.encode().hex()] = head.train(self.training)
         adapter.free()

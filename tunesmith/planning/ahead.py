@@ -22,6 +22,7 @@ from tunesmith.tokens.lengths import Lengths, lengths
 from tunesmith.tokens.packing import Room, pack
 from tunesmith.tokens.renderer import Renderer
 from tunesmith.tokens.sequence import Tokens
+from tunesmith.tokens.tally import REPLAYED, marked
 from tunesmith.training.portions import portioned
 from tunesmith.work import Work
 
@@ -62,7 +63,7 @@ def laid_out(recipe: Recipe, work: Work) -> tuple[Case, Ahead]:
     device = best_device().type
     packs = family == "causal" and config.model_type in PACKS and _packed(recipe, device == "cuda")
     dtype = dtype_of(recipe.model.dtype, config, device)
-    case = Case(config, family, renderer, dtype, recipe.model.attention, recipe.objective, recipe.plan, device)
+    case = Case(config, family, renderer, dtype, recipe.model.attention, recipe.objective, recipe.plan, device, recipe.guard)
     forks = device == "cpu" and family == "causal" and not recipe.plan.compile
     if forks:
         with imagined():
@@ -95,8 +96,12 @@ def ahead(recipe: Recipe, work: Work, renderer: Renderer, window: int | None, pa
     steps = []
     for number in numbers:
         places = range(number * each, (number + 1) * each)
-        groups = [recipe.objective.render(Placed(stream(place), place, recipe.seed), renderer) for place in places]
-        steps.append([tuple(group) for group in groups])
+        examples = [stream(place) for place in places]
+        groups = [
+            recipe.objective.render(Placed(one, place, recipe.seed), renderer)
+            for one, place in zip(examples, places, strict=True)
+        ]
+        steps.append([tuple(group) for group in marked(groups, examples)])
     foreseen = [recipe.objective.foreseen(groups, forks and not virtual) for groups in steps]
     laid = [_laid(groups, recipe, virtual, packs) for groups in foreseen]
     rows = [tokens for groups in steps for group in groups for tokens in group]
@@ -171,6 +176,7 @@ def one_a_row(batch: Batch, virtual: int) -> Batch:
         whole = Tokens(
             tuple(first.inputs) + tuple(id_ for tokens in others for id_ in (0,) * virtual + tuple(tokens.inputs)),
             tuple(first.targets) + tuple(id_ for tokens in others for id_ in (-100,) * virtual + tuple(tokens.targets)),
+            extras={REPLAYED: max(tokens.extras[REPLAYED] for tokens in row)} if REPLAYED in first.extras else {},
         )
         rows.append((whole,))
     return next(pack(rows, Room(rows=len(rows), tokens=2**40), virtual))

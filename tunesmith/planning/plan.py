@@ -36,6 +36,7 @@ from tunesmith.recipe import Recipe
 from tunesmith.settings import Tree
 from tunesmith.sweep import recipes
 from tunesmith.tasks.own import told
+from tunesmith.training.guard import Guard
 from tunesmith.work import prepared
 
 # Of a CPU's heap, beside what is counted: blocks of a step do not fit where those of another, of other lengths, were freed (a
@@ -173,7 +174,9 @@ def of_model(name: str) -> Planned:
     return dataclasses.replace(made, notes=experts(sizes))
 
 
-def fits_case(config: Any, family: Family, objective: Objective | None = None, recompute: bool = True) -> Case:
+def fits_case(
+    config: Any, family: Family, objective: Objective | None = None, recompute: bool = True, guard: Guard = Guard()
+) -> Case:
     """A network as it is kept and computed on a GPU."""
     from tunesmith.objectives.sft import SFT
     from tunesmith.training.plan import Plan
@@ -182,7 +185,8 @@ def fits_case(config: Any, family: Family, objective: Objective | None = None, r
     reader: Any = None  # nothing is spelled
     if objective is None or isinstance(objective, Headed):  # rows of a head depend on what is asked; those of words are known
         objective = SFT()
-    return Case(config, family, reader, dtype_of("auto", config, "cuda"), None, objective, chosen, "cuda")
+    guard = dataclasses.replace(guard, over="all")  # of made-up rows none is replayed
+    return Case(config, family, reader, dtype_of("auto", config, "cuda"), None, objective, chosen, "cuda", guard)
 
 
 def of_recipe(recipe: Recipe, probing: bool = False) -> Planned:
@@ -231,7 +235,7 @@ def of_recipe(recipe: Recipe, probing: bool = False) -> Planned:
         lengths=tuple(coming.lengths.verdict()),
         portions=coming.portions,
         served=served(recipe.method, family, sizes[own]),
-        fits=fits(fits_case(config, family, recipe.objective, recipe.plan.recompute), low),
+        fits=fits(fits_case(config, family, recipe.objective, recipe.plan.recompute, recipe.guard), low),
         notes=(*notes(recipe, coming, keeping), *experts(sizes[own]), *several(coming)),
         spared=keeping,
         shapes=tuple(told(work.all).values()),
@@ -253,6 +257,7 @@ def choice(name: str, sizes: Counted, step: Held, process: int, steps: int, gpu:
     memory = {
         "process": process,
         "weights": sizes.weight_bytes,
+        "reference": most.reference,
         "gradients": most.gradients,
         "moments": moments,
         "activations": most.activations,
@@ -278,7 +283,8 @@ def corrected(one: Choice, same: Choice, probed: Probed) -> Choice:
     """A choice in which the process is as the probe found it, and what passes is larger or smaller by as much as there."""
     passing = ("gradients", "activations", "logits", "temporary", "spare")
     told = sum(same.memory[part] for part in passing)
-    real = probed.peak_bytes - probed.process_bytes - same.memory["weights"] - same.memory["moments"]
+    stands = sum(same.memory[part] for part in ("weights", "reference", "moments"))
+    real = probed.peak_bytes - probed.process_bytes - stands
     factor = max(real, 0) / max(told, 1)
     memory = {
         part: probed.process_bytes if part == "process" else round(size * factor) if part in passing else size

@@ -76,6 +76,7 @@ def measured(recipe: Recipe) -> Probed:
     adapter = model.attach(recipe.name, recipe.method)
     if recipe.objective.looks_back and adapter.freed:
         model.remember()
+    guarding = recipe.guard.begin(model, adapter)
     state = State.new(adapter, recipe.plan)
     model.train()
     model.checkpointing(recipe.plan.recompute)
@@ -88,7 +89,7 @@ def measured(recipe: Recipe) -> Probed:
     for batches in coming.first:
         began = time.perf_counter()
         moved = [recipe.objective.rehearsed(batch).to(model.device) for batch in batches]
-        result = backward(model, adapter, recipe.objective, moved, recipe.plan, World())
+        result = backward(model, adapter, recipe.objective, moved, recipe.plan, World(), guarding)
         clip(list(state.trained.values()), recipe.plan.clip or math.inf)
         state.optimizer.step()
         state.optimizer.zero_grad(set_to_none=True)

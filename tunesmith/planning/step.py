@@ -20,6 +20,7 @@ from tunesmith.objectives.objective import Objective
 from tunesmith.tokens.batch import Batch
 from tunesmith.tokens.renderer import Renderer
 from tunesmith.training.arithmetic import arithmetic
+from tunesmith.training.guard import Guard
 from tunesmith.training.plan import Plan
 from tunesmith.training.state import State
 
@@ -39,6 +40,7 @@ class Case:
     objective: Objective
     plan: Plan
     device: str = "cpu"
+    guard: Guard = Guard()
 
 
 @dataclass(frozen=True)
@@ -124,12 +126,14 @@ def held(case: Case, method: Method, batches: Sequence[Batch]) -> Held:
                     stack.enter_context(patch.dict(sizes, cpu=sizes[case.device]))
             ledger = stack.enter_context(imagined())
             model, adapter = standing(case, config, method)
-            ledger.kind = "weights"
+            ledger.kind = "reference"
             if case.objective.looks_back and adapter.freed:
                 model.remember()
+            guarding = case.guard.begin(model, adapter)
             ledger.vocabulary = len(model.vocabulary.weight)
             # As the loop has it (`training/optimizers.py: into_place`), where torch's sparse tensors have no shapes alone.
-            model.vocabulary, ledger.few = replace(model.vocabulary, adds=True), case.device == "cpu"
+            alone = not guarding.first
+            model.vocabulary, ledger.few = replace(model.vocabulary, adds=alone), alone and case.device == "cpu"
             state = State.new(adapter, case.plan)
             watch(ledger, state.trained)
             ledger.kind = "moments"
@@ -145,12 +149,13 @@ def held(case: Case, method: Method, batches: Sequence[Batch]) -> Held:
             for batch in batches:
                 ledger.phase = "forward"
                 with arithmetic(model, case.plan):
-                    loss = case.objective.loss(model, batch)
+                    total, loss = guarding.loss(case.objective, model, batch)
                 ledger.settle()
                 ledger.phase = "backward"
-                (loss.total / 1.0).backward()  # type: ignore[no-untyped-call]
-                del loss
+                (total / 1.0).backward()  # type: ignore[no-untyped-call]
+                del total, loss
             ledger.phase = "update"
+            guarding.pull(adapter)
             nn.utils.clip_grad_norm_(list(state.trained.values()), case.plan.clip or 1.0)
             state.optimizer.step()
             state.optimizer.zero_grad(set_to_none=True)

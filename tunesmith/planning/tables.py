@@ -59,6 +59,8 @@ def _memory(planned: Planned) -> Table:
     made.add_row("trained numbers", *(f"{choice.trained:,}" for choice in planned.choices))
     made.add_row("share of all", *(f"{choice.trained / choice.weights:.2%}" for choice in planned.choices), end_section=True)
     for part in planned.choices[0].memory:
+        if part == "reference" and not any(choice.memory[part] for choice in planned.choices):
+            continue
         made.add_row(part, *(words.size(choice.memory[part]) for choice in planned.choices))
     made.add_section()
     made.add_row("at most", *(words.size(choice.peak_bytes) for choice in planned.choices))

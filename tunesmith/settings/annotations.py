@@ -96,7 +96,7 @@ def expected(hint: Any) -> str:
     names = {int: "a whole number", float: "a number", str: "text", bool: "true or false", Path: "a path"}
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return expected(arguments[0])
+        return " ".join([expected(arguments[0]), *_bounds(arguments[1:])])
     if origin is Literal:
         return " or ".join(f"`{one}`" for one in arguments)
     if origin in (Union, types.UnionType):
@@ -109,6 +109,15 @@ def expected(hint: Any) -> str:
     return names.get(kind, str(hint))
 
 
+ENDS = {"gt": "above", "ge": "from", "lt": "below", "le": "to"}
+
+
+def _bounds(rules: Sequence[Any]) -> list[str]:
+    """Pydantic's constraints of a number in words: `above 0`, `to 65536`."""
+    single = [one for rule in rules for one in getattr(rule, "metadata", (rule,))]
+    return [f"{word} {getattr(one, name)}" for one in single for name, word in ENDS.items() if hasattr(one, name)]
+
+
 def shown(value: object) -> str:
     """A value as a message shows it."""
     if value is None:
@@ -116,6 +125,12 @@ def shown(value: object) -> str:
     text = repr(value) if isinstance(value, str) else str(value)
     text = {"True": "true", "False": "false"}.get(text, text)
     return f"`{text if len(text) <= 60 else text[:57] + '...'}`"
+
+
+def meaning(kind: type, name: str) -> str:
+    """What a setting means, in its docstring's words; what it takes, where these are none or only a formula's letter."""
+    told = described(kind).get(name, "")
+    return f"expected {expected(hints_of(kind)[name])}" if re.fullmatch(r"\w?\.?", told) else told
 
 
 @lru_cache(maxsize=512)

@@ -13,11 +13,11 @@ from tunesmith.settings.annotations import (
     Mistake,
     Plugin,
     WrongError,
-    described,
     expected,
     hints_of,
     is_leaf,
     leaf,
+    meaning,
     required,
     shown,
 )
@@ -55,8 +55,7 @@ class _Walk:
         found = self.value_of(hints_of(kind)[name], value, where)
         for number, one in enumerate(self.mistakes[before:], start=before):
             if not one.hint and one.where.startswith(where.lstrip(".")):
-                told = described(kind).get(name) or f"expected {expected(hints_of(kind)[name])}"
-                self.mistakes[number] = replace(one, hint=f"`{name}`: {told}")
+                self.mistakes[number] = replace(one, hint=f"`{name}`: {meaning(kind, name)}")
         return found
 
     def made(self, kind: type, given: Mapping[str, Any], where: str) -> object:
@@ -235,6 +234,8 @@ def _misnamed(value: object, package: str, arms: tuple[Any, ...], where: str) ->
     """The mistake of a name that is neither a plug-in's nor one of the words that may stand instead."""
     if isinstance(value, (Mapping, list)) or (isinstance(value, str) and "." in value):
         return ()
+    if isinstance(value, str) and value in registry.names(package):
+        return ()  # it lacks a setting
     words = [str(one) for arm in arms if get_origin(arm) is Literal for one in get_args(arm)]
     what = package.rpartition(".")[2].removesuffix("s")
     problem = (

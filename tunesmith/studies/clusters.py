@@ -18,6 +18,7 @@ from tunesmith.comparison.left_out import ALL as TUNED_ON_ALL
 from tunesmith.comparison.left_out import FEW, LeftOut, Unit, left_out
 from tunesmith.data.grouping import Grouping, grouping
 from tunesmith.errors import UserError, did_you_mean
+from tunesmith.planning.attaching import refuse_unattachable
 from tunesmith.planning.beside import pool_for
 from tunesmith.recipe import Recipe, own
 from tunesmith.resume import refuse_other, refuse_other_rows
@@ -226,6 +227,7 @@ class Work:
         for name, recipe in self.recipes.items():
             refuse_other(self.of(name), recipe)
             refuse_other_rows(self.of(name), prepared(recipe).all)
+        refuse_unattachable(recipe for name, recipe in self.recipes.items() if not self.of(name).world().get("ended"))
 
     def run(self, pool: Pool, say: Say) -> None:
         outcomes = Outcomes(pool, say)

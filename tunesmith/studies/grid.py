@@ -16,6 +16,7 @@ from tunesmith.sweep import ComparisonRecipe, overlay
 
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 RANGE = re.compile(rf"({NUMBER})\.\.({NUMBER})(:log)?")
+NEARLY = re.compile(rf"({NUMBER})\.\.({NUMBER})\s*[^\d\s,.].*")  # a range with something else behind it
 DIGITS = 4  # of a number that is drawn from a range
 
 
@@ -132,6 +133,11 @@ def several(name: str, text: str) -> Axis | None:
     """The axis that `name=TEXT` means: values with commas between them, or a range; None for a single value."""
     if RANGE.fullmatch(text.strip()):
         return axis_of(name, text)
+    if found := NEARLY.fullmatch(text.strip()):
+        near = f"{found[1]}..{found[2]}"
+        raise UserError(
+            f"`{name}={text}` is no range: nothing but `:log` may stand behind it", f"write `{near}` or `{near}:log`"
+        )
     values = settings.load({}, ())
     try:
         values = settings.override({}, [f"values=[{text}]"])["values"]

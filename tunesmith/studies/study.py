@@ -12,6 +12,7 @@ from tunesmith.comparison.study import Study, Tried
 from tunesmith.comparison.study import study as judged
 from tunesmith.errors import UserError
 from tunesmith.methods.method import Method
+from tunesmith.planning.attaching import refuse_unattachable
 from tunesmith.planning.beside import pool_for
 from tunesmith.recipe import Recipe
 from tunesmith.resume import refuse_other, refuse_other_rows, started
@@ -199,8 +200,8 @@ class Work:
         return dataclasses.replace(one, recipes=recipes)
 
     def check(self, arms: Sequence[Arm]) -> None:
-        """Take up arms; every mistake is found before one runs."""
-        arms = [self.called(one) for one in arms]
+        """Take up arms; every mistake is found before one runs. An arm that is proposed later fails alone by its network."""
+        arms, first = [self.called(one) for one in arms], not self.arms
         self.arms += arms
         names = [recipe.name for one in self.arms for recipe in one.recipes.values()]
         for name in names:
@@ -214,6 +215,8 @@ class Work:
                 if asked not in tasks:
                     tasks[asked] = prepared(recipe).all
                 refuse_other_rows(self.of(recipe), tasks[asked])  # type: ignore[arg-type]
+        runs = [recipe for one in arms for recipe in one.recipes.values()] if first else []
+        refuse_unattachable(recipe for recipe in runs if not self.of(recipe).world().get("ended"))
 
     def run(self, arms: Sequence[Arm], share: float | None = None) -> None:
         """Bring arms to a share of their steps, or to their end; what came as far before is kept."""
