@@ -103,6 +103,9 @@ class Combined(Method):
     def peft_config(self, sites: Sequence[Site], deltas: Mapping[str, Delta]) -> dict[str, Any] | None:
         return self._beside[0].peft_config(sites, deltas)
 
+    def as_saved(self) -> Method:
+        return Combined(parts=tuple(part.as_saved() for part in self.parts))
+
     def to_file(self, deltas: Mapping[str, Delta], config: Mapping[str, Any]) -> dict[str, Tensor]:
         return {
             name: tensor

@@ -192,6 +192,10 @@ class Method:
         """The method's own keys of `adapter_config.json`, given the sites that carry a delta; None: PEFT cannot hold it."""
         return None
 
+    def as_saved(self) -> "Method":
+        """The method whose deltas have what `Delta.saved` gives: itself, unless something else is kept than is trained."""
+        return self
+
     def to_file(self, deltas: Mapping[str, Delta], config: Mapping[str, Any]) -> dict[str, Tensor]:
         """The tensors of an adapter's file by their names there; `deltas` are named by their sites."""
         return {file_name(path, delta, name): value for path, delta in deltas.items() for name, value in delta.saved().items()}

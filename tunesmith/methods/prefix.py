@@ -61,9 +61,10 @@ class PrefixTuning(Method):
         if self.init == "random":
             return
         ids = first_ids(self.virtual_tokens, self.init, self.text, look.vocabulary, look.spell)
-        for path, values_PO in look.said(ids).items():
-            found: Any = deltas[path]
-            found.vectors_PD.copy_(values_PO)
+        said = look.said(ids)  # of other parts' sites too, where the method is one of several
+        for path, delta in deltas.items():
+            found: Any = delta
+            found.vectors_PD.copy_(said[path])
 
     def peft_config(self, sites: Sequence[Site], deltas: Mapping[str, Delta]) -> dict[str, Any] | None:
         """None where PEFT has no place for it: fused maps, keys that are normed, and decoders behind an encoder, whose layers
