@@ -15,11 +15,12 @@ from tunesmith.generation.engine import generate
 from tunesmith.generation.sampling import Sampling
 from tunesmith.models import gguf
 from tunesmith.models.alone import Parting, replay, revalued, telling, valued
-from tunesmith.models.classifiers import Peer, has_head, peer_of
+from tunesmith.models.classifiers import Peer, peer_of
 from tunesmith.models.combine import Combination, Combined, combine
-from tunesmith.models.load import ModelSettings, adapter_of, base_of, load, saved_dtype
+from tunesmith.models.load import ModelSettings, below, load, saved_dtype
 from tunesmith.models.merge import Merged, cast, merge, save_merged
 from tunesmith.models.model import Model
+from tunesmith.models.sources import pass_on, together, warn_of_base
 from tunesmith.models.weights import load_adapter, save_adapter, save_network
 from tunesmith.recipe import own
 from tunesmith.run import Run
@@ -95,7 +96,8 @@ def combine_runs(
 
     Args:
         runs: folders of runs or of adapters.
-        out: a folder that is not there yet. The adapter is written into `out/adapter`, in PEFT's format.
+        out: a folder that is not there yet. The adapter is written into `out/adapter`, in PEFT's format, with what the
+            runs say of their base and of how rows become prompts.
         rank: bring the combination down to a LoRA of this rank; None: leave it whole.
         fold: write a merged network into `out` instead of an adapter; `dtype` and `prompts` are as in `merge_run`.
 
@@ -110,31 +112,20 @@ def combine_runs(
         )
     wanted.shares(len(runs))
     places = [together(run, runs[0]) for run in runs]
-    model = load(ModelSettings(path=base_of(places[0]), dtype="float32"))
+    model = load(below(ModelSettings(path=runs[0], dtype="float32"), places[0]))
+    warn_of_base(model, places)
     names = [f"{number} {run}" for number, run in enumerate(runs)]
     for place, name in zip(places, names, strict=True):
         load_adapter(place, model, name)
     combined = combine(model, names, "combined", wanted, rank)
     if not fold:
-        return HandedOver(save_adapter(out, combined.adapter, model), None, combined)
+        saved = save_adapter(out, combined.adapter, model)
+        pass_on(saved, model, places)
+        return HandedOver(saved, None, combined)
     precision = DTYPES[dtype] if dtype else saved_dtype(ModelSettings(path=runs[0]))
     with telling(model):
         merged = save_merged(out, model, "combined", laid(model, asked(runs[0], prompts)), precision)
     return HandedOver(out, merged, combined)
-
-
-def together(run: str, first: str) -> Path:
-    """The adapter's folder of a run; refused where it cannot be combined with that of another run."""
-    place, other = adapter_of(run), adapter_of(first)
-    if place is None or other is None:
-        raise UserError(f"`{run if place is None else first}` holds a whole network and no adapter", "name runs with adapters")
-    if base_of(place) != base_of(other):
-        raise UserError(
-            f"`{run}` stands on `{base_of(place)}`, and `{first}` on `{base_of(other)}`", "combine adapters of one base"
-        )
-    if has_head(place):
-        raise UserError(f"`{run}` has a head of its own, and heads are not combined", "combine runs without one")
-    return place
 
 
 @dataclass(frozen=True)
