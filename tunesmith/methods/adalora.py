@@ -25,9 +25,11 @@ class Triplets(LowRank):
     """
 
     peft_names: ClassVar[Mapping[str, str]] = {"a_RI": "lora_A", "b_OR": "lora_B", "e_R1": "lora_E"}
+    fixed: ClassVar[tuple[str, ...]] = ("start_rank", "scale")
 
     def __init__(self, inputs: int, outputs: int, rank: int, scale: float, dropout: float) -> None:
         super().__init__(inputs, outputs, rank, scale, dropout)
+        self.start_rank = rank
         nn.init.normal_(self.a_RI, std=0.02)
         nn.init.normal_(self.b_OR, std=0.02)
         self.e_R1 = nn.Parameter(torch.zeros(rank, 1))
@@ -59,13 +61,19 @@ class Triplets(LowRank):
 
     def fill(self, saved: Mapping[str, Tensor]) -> None:
         """A file holds only the triplets in use: the rank becomes theirs."""
-        rank = len(saved["e_R1"])
+        self._make(len(saved["e_R1"]))
+        super().fill(saved)
+
+    def resize(self, other: "Triplets") -> None:
+        """Training further goes on with the triplets that are left."""
+        self._make(len(other.e_R1))
+
+    def _make(self, rank: int) -> None:
         device = self.a_RI.device
         self.a_RI = nn.Parameter(torch.zeros(rank, self.a_RI.shape[1], device=device))
         self.b_OR = nn.Parameter(torch.zeros(self.b_OR.shape[0], rank, device=device))
         self.e_R1 = nn.Parameter(torch.zeros(rank, 1, device=device))
         self._remember(rank)
-        super().fill(saved)
 
     def notice(self, first: float, second: float) -> None:
         """Take the last step's gradients into account (equations 8 to 10)."""

@@ -92,10 +92,12 @@ class Delta(nn.Module):
     adapter's file does not.
     `peft_names` gives each saved tensor's name in PEFT's files, behind `base_model.model.PATH.` unless it begins with `/`.
     `virtual_only`: does it change what is said of virtual tokens alone?
+    `fixed` names the attributes, numbers and functions, by which the same parameters compute something else.
     """
 
     peft_names: ClassVar[Mapping[str, str]] = {}
     virtual_only: ClassVar[bool] = False
+    fixed: ClassVar[tuple[str, ...]] = ()
     owner: int = 0  # which part of a combination it belongs to
 
     def before(self, x: Tensor) -> Tensor:
@@ -122,6 +124,9 @@ class Delta(nn.Module):
                 raise ValueError(f"has the shape {tuple(saved[name].shape)}; this network needs {tuple(parameter.shape)}")
             with torch.no_grad():
                 parameter.copy_(saved[name])
+
+    def resize(self, other: Any) -> None:
+        """Take the size of a delta of this very class, where training changed that."""
 
     def fold(self, weight_OI: Tensor) -> Tensor:
         """The same change written into the site's weight, float32 [O, I]; of an embedding [V, D]."""
