@@ -82,6 +82,9 @@ class Combined(Method):
         for number, part in enumerate(self.parts):
             part.on_step(self._own(number, deltas), step, steps)
 
+    def settles(self, steps: int) -> int:
+        return max(part.settles(steps) for part in self.parts)
+
     def rate_of(self, delta: Delta | None, parameter: str) -> float:
         freeing = (part for part in self.parts if type(part).trains is not Method.trains)
         part = self.parts[delta.owner] if delta is not None else next(freeing, self.parts[0])

@@ -189,6 +189,10 @@ class Method:
     def on_step(self, deltas: Mapping[str, Delta], step: int, steps: int) -> None:
         """Called after step number `step` of `steps` of the optimizer, while the gradients are still there."""
 
+    def settles(self, steps: int) -> int:
+        """The step of so many after which the weights are what the settings promise: no earlier ones are kept as the best."""
+        return 0
+
     def rate_of(self, delta: Delta | None, parameter: str) -> float:
         """The learning rate of a delta's parameter (None: of one of the network's weights), as a multiple of the plan's."""
         return 1.0
