@@ -16,7 +16,7 @@ from tunesmith.generation.sampling import Sampling
 from tunesmith.models import gguf
 from tunesmith.models.alone import Parting, replay, revalued, telling, valued
 from tunesmith.models.classifiers import Peer, peer_of
-from tunesmith.models.combine import Combination, Combined, combine
+from tunesmith.models.combine import Combination, Combined, combine, refuse_rank
 from tunesmith.models.load import ModelSettings, below, load, saved_dtype
 from tunesmith.models.merge import Merged, cast, merge, save_merged
 from tunesmith.models.model import Model
@@ -105,6 +105,7 @@ def combine_runs(
         UserError: the adapters do not belong together, or the combination is no LoRA and is neither folded nor given a rank.
     """
     refuse_full(out)
+    refuse_rank(rank)
     if wanted.how != "linear" and rank is None and not fold:
         raise UserError(
             f"`{wanted.how}` gives whole matrices and no LoRA",
