@@ -18,7 +18,7 @@ from tunesmith.generation.engine import generate
 from tunesmith.generation.sampling import Sampling
 from tunesmith.models.alone import replay, telling
 from tunesmith.models.combine import Combination
-from tunesmith.models.load import ModelSettings, load
+from tunesmith.models.load import ModelSettings, load, saved_dtype
 from tunesmith.models.weights import load_adapter, save_network
 
 RECIPE = {
@@ -76,6 +76,25 @@ def test_the_bases_own_precision_is_the_default(tmp_path):
     verbs.train({"name": "half", "model": {"path": str(tmp_path / "base")}, **RECIPE}, into=tmp_path / "run", quiet=True)
     merged = handover.merge_run(str(tmp_path / "run"), tmp_path / "out").merged
     assert merged.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_a_config_that_names_no_precision_leaves_it_to_the_file(dtype, tmp_path):
+    base = load(ModelSettings(path="llama"))
+    base.network.to(dtype).save_pretrained(tmp_path / "base")
+    base.renderer.tokenizer.save_pretrained(tmp_path / "base")
+    config = json.loads((tmp_path / "base/config.json").read_text())
+    (tmp_path / "base/config.json").write_text(json.dumps({name: told for name, told in config.items() if "dtype" not in name}))
+    assert saved_dtype(ModelSettings(path=str(tmp_path / "base"))) == dtype
+    adapter = shutil.copytree("runs/llama/adapter", tmp_path / "adapter")
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    config["base_model_name_or_path"] = str(tmp_path / "base")
+    (adapter / "adapter_config.json").write_text(json.dumps(config))
+    (adapter / "manifest.json").unlink()
+    assert handover.merge_run(str(adapter), tmp_path / "out").merged.dtype == dtype
+    assert handover.export_run(str(adapter), tmp_path / "whole").merged.dtype == dtype
+    for folder in ("out", "whole"):
+        assert {value.dtype for value in load_file(tmp_path / folder / "model.safetensors").values()} == {dtype}
 
 
 def test_prompts_of_ones_own(tmp_path):
