@@ -16,6 +16,7 @@ from tunesmith import answering, handover, verbs
 from tunesmith.errors import UserError
 from tunesmith.generation.engine import generate
 from tunesmith.generation.sampling import Sampling
+from tunesmith.models import merge as merging
 from tunesmith.models.alone import replay, telling
 from tunesmith.models.combine import Combination
 from tunesmith.models.load import ModelSettings, load, saved_dtype
@@ -95,6 +96,20 @@ def test_a_config_that_names_no_precision_leaves_it_to_the_file(dtype, tmp_path)
     assert handover.export_run(str(adapter), tmp_path / "whole").merged.dtype == dtype
     for folder in ("out", "whole"):
         assert {value.dtype for value in load_file(tmp_path / folder / "model.safetensors").values()} == {dtype}
+
+
+def test_a_file_too_coarse_for_what_was_learnt_is_left_for_float32(tmp_path, monkeypatch):
+    base = load(ModelSettings(path="llama"))
+    base.network.to(torch.float16).save_pretrained(tmp_path / "base")
+    base.renderer.tokenizer.save_pretrained(tmp_path / "base")
+    verbs.train({"name": "half", "model": {"path": str(tmp_path / "base")}, **RECIPE}, into=tmp_path / "run", quiet=True)
+    monkeypatch.setitem(merging.TOLERANCE, torch.float16, 0.0)
+    handed = handover.merge_run(str(tmp_path / "run"), tmp_path / "out")
+    assert "merged in float32 (float16, the precision of the base's file, would move logits too far)" in str(handed)
+    assert {value.dtype for value in load_file(tmp_path / "out/model.safetensors").values()} == {torch.float32}
+    assert not handover.export_run(str(tmp_path / "run"), tmp_path / "whole").partings
+    with pytest.raises(UserError, match="says something else"):
+        handover.merge_run(str(tmp_path / "run"), tmp_path / "asked", "float16")
 
 
 def test_prompts_of_ones_own(tmp_path):

@@ -18,7 +18,7 @@ from tunesmith.models.alone import Parting, replay, revalued, telling, valued
 from tunesmith.models.classifiers import Peer, peer_of
 from tunesmith.models.combine import Combination, Combined, combine, refuse_rank
 from tunesmith.models.load import ModelSettings, below, load, saved_dtype
-from tunesmith.models.merge import Merged, cast, merge, save_merged
+from tunesmith.models.merge import Merged, cast, merge
 from tunesmith.models.model import Model
 from tunesmith.models.sources import pass_on, together, warn_of_base
 from tunesmith.models.weights import load_adapter, save_adapter, save_network
@@ -60,7 +60,8 @@ def merge_run(run: str, out: Path, dtype: Dtype | None = None, prompts: Path | N
     Args:
         run: folder of a run or of an adapter.
         out: a folder that is not there yet.
-        dtype: precision of the weights that are written; None: that of the base's file. Sums are float32 in any case.
+        dtype: precision of the weights that are written; None: that of the base's file, or float32 where it is too coarse for
+            what was learnt. Sums are float32 in any case.
         prompts: a text file, a prompt a line, to compare on; None: rows of the run's own first task.
 
     Raises:
@@ -70,16 +71,11 @@ def merge_run(run: str, out: Path, dtype: Dtype | None = None, prompts: Path | N
     model = load(ModelSettings(path=run, dtype="float32"))
     if not model.active and (model.head is None or peer_of(model.head.plan, model.network) is None):
         raise UserError(f"`{run}` holds a whole network and no adapter: there is nothing to merge", "use its folder as it is")
-    wanted = DTYPES[dtype] if dtype else saved_dtype(ModelSettings(path=run))
     examples = asked(run, prompts)
     headed, sample = HeadSaid.by(model, examples), laid(model, examples)
+    merged = into_weights(model, sample, run, dtype)
     with telling(model):
-        merged = None
-        if model.active:
-            merged = save_merged(out, model, model.active, sample, wanted)
-        else:
-            cast(model, {}, wanted)
-            save_network(out, model, as_classifier=True)
+        save_network(out, model, as_classifier=True)
     return HandedOver(out, merged, head=headed.proof(out) if headed else "")
 
 
@@ -123,10 +119,25 @@ def combine_runs(
         saved = save_adapter(out, combined.adapter, model)
         pass_on(saved, model, places)
         return HandedOver(saved, None, combined)
-    precision = DTYPES[dtype] if dtype else saved_dtype(ModelSettings(path=runs[0]))
+    merged = into_weights(model, laid(model, asked(runs[0], prompts)), runs[0], dtype)
     with telling(model):
-        merged = save_merged(out, model, "combined", laid(model, asked(runs[0], prompts)), precision)
+        save_network(out, model, as_classifier=True)
     return HandedOver(out, merged, combined)
+
+
+def into_weights(model: Model, sample: Batch, run: str, dtype: Dtype | None) -> Merged | None:
+    """Write the active adapter, if any, into the network, which has the precision asked for then, or that of a run's base."""
+    wanted = DTYPES[dtype] if dtype else saved_dtype(ModelSettings(path=run))
+    if not model.active:
+        cast(model, {}, wanted)
+        return None
+    try:
+        return merge(model, model.active, sample, wanted)
+    except UserError:
+        if dtype is not None or wanted == torch.float32:
+            raise
+        # Nobody asked for that precision. What no precision mends is refused again.
+        return replace(merge(model, model.active, sample, torch.float32), coarse=wanted)
 
 
 @dataclass(frozen=True)
@@ -213,14 +224,12 @@ def export_run(
     refuse_full(out)
     script = gguf.converter(converter) if to == "gguf" else None
     model = load(ModelSettings(path=run, dtype="float32"))
-    wanted = DTYPES[dtype] if dtype else saved_dtype(ModelSettings(path=run))
     examples = asked(run, prompts)
     spelled = [ids for ids in map(model.renderer.prompt, examples) if model.window is None or len(ids) < model.window]
     headed = HeadSaid.by(model, examples)
     spelled = [] if model.family == "masked" or headed else spelled
     said = [answer.ids for answer in (generate(model, spelled, Sampling(tokens=REPLAYED)) if spelled else ())]
-    merged = merge(model, model.active, laid(model, examples), wanted) if model.active else None
-    cast(model, {}, wanted)
+    merged = into_weights(model, laid(model, examples), run, dtype)
     with telling(model):
         save_network(out, model, as_classifier=True)
     partings = replay(out, model.family, spelled, said, REPLAYED) if said else []

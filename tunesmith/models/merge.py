@@ -34,6 +34,7 @@ class Merged:
     moved:     the most that the adapter changed a logit of the network; None where it trained weights of the network itself.
     tolerance: most that `largest / scale` may be.
     dtype:     precision of the merged weights.
+    coarse:    that of the base's file, where it was too coarse for the sums; None: nothing else was to be taken.
     adapter, kept, unpacked: what `unmerge` needs: the adapter, the weights as they were, and the maps that were packed into
                four bits. They are in memory as long as this is.
     """
@@ -47,13 +48,16 @@ class Merged:
     adapter: Adapter = field(repr=False)
     kept: Kept = field(repr=False)
     unpacked: Unpacked = field(repr=False)
+    coarse: torch.dtype | None = None
 
     def __str__(self) -> str:
         told = str(self.dtype).removeprefix("torch.")
         moved = "" if self.moved is None else f"; the adapter moves them by up to {self.moved:.2g}"
         if self.moved is not None and self.largest > self.moved:
             moved += ": rounding weighs more than what it learnt"
-        return f"merged in {told}: logits differ by at most {self.largest:.2g} (largest logit {self.scale:.3g}{moved})"
+        file = str(self.coarse).removeprefix("torch.")
+        coarse = "" if self.coarse is None else f" ({file}, the precision of the base's file, would move logits too far)"
+        return f"merged in {told}{coarse}: logits differ by at most {self.largest:.2g} (largest logit {self.scale:.3g}{moved})"
 
 
 @torch.no_grad()
