@@ -171,6 +171,9 @@ class Method:
         """`rate_times_width` under the method's own settings."""
         return self.rate_times_width
 
+    def refuse_idle(self) -> None:
+        """Refuse settings that do nothing beside the others. Asked of a new method only: files may hold such."""
+
     def trains(self, weight: Weight) -> bool:
         """Is this weight of the network itself trained?"""
         return False

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tunesmith.errors import UserError
 from tunesmith.methods.method import Delta, Look, Method, Site
-from tunesmith.methods.prompt import Init, Overwrite, first_ids
+from tunesmith.methods.prompt import Init, Overwrite, first_ids, refuse_unread
 
 FILE = "prompt_embeddings"  # PEFT keeps all layers' keys and values in one tensor [P, 2 L O]
 
@@ -50,6 +50,9 @@ class PrefixTuning(Method):
     virtual_tokens: Annotated[int, Field(gt=0)] = 16
     init: Init = "vocabulary"
     text: str = ""
+
+    def refuse_idle(self) -> None:
+        refuse_unread(self.init, self.text)
 
     def delta(self, site: Site) -> Delta | None:
         if site.role not in ("key", "value", "qkv") or site.stack == "encoder" or site.crosses:

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from tunesmith.methods.method import Delta, Method, Site
-from tunesmith.methods.prompt import Init, PromptTuning, first_vectors, overwritten
+from tunesmith.methods.prompt import Init, PromptTuning, first_vectors, overwritten, refuse_unread
 
 
 class Made(Delta):
@@ -60,6 +60,9 @@ class PTuning(Method):
     size: Annotated[int, Field(gt=0)] | None = None
     init: Init = "vocabulary"
     text: str = ""
+
+    def refuse_idle(self) -> None:
+        refuse_unread(self.init, self.text)
 
     def delta(self, site: Site) -> Delta | None:
         if site.role != "embedding":
