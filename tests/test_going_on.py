@@ -204,3 +204,18 @@ def test_a_method_that_came_or_went_is_told_by_its_name(home, tmp_path, first, t
     with pytest.raises(UserError) as error:
         train(home, tmp_path / "run", then)
     assert said in error.value.problem
+
+
+def test_the_best_weights_of_adalora_are_sought_after_its_last_cut(home, tmp_path):
+    """They kept more triplets than the budget where the lowest loss came before, as when training does harm."""
+    method = {"kind": "adalora", "rank": 1, "start_rank": 4, "every": 1}
+    plan = {"steps": 10, "examples": 4, "validate_every": 1, "learning_rate": 3.0, "schedule": "constant", "patience": 2}
+    for part in (0.5, 1.0):  # stopped and gone on with before the last cut
+        run = train(home, tmp_path / "run", method, plan={**plan, "stop_after": part})
+    validated = [(line["step"], line["loss"]) for line in run.validations()]
+    assert min(validated, key=lambda one: one[1])[0] < 7, "the lowest loss is of a step before the last cut"
+    assert run.world()["best_step"] == min((one for one in validated if one[0] >= 7), key=lambda one: one[1])[0]
+    assert validated[-1][0] >= 8, "patience began at the last cut"
+    weights = load_file(run.folder / "adapter/adapter_model.safetensors")
+    ranks = [len(value) for name, value in weights.items() if name.endswith("lora_E")]
+    assert sum(ranks) == len(ranks), "the budget: one triplet a site"

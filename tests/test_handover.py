@@ -16,9 +16,10 @@ from tunesmith import answering, handover, verbs
 from tunesmith.errors import UserError
 from tunesmith.generation.engine import generate
 from tunesmith.generation.sampling import Sampling
+from tunesmith.models import merge as merging
 from tunesmith.models.alone import replay, telling
 from tunesmith.models.combine import Combination
-from tunesmith.models.load import ModelSettings, load
+from tunesmith.models.load import ModelSettings, load, saved_dtype
 from tunesmith.models.weights import load_adapter, save_network
 
 RECIPE = {
@@ -76,6 +77,39 @@ def test_the_bases_own_precision_is_the_default(tmp_path):
     verbs.train({"name": "half", "model": {"path": str(tmp_path / "base")}, **RECIPE}, into=tmp_path / "run", quiet=True)
     merged = handover.merge_run(str(tmp_path / "run"), tmp_path / "out").merged
     assert merged.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_a_config_that_names_no_precision_leaves_it_to_the_file(dtype, tmp_path):
+    base = load(ModelSettings(path="llama"))
+    base.network.to(dtype).save_pretrained(tmp_path / "base")
+    base.renderer.tokenizer.save_pretrained(tmp_path / "base")
+    config = json.loads((tmp_path / "base/config.json").read_text())
+    (tmp_path / "base/config.json").write_text(json.dumps({name: told for name, told in config.items() if "dtype" not in name}))
+    assert saved_dtype(ModelSettings(path=str(tmp_path / "base"))) == dtype
+    adapter = shutil.copytree("runs/llama/adapter", tmp_path / "adapter")
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    config["base_model_name_or_path"] = str(tmp_path / "base")
+    (adapter / "adapter_config.json").write_text(json.dumps(config))
+    (adapter / "manifest.json").unlink()
+    assert handover.merge_run(str(adapter), tmp_path / "out").merged.dtype == dtype
+    assert handover.export_run(str(adapter), tmp_path / "whole").merged.dtype == dtype
+    for folder in ("out", "whole"):
+        assert {value.dtype for value in load_file(tmp_path / folder / "model.safetensors").values()} == {dtype}
+
+
+def test_a_file_too_coarse_for_what_was_learnt_is_left_for_float32(tmp_path, monkeypatch):
+    base = load(ModelSettings(path="llama"))
+    base.network.to(torch.float16).save_pretrained(tmp_path / "base")
+    base.renderer.tokenizer.save_pretrained(tmp_path / "base")
+    verbs.train({"name": "half", "model": {"path": str(tmp_path / "base")}, **RECIPE}, into=tmp_path / "run", quiet=True)
+    monkeypatch.setitem(merging.TOLERANCE, torch.float16, 0.0)
+    handed = handover.merge_run(str(tmp_path / "run"), tmp_path / "out")
+    assert "merged in float32 (float16, the precision of the base's file, would move logits too far)" in str(handed)
+    assert {value.dtype for value in load_file(tmp_path / "out/model.safetensors").values()} == {torch.float32}
+    assert not handover.export_run(str(tmp_path / "run"), tmp_path / "whole").partings
+    with pytest.raises(UserError, match="says something else"):
+        handover.merge_run(str(tmp_path / "run"), tmp_path / "asked", "float16")
 
 
 def test_prompts_of_ones_own(tmp_path):
@@ -149,6 +183,9 @@ def test_runs_are_combined_into_a_network(second, how, tmp_path):
         ("runs/llama runs/other --combine linear --density 0.2", "`--density` does nothing here: it is for `--combine ties`"),
         ("runs/llama runs/other --combine ties --rank 2 --seed 3", "`--seed` does nothing here"),
         ("runs/llama runs/other --combine linear --dtype float16", "add `--fold`"),
+        ("runs/llama runs/other --combine linear --rank 0", "the rank is 0"),
+        ("runs/llama runs/other --combine ties --rank -1", "the rank is -1"),
+        ("runs/llama runs/other --combine ties --fold --density 1e-9", "none would stay"),
         ("runs/llama runs/other", "say how they become one"),
         ("", "name a run and a new folder"),
     ],

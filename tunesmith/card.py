@@ -22,7 +22,7 @@ from tunesmith.comparison.totals import column
 from tunesmith.data.template import Template, as_tree
 from tunesmith.errors import UserError
 from tunesmith.models.head import WEIGHTS, HeadPlan, head_plan
-from tunesmith.models.identity import FILE, keep_identity
+from tunesmith.models.identity import CHAT_TEMPLATE, FILE, keep_chat_template, keep_identity
 from tunesmith.models.model import Model
 from tunesmith.models.weights import CONFIG
 from tunesmith.run import Run, read_json, write_json, write_text
@@ -56,10 +56,8 @@ def complete(folder: Path, model: Model, chat: str, learnt: Sequence[Task]) -> N
     if (folder / CONFIG).is_file():
         keep_identity(folder, model, chat)
     write_text(folder / "template.yaml", wordings([template for task in learnt for template in task.templates]))
-    used = model.renderer.chat
-    if used is not None and used.template != model.renderer.tokenizer.chat_template:
-        write_text(folder / "chat_template.jinja", used.template)
-    manifest.add(folder, FILE, "template.yaml", "chat_template.jinja")
+    keep_chat_template(folder, model)
+    manifest.add(folder, FILE, "template.yaml", CHAT_TEMPLATE)
 
 
 def wordings(templates: Sequence[Template]) -> str:

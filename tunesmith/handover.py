@@ -15,11 +15,12 @@ from tunesmith.generation.engine import generate
 from tunesmith.generation.sampling import Sampling
 from tunesmith.models import gguf
 from tunesmith.models.alone import Parting, replay, revalued, telling, valued
-from tunesmith.models.classifiers import Peer, has_head, peer_of
-from tunesmith.models.combine import Combination, Combined, combine
-from tunesmith.models.load import ModelSettings, adapter_of, base_of, load, saved_dtype
-from tunesmith.models.merge import Merged, cast, merge, save_merged
+from tunesmith.models.classifiers import Peer, peer_of
+from tunesmith.models.combine import Combination, Combined, combine, refuse_rank
+from tunesmith.models.load import ModelSettings, below, load, saved_dtype
+from tunesmith.models.merge import Merged, cast, merge
 from tunesmith.models.model import Model
+from tunesmith.models.sources import pass_on, together, warn_of_base
 from tunesmith.models.weights import load_adapter, save_adapter, save_network
 from tunesmith.recipe import own
 from tunesmith.run import Run
@@ -59,7 +60,8 @@ def merge_run(run: str, out: Path, dtype: Dtype | None = None, prompts: Path | N
     Args:
         run: folder of a run or of an adapter.
         out: a folder that is not there yet.
-        dtype: precision of the weights that are written; None: that of the base's file. Sums are float32 in any case.
+        dtype: precision of the weights that are written; None: that of the base's file, or float32 where it is too coarse for
+            what was learnt. Sums are float32 in any case.
         prompts: a text file, a prompt a line, to compare on; None: rows of the run's own first task.
 
     Raises:
@@ -69,16 +71,11 @@ def merge_run(run: str, out: Path, dtype: Dtype | None = None, prompts: Path | N
     model = load(ModelSettings(path=run, dtype="float32"))
     if not model.active and (model.head is None or peer_of(model.head.plan, model.network) is None):
         raise UserError(f"`{run}` holds a whole network and no adapter: there is nothing to merge", "use its folder as it is")
-    wanted = DTYPES[dtype] if dtype else saved_dtype(ModelSettings(path=run))
     examples = asked(run, prompts)
     headed, sample = HeadSaid.by(model, examples), laid(model, examples)
+    merged = into_weights(model, sample, run, dtype)
     with telling(model):
-        merged = None
-        if model.active:
-            merged = save_merged(out, model, model.active, sample, wanted)
-        else:
-            cast(model, {}, wanted)
-            save_network(out, model, as_classifier=True)
+        save_network(out, model, as_classifier=True)
     return HandedOver(out, merged, head=headed.proof(out) if headed else "")
 
 
@@ -95,7 +92,8 @@ def combine_runs(
 
     Args:
         runs: folders of runs or of adapters.
-        out: a folder that is not there yet. The adapter is written into `out/adapter`, in PEFT's format.
+        out: a folder that is not there yet. The adapter is written into `out/adapter`, in PEFT's format, with what the
+            runs say of their base and of how rows become prompts.
         rank: bring the combination down to a LoRA of this rank; None: leave it whole.
         fold: write a merged network into `out` instead of an adapter; `dtype` and `prompts` are as in `merge_run`.
 
@@ -103,6 +101,7 @@ def combine_runs(
         UserError: the adapters do not belong together, or the combination is no LoRA and is neither folded nor given a rank.
     """
     refuse_full(out)
+    refuse_rank(rank)
     if wanted.how != "linear" and rank is None and not fold:
         raise UserError(
             f"`{wanted.how}` gives whole matrices and no LoRA",
@@ -110,31 +109,35 @@ def combine_runs(
         )
     wanted.shares(len(runs))
     places = [together(run, runs[0]) for run in runs]
-    model = load(ModelSettings(path=base_of(places[0]), dtype="float32"))
+    model = load(below(ModelSettings(path=runs[0], dtype="float32"), places[0]))
+    warn_of_base(model, places)
     names = [f"{number} {run}" for number, run in enumerate(runs)]
     for place, name in zip(places, names, strict=True):
         load_adapter(place, model, name)
     combined = combine(model, names, "combined", wanted, rank)
     if not fold:
-        return HandedOver(save_adapter(out, combined.adapter, model), None, combined)
-    precision = DTYPES[dtype] if dtype else saved_dtype(ModelSettings(path=runs[0]))
+        saved = save_adapter(out, combined.adapter, model)
+        pass_on(saved, model, places)
+        return HandedOver(saved, None, combined)
+    merged = into_weights(model, laid(model, asked(runs[0], prompts)), runs[0], dtype)
     with telling(model):
-        merged = save_merged(out, model, "combined", laid(model, asked(runs[0], prompts)), precision)
+        save_network(out, model, as_classifier=True)
     return HandedOver(out, merged, combined)
 
 
-def together(run: str, first: str) -> Path:
-    """The adapter's folder of a run; refused where it cannot be combined with that of another run."""
-    place, other = adapter_of(run), adapter_of(first)
-    if place is None or other is None:
-        raise UserError(f"`{run if place is None else first}` holds a whole network and no adapter", "name runs with adapters")
-    if base_of(place) != base_of(other):
-        raise UserError(
-            f"`{run}` stands on `{base_of(place)}`, and `{first}` on `{base_of(other)}`", "combine adapters of one base"
-        )
-    if has_head(place):
-        raise UserError(f"`{run}` has a head of its own, and heads are not combined", "combine runs without one")
-    return place
+def into_weights(model: Model, sample: Batch, run: str, dtype: Dtype | None) -> Merged | None:
+    """Write the active adapter, if any, into the network, which has the precision asked for then, or that of a run's base."""
+    wanted = DTYPES[dtype] if dtype else saved_dtype(ModelSettings(path=run))
+    if not model.active:
+        cast(model, {}, wanted)
+        return None
+    try:
+        return merge(model, model.active, sample, wanted)
+    except UserError:
+        if dtype is not None or wanted == torch.float32:
+            raise
+        # Nobody asked for that precision. What no precision mends is refused again.
+        return replace(merge(model, model.active, sample, torch.float32), coarse=wanted)
 
 
 @dataclass(frozen=True)
@@ -221,14 +224,12 @@ def export_run(
     refuse_full(out)
     script = gguf.converter(converter) if to == "gguf" else None
     model = load(ModelSettings(path=run, dtype="float32"))
-    wanted = DTYPES[dtype] if dtype else saved_dtype(ModelSettings(path=run))
     examples = asked(run, prompts)
     spelled = [ids for ids in map(model.renderer.prompt, examples) if model.window is None or len(ids) < model.window]
     headed = HeadSaid.by(model, examples)
     spelled = [] if model.family == "masked" or headed else spelled
     said = [answer.ids for answer in (generate(model, spelled, Sampling(tokens=REPLAYED)) if spelled else ())]
-    merged = merge(model, model.active, laid(model, examples), wanted) if model.active else None
-    cast(model, {}, wanted)
+    merged = into_weights(model, laid(model, examples), run, dtype)
     with telling(model):
         save_network(out, model, as_classifier=True)
     partings = replay(out, model.family, spelled, said, REPLAYED) if said else []

@@ -193,6 +193,25 @@ def test_p_tuning_keeps_what_its_network_made():
         assert adapter.count() > 4 * 16
 
 
+IDLE = {
+    "prompt": (PromptTuning(text="do it"), "`method.init` is `vocabulary`"),
+    "ptuning": (PTuning(text="do it", init="random"), "`method.init` is `random`"),
+    "prefix": (PrefixTuning(text="do it"), "`method.init` is `vocabulary`"),
+    "ia3": (IA3(on=("key", "query"), inputs=("query",)), "`query` stands in `method.on` and in `method.inputs`"),
+}
+
+
+@pytest.mark.parametrize("beside", [False, True])
+@pytest.mark.parametrize("kind", IDLE)
+def test_settings_that_do_nothing_are_refused_of_new_methods(kind, beside, tmp_path):
+    method, said = IDLE[kind]
+    wanted = Combined(parts=(LoRA(rank=2, on=("mlp_up",)), method)) if beside else method
+    with pytest.raises(UserError, match=said):
+        model("llama").attach("a", wanted)
+    made = model("llama")  # but a file may hold them
+    load_adapter(save_adapter(tmp_path, made.attach("a", wanted, begin=False), made), model("llama"), "read")
+
+
 def test_lora_plus_learns_b_faster():
     made = model("llama")
     adapter = made.attach("a", LoRA(rank=2, rate_of_b=16.0))

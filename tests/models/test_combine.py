@@ -119,6 +119,15 @@ def test_what_cannot_be_combined():
         combine(made, "abc", "x", Combination(weights=(1, 2)))
     with pytest.raises(UserError, match="density"):
         Combination(density=0)
+    for rank in (0, -1):
+        with pytest.raises(UserError, match=f"the rank is {rank}"):
+            combine(made, "abc", "x", Combination(), rank=rank)
+    for how in ("ties", "dare"):
+        with pytest.raises(
+            UserError, match=r"the density is 1e-09: of the 128 numbers at `model\.layers\.0\.self_attn\.v_proj` none"
+        ):
+            combine(made, "abc", "x", Combination(how, density=1e-9), rank=2)
+    assert made.adapters.keys() == {*"abc", "p"}
 
 
 WAYS = {

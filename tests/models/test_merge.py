@@ -1,5 +1,7 @@
 """Merging proves itself, in every precision and with tied weights."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -7,12 +9,14 @@ from tests.models.networks import NETWORKS, model, network
 from tests.models.rows import laid, sequences
 from tunesmith.errors import UserError
 from tunesmith.methods.bottleneck import Bottleneck
+from tunesmith.methods.dora import DoRA
 from tunesmith.methods.lora import LoRA
 from tunesmith.methods.prompt import PromptTuning
 from tunesmith.models import merge as merging
 from tunesmith.models.head import HeadPlan
 from tunesmith.models.load import load
 from tunesmith.models.merge import merge, save_merged, unmerge
+from tunesmith.models.quantize import quantise, quantised
 
 
 def adapted(name, method, dtype=torch.float32):
@@ -184,3 +188,54 @@ def test_a_wrong_sum_is_refused_whatever_the_precision_afterwards(monkeypatch):
     monkeypatch.undo()
     told = str(merge(made, "a", sample, torch.bfloat16))
     assert "the adapter moves them by up to" in told
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("name", ["llama", "gpt2"])
+def test_dora_goes_by_the_weights_as_they_are(name, packed):
+    """Its norms were those of the weights before another adapter was merged into them."""
+    made, sample = model(name), laid(sequences("causal"))
+    if packed:
+        quantise(made.network)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for kind, method in (("l", LoRA(rank=2)), ("d", DoRA(rank=2))):
+            for parameter in made.attach(kind, method).trained().values():
+                parameter.add_(torch.randn_like(parameter) * 0.2)
+    rows = replace(sample, adapters=("d",) * len(sample.input_ids))
+    before = made.eval()(rows).logits()
+    merged = merge(made, "l", sample)
+
+    def anew():
+        """The same DoRA on a plain network with these weights."""
+        fresh = model(name)
+        fresh.network.load_state_dict(made.network.state_dict())
+        fresh.attach("d", DoRA(rank=2)).load_state_dict(made.adapter("d").state_dict())
+        return fresh.eval()(rows).logits()
+
+    torch.testing.assert_close(made(rows).logits(), anew(), rtol=1e-5, atol=1e-5)
+    assert not torch.allclose(made(rows).logits(), before, atol=1e-2)
+    unmerge(made, merged)
+    assert torch.equal(made(rows).logits(), before) and quantised(made.network) == packed
+
+
+@pytest.mark.parametrize("method", [Bottleneck(size=3), LoRA(rank=2)], ids=["refused", "far"])
+@pytest.mark.parametrize("name", ["llama", "gpt2"])
+def test_a_base_in_four_bits_stays_so_where_a_merge_is_refused(name, method, monkeypatch):
+    made, sample = model(name), laid(sequences("causal"))
+    quantise(made.network)
+    with torch.no_grad():
+        for parameter in made.attach("a", method).trained().values():
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+    before = made.eval()(sample).logits()
+    modules = dict(made.network.named_modules())
+    if isinstance(method, LoRA):
+        monkeypatch.setitem(merging.TOLERANCE, torch.float16, 0.0)
+    with pytest.raises(UserError, match=r"cannot be merged|says something else"):
+        merge(made, "a", sample, torch.float16)
+    now = dict(made.network.named_modules())
+    assert now.keys() == modules.keys() and all(now[path] is modules[path] for path in now)
+    assert made.dtype == torch.float32 and torch.equal(made(sample).logits(), before)
+    made.detach("a")
+    said = made.attach("b", LoRA(rank=2))
+    assert said.deltas and made(sample).logits().isfinite().all()

@@ -8,9 +8,14 @@ import torch
 
 from tests.training.worlds import Count, learner, stream
 from tunesmith.errors import UserError
+from tunesmith.methods.adalora import AdaLoRA
+from tunesmith.methods.bottleneck import Bottleneck
+from tunesmith.methods.dora import DoRA
+from tunesmith.methods.ia3 import IA3
+from tunesmith.methods.prompt import PromptTuning
 from tunesmith.training.loop import train
 from tunesmith.training.plan import Plan
-from tunesmith.training.state import State, latest
+from tunesmith.training.state import State, decays, latest
 
 PLAN = Plan(steps=8, examples=3, learning_rate=1e-2, weight_decay=0.1)
 
@@ -78,3 +83,45 @@ def test_weight_decay_moves_matrices_only() -> None:
     assert by_name["model.layers.0.mlp.up_proj.weight"] == 0.1
     assert by_name["model.embed_tokens.weight"] == by_name["model.norm.weight"] == 0.0
     assert isinstance(state, State)
+
+
+@pytest.mark.parametrize("kind", ["IA3", "AdaLoRA", "DoRA", "Prompt", "Bottleneck"])
+def test_learnt_vectors_do_not_decay(kind: str) -> None:
+    methods = {
+        "IA3": IA3(),
+        "AdaLoRA": AdaLoRA(rank=2, start_rank=3),
+        "DoRA": DoRA(rank=1),
+        "Prompt": PromptTuning(virtual_tokens=2),
+        "Bottleneck": Bottleneck(size=1),
+    }
+    _, adapter, state = learner("llama", Plan(steps=1, weight_decay=0.1), method=methods[kind])
+    decay = {id(p): group["weight_decay"] for group in state.optimizer.param_groups for p in group["params"]}
+    matrices = {name.rpartition(":")[2] for name, p in adapter.trained().items() if decay[id(p)]}
+    assert (
+        matrices
+        == {
+            "IA3": set(),
+            "AdaLoRA": {"a_RI", "b_OR"},
+            "DoRA": {"a_RI", "b_OR"},  # of rank 1 too
+            "Prompt": set(),
+            "Bottleneck": {"down_MD", "up_DM"},
+        }[kind]
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "decaying"),
+    [
+        ("model.layers.0.mlp.shared_expert.up_proj.weight", True),
+        ("model.layers.0.mlp.shared_expert_gate.weight", True),
+        ("model.layers.0.mlp.shared_experts.down_proj:a_RI", True),
+        ("shared.weight", False),
+        ("model.shared.weight", False),
+        ("shared:vectors_PD", False),
+        ("shared:a_RV", False),
+        ("encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight", False),
+        ("transformer.wpe.weight", False),
+    ],
+)
+def test_matrices_decay_whatever_they_share(name: str, decaying: bool) -> None:
+    assert decays(name, torch.zeros(2, 3)) == decaying

@@ -25,9 +25,11 @@ class Triplets(LowRank):
     """
 
     peft_names: ClassVar[Mapping[str, str]] = {"a_RI": "lora_A", "b_OR": "lora_B", "e_R1": "lora_E"}
+    fixed: ClassVar[tuple[str, ...]] = ("start_rank", "scale")
 
     def __init__(self, inputs: int, outputs: int, rank: int, scale: float, dropout: float) -> None:
         super().__init__(inputs, outputs, rank, scale, dropout)
+        self.start_rank = rank
         nn.init.normal_(self.a_RI, std=0.02)
         nn.init.normal_(self.b_OR, std=0.02)
         self.e_R1 = nn.Parameter(torch.zeros(rank, 1))
@@ -59,13 +61,19 @@ class Triplets(LowRank):
 
     def fill(self, saved: Mapping[str, Tensor]) -> None:
         """A file holds only the triplets in use: the rank becomes theirs."""
-        rank = len(saved["e_R1"])
+        self._make(len(saved["e_R1"]))
+        super().fill(saved)
+
+    def resize(self, other: "Triplets") -> None:
+        """Training further goes on with the triplets that are left."""
+        self._make(len(other.e_R1))
+
+    def _make(self, rank: int) -> None:
         device = self.a_RI.device
         self.a_RI = nn.Parameter(torch.zeros(rank, self.a_RI.shape[1], device=device))
         self.b_OR = nn.Parameter(torch.zeros(self.b_OR.shape[0], rank, device=device))
         self.e_R1 = nn.Parameter(torch.zeros(rank, 1, device=device))
         self._remember(rank)
-        super().fill(saved)
 
     def notice(self, first: float, second: float) -> None:
         """Take the last step's gradients into account (equations 8 to 10)."""
@@ -96,11 +104,14 @@ class Triplets(LowRank):
 class AdaLoRA(Method):
     """LoRA whose ranks move to where they matter: it starts with more triplets than it may keep.
 
+    Weights before the last cut have more of them than the budget, so the best weights (`plan.best`) are sought among those
+    after it, and `plan.patience` begins there.
+
     rank:       triplets a site has at the end, on average.
     start_rank: triplets a site starts with.
     alpha:      the sum is scaled by alpha / start_rank; null: twice start_rank.
     warm:       share of the steps before anything is cut.
-    settled:    share of the steps, at the end, in which the ranks stay as they are.
+    settled:    share of the steps, at the end, in which the ranks stay as they are; the best weights are of there.
     every:      steps between two cuts.
     orthogonal: weight of the penalty that keeps the triplets' vectors orthogonal.
     dropout:    share of the inputs that are dropped in training.
@@ -154,9 +165,13 @@ class AdaLoRA(Method):
         parts = [apart(m) for delta in _triplets(deltas) for m in (delta.a_RI, delta.b_OR.t())]
         return torch.stack(parts).mean() * self.orthogonal
 
+    def settles(self, steps: int) -> int:
+        """The step of the last cut."""
+        return max(1, steps - round(self.settled * steps))
+
     def budget(self, step: int, steps: int) -> float:
         """Triplets a site may have after a step, on average: all, then fewer with the third power, then `rank`."""
-        warm, last = round(self.warm * steps), steps - round(self.settled * steps)
+        warm, last = round(self.warm * steps), self.settles(steps)
         if step <= warm:
             return self.start_rank
         left = max(0.0, 1 - (step - warm) / max(1, last - warm))
@@ -164,8 +179,7 @@ class AdaLoRA(Method):
 
     @torch.no_grad()
     def on_step(self, deltas: Mapping[str, Delta], step: int, steps: int) -> None:
-        found = _triplets(deltas)
-        last = steps - round(self.settled * steps)
+        found, last = _triplets(deltas), self.settles(steps)
         if step <= last:
             for delta in found:
                 delta.notice(*self.decays)

@@ -21,6 +21,8 @@ CURVES: Mapping[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.ge
 class Squeezed(Delta):
     """Down to a few numbers, through a curve, and up again; `up` starts at zero, so nothing changes at first."""
 
+    fixed: ClassVar[tuple[str, ...]] = ("curve", "scale")
+
     def __init__(self, wide: int, size: int, curve: str, scale: float) -> None:
         super().__init__()
         self.down_MD = nn.Parameter(torch.randn(size, wide) * wide**-0.5)

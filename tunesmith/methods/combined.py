@@ -82,6 +82,9 @@ class Combined(Method):
         for number, part in enumerate(self.parts):
             part.on_step(self._own(number, deltas), step, steps)
 
+    def settles(self, steps: int) -> int:
+        return max(part.settles(steps) for part in self.parts)
+
     def rate_of(self, delta: Delta | None, parameter: str) -> float:
         freeing = (part for part in self.parts if type(part).trains is not Method.trains)
         part = self.parts[delta.owner] if delta is not None else next(freeing, self.parts[0])
@@ -102,6 +105,9 @@ class Combined(Method):
 
     def peft_config(self, sites: Sequence[Site], deltas: Mapping[str, Delta]) -> dict[str, Any] | None:
         return self._beside[0].peft_config(sites, deltas)
+
+    def as_saved(self) -> Method:
+        return Combined(parts=tuple(part.as_saved() for part in self.parts))
 
     def to_file(self, deltas: Mapping[str, Delta], config: Mapping[str, Any]) -> dict[str, Tensor]:
         return {

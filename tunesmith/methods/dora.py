@@ -5,7 +5,7 @@ Dimension key: R rank, I inputs, O outputs.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,7 @@ class Directed(LowRank):
         self.length_O = nn.Parameter(weight_OI.norm(dim=1).detach().clone())
         # |w + s B a|^2 = |w|^2 + 2 s w A' b + s^2 b A A' b: what is fixed of it is computed once.
         self._squares_O: Tensor | None = None
+        self._of: tuple[Any, ...] = ()  # the weight that they are of
         self.bias = getattr(site.module, "bias", None) is not None
         self._site: list[Any] = [site.module]
 
@@ -34,13 +35,22 @@ class Directed(LowRank):
     def norm(self) -> Tensor:
         """[O] lengths of the rows of W + s B A."""
         weight_OI = self.weight()
-        if self._squares_O is None or self._squares_O.device != weight_OI.device:
+        stale = self._squares_O is None or self._squares_O.device != weight_OI.device
+        if not torch.compiler.is_compiling():  # a compiled layer cannot ask, and nothing is written while it learns
+            stale, self._of = stale or self._now() != self._of, self._now()
+        if stale:
             self._squares_O = weight_OI.square().sum(1)
+        squares_O = cast(Tensor, self._squares_O)
         a_RI, b_OR = self.a_RI.float(), self.b_OR.float()
         crossed_OR = weight_OI @ a_RI.t()
         inner_RR = a_RI @ a_RI.t()
         mixed_O = (b_OR * (2 * self.scale * crossed_OR + self.scale**2 * (b_OR @ inner_RR))).sum(1)
-        return (self._squares_O + mixed_O).clamp(min=0).sqrt()
+        return (squares_O + mixed_O).clamp(min=0).sqrt()
+
+    def _now(self) -> tuple[Any, ...]:
+        """Another one after every change of the network's weight: others may be merged into it."""
+        weight: Tensor = self._site[0].weight
+        return weight.untyped_storage()._cdata, 0 if weight.is_inference() else weight._version
 
     def after(self, x: Tensor, y: Tensor, virtual: Tensor) -> Tensor:
         ratio_O = (self.length_O / self.norm().clamp(min=1e-12)).to(y.dtype)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from tunesmith.errors import UserError
 from tunesmith.methods.lora import no_embedding, refuse_unknown, targets
 from tunesmith.methods.method import Delta, Method, Site, Stretches
 
@@ -72,6 +73,13 @@ class IA3(Method):
     on: tuple[str, ...] = ("query", "key", "value", "qkv", "attention_out")
     inputs: tuple[str, ...] = ("mlp_down",)
     stack: Literal["both", "encoder", "decoder"] = "both"
+
+    def refuse_idle(self) -> None:
+        if both := [name for name in self.on if name in self.inputs]:
+            raise UserError(
+                f"`{both[0]}` stands in `method.on` and in `method.inputs`: a map has one vector, behind it or before it",
+                "leave it out of one of them",
+            )
 
     def delta(self, site: Site) -> Delta | None:
         if site.role == "embedding" and site.role in (*self.on, *self.inputs):

@@ -25,6 +25,7 @@ class LowRank(Delta):
     """Two thin matrices beside a linear map; B starts at zero, so nothing changes at first."""
 
     peft_names: ClassVar[Mapping[str, str]] = {"a_RI": "lora_A.weight", "b_OR": "lora_B.weight"}
+    fixed: ClassVar[tuple[str, ...]] = ("scale",)
 
     def __init__(self, inputs: int, outputs: int, rank: int, scale: float, dropout: float) -> None:
         super().__init__()
@@ -87,6 +88,7 @@ class LowRankRows(Delta):
     """The same beside an embedding: each token's row of A, through B. A starts at zero."""
 
     peft_names: ClassVar[Mapping[str, str]] = {"a_RV": "lora_embedding_A", "b_DR": "lora_embedding_B"}
+    fixed: ClassVar[tuple[str, ...]] = ("scale", "stretched")
 
     def __init__(self, site: Site, rank: int, scale: float) -> None:
         super().__init__()

@@ -92,10 +92,12 @@ class Delta(nn.Module):
     adapter's file does not.
     `peft_names` gives each saved tensor's name in PEFT's files, behind `base_model.model.PATH.` unless it begins with `/`.
     `virtual_only`: does it change what is said of virtual tokens alone?
+    `fixed` names the attributes, numbers and functions, by which the same parameters compute something else.
     """
 
     peft_names: ClassVar[Mapping[str, str]] = {}
     virtual_only: ClassVar[bool] = False
+    fixed: ClassVar[tuple[str, ...]] = ()
     owner: int = 0  # which part of a combination it belongs to
 
     def before(self, x: Tensor) -> Tensor:
@@ -122,6 +124,9 @@ class Delta(nn.Module):
                 raise ValueError(f"has the shape {tuple(saved[name].shape)}; this network needs {tuple(parameter.shape)}")
             with torch.no_grad():
                 parameter.copy_(saved[name])
+
+    def resize(self, other: Any) -> None:
+        """Take the size of a delta of this very class, where training changed that."""
 
     def fold(self, weight_OI: Tensor) -> Tensor:
         """The same change written into the site's weight, float32 [O, I]; of an embedding [V, D]."""
@@ -166,6 +171,9 @@ class Method:
         """`rate_times_width` under the method's own settings."""
         return self.rate_times_width
 
+    def refuse_idle(self) -> None:
+        """Refuse settings that do nothing beside the others. Asked of a new method only: files may hold such."""
+
     def trains(self, weight: Weight) -> bool:
         """Is this weight of the network itself trained?"""
         return False
@@ -184,6 +192,10 @@ class Method:
     def on_step(self, deltas: Mapping[str, Delta], step: int, steps: int) -> None:
         """Called after step number `step` of `steps` of the optimizer, while the gradients are still there."""
 
+    def settles(self, steps: int) -> int:
+        """The step of so many after which the weights are what the settings promise: no earlier ones are kept as the best."""
+        return 0
+
     def rate_of(self, delta: Delta | None, parameter: str) -> float:
         """The learning rate of a delta's parameter (None: of one of the network's weights), as a multiple of the plan's."""
         return 1.0
@@ -191,6 +203,10 @@ class Method:
     def peft_config(self, sites: Sequence[Site], deltas: Mapping[str, Delta]) -> dict[str, Any] | None:
         """The method's own keys of `adapter_config.json`, given the sites that carry a delta; None: PEFT cannot hold it."""
         return None
+
+    def as_saved(self) -> "Method":
+        """The method whose deltas have what `Delta.saved` gives: itself, unless something else is kept than is trained."""
+        return self
 
     def to_file(self, deltas: Mapping[str, Delta], config: Mapping[str, Any]) -> dict[str, Tensor]:
         """The tensors of an adapter's file by their names there; `deltas` are named by their sites."""

@@ -4,7 +4,7 @@ Dimension key: R rank, I inputs, O outputs.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import torch
@@ -82,9 +82,14 @@ class PiSSA(LoRA):
     def beside_embedding(self, site: Site) -> Delta:
         raise no_embedding("pissa")
 
-    def peft_config(self, sites: Sequence[Site], deltas: Mapping[str, Delta]) -> dict[str, Any]:
+    def as_saved(self) -> LoRA:
+        """A plain LoRA of twice the rank, at the same scale."""
         twice = 2 * self.rank
-        return {**super().peft_config(sites, deltas), "r": twice, "lora_alpha": self.scale * twice, "use_rslora": False}
+        plain = {one.name: getattr(self, one.name) for one in fields(LoRA)}
+        return LoRA(**{**plain, "rank": twice, "alpha": self.scale * twice, "rank_stabilised": False})
+
+    def peft_config(self, sites: Sequence[Site], deltas: Mapping[str, Delta]) -> dict[str, Any]:
+        return self.as_saved().peft_config(sites, deltas)
 
     @classmethod
     def from_peft(cls, config: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tunesmith.errors import UserError
 from tunesmith.methods.method import Delta, Look, Method, Site
-from tunesmith.methods.prompt import Init, Overwrite, first_ids
+from tunesmith.methods.prompt import Init, Overwrite, first_ids, refuse_unread
 
 FILE = "prompt_embeddings"  # PEFT keeps all layers' keys and values in one tensor [P, 2 L O]
 
@@ -51,6 +51,9 @@ class PrefixTuning(Method):
     init: Init = "vocabulary"
     text: str = ""
 
+    def refuse_idle(self) -> None:
+        refuse_unread(self.init, self.text)
+
     def delta(self, site: Site) -> Delta | None:
         if site.role not in ("key", "value", "qkv") or site.stack == "encoder" or site.crosses:
             return None
@@ -61,9 +64,10 @@ class PrefixTuning(Method):
         if self.init == "random":
             return
         ids = first_ids(self.virtual_tokens, self.init, self.text, look.vocabulary, look.spell)
-        for path, values_PO in look.said(ids).items():
-            found: Any = deltas[path]
-            found.vectors_PD.copy_(values_PO)
+        said = look.said(ids)  # of other parts' sites too, where the method is one of several
+        for path, delta in deltas.items():
+            found: Any = delta
+            found.vectors_PD.copy_(said[path])
 
     def peft_config(self, sites: Sequence[Site], deltas: Mapping[str, Delta]) -> dict[str, Any] | None:
         """None where PEFT has no place for it: fused maps, keys that are normed, and decoders behind an encoder, whose layers

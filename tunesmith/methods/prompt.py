@@ -54,6 +54,15 @@ def first_ids(count: int, init: Init, text: str, common: int, spell: Callable[[s
     return torch.tensor((words * count)[:count])
 
 
+def refuse_unread(init: Init, text: str) -> None:
+    """A text that no first value is made from was meant for something."""
+    if text and init != "text":
+        raise UserError(
+            f"`method.text` is set, and `method.init` is `{init}`, which makes nothing of it",
+            "set `init: text`, or leave the text out",
+        )
+
+
 @torch.no_grad()
 def first_vectors(site: Site, count: int, init: Init, text: str) -> Tensor:
     """[P, D] as the embedding says them, with whatever scale it gives its embeddings."""
@@ -79,6 +88,9 @@ class PromptTuning(Method):
     virtual_tokens: Annotated[int, Field(gt=0)] = 16
     init: Init = "vocabulary"
     text: str = ""
+
+    def refuse_idle(self) -> None:
+        refuse_unread(self.init, self.text)
 
     def delta(self, site: Site) -> Delta | None:
         if site.role != "embedding":

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from tunesmith.methods.method import Delta, Method, Site
-from tunesmith.methods.prompt import Init, first_vectors, overwritten
+from tunesmith.methods.prompt import Init, PromptTuning, first_vectors, overwritten, refuse_unread
 
 
 class Made(Delta):
@@ -61,6 +61,9 @@ class PTuning(Method):
     init: Init = "vocabulary"
     text: str = ""
 
+    def refuse_idle(self) -> None:
+        refuse_unread(self.init, self.text)
+
     def delta(self, site: Site) -> Delta | None:
         if site.role != "embedding":
             return None
@@ -76,9 +79,11 @@ class PTuning(Method):
             "encoder_hidden_size": self.size or sites[0].outputs,
         }
 
-    @classmethod
-    def from_peft(cls, config: Mapping[str, Any]) -> Method:
+    def as_saved(self) -> PromptTuning:
         """What was made is a soft prompt."""
-        from tunesmith.methods.prompt import PromptTuning
+        return PromptTuning(virtual_tokens=self.virtual_tokens, init="random")
 
+    @classmethod
+    def from_peft(cls, config: Mapping[str, Any]) -> PromptTuning:
+        """As `as_saved`."""
         return PromptTuning(virtual_tokens=config["num_virtual_tokens"], init="random")

@@ -127,8 +127,12 @@ def nothing(method: Method, network: nn.Module) -> UserError:
 
 
 def refuse_unmet(method: Method, network: nn.Module) -> None:
-    """Refuse names of places that the network does not have. A role may have none: recipes go with many networks."""
+    """Refuse what a new method is told in vain: settings that do nothing, names of places that the network does not have.
+
+    A role may have none: recipes go with many networks.
+    """
     for part in method.parts if isinstance(method, Combined) else (method,):
+        part.refuse_idle()
         names = [name for of in ("on", "inputs") for name in getattr(part, of, ())]
         if wrong := unmet(names, network):
             raise UserError(

@@ -94,14 +94,17 @@ def combine(model: Model, names: Sequence[str], into: str, wanted: Combination, 
         rank: bring the sum down to this; None: exact, which for `ties` and `dare` is no LoRA but whole matrices, to be merged.
 
     Raises:
-        UserError: an adapter is no plain LoRA, or the number of weights is another.
+        UserError: an adapter is no plain LoRA, the number of weights is another, or rank or density leave nothing.
     """
+    refuse_rank(rank)
     adapters = [model.adapter(name) for name in names]
     for name, adapter in zip(names, adapters, strict=True):
         refuse_other(name, adapter)
     shares = wanted.shares(len(names))
     if wanted.how == "linear" and rank is None:
         return _lora(model, into, dict(_side_by_side(adapters, shares)), 0.0)
+    if wanted.how != "linear":
+        _refuse_sparse(adapters, wanted.density)
     changes = _changes(adapters, shares, wanted)
     if rank is None:
         return Combined(model.attach(into, Whole(dict(changes))), 0, 0.0)
@@ -110,6 +113,23 @@ def combine(model: Model, names: Sequence[str], into: str, wanted: Combination, 
         factors[path], rest = nearest(change_OI, rank)
         left_out, all_of_it = left_out + rest, all_of_it + float(change_OI.double().square().sum())
     return _lora(model, into, factors, math.sqrt(left_out / all_of_it) if all_of_it else 0.0)
+
+
+def refuse_rank(rank: int | None) -> None:
+    """A LoRA has at least a rank of one."""
+    if rank is not None and rank < 1:
+        raise UserError(f"the rank is {rank}", "give a whole number above 0, or none to keep all of the combination")
+
+
+def _refuse_sparse(adapters: Sequence[Adapter], density: float) -> None:
+    """Of every matrix at least one number must be expected to stay."""
+    sizes = {path: delta.b_OR.shape[0] * delta.a_RI.shape[1] for one in adapters for path, delta in one.deltas.items()}  # type: ignore[index]
+    path, least = min(sizes.items(), key=lambda one: one[1])
+    if int(density * least) < 1:
+        raise UserError(
+            f"the density is {density:g}: of the {least:,} numbers at `{path}` none would stay",
+            f"give {2 / least:.1g} or more; 0.2 keeps a fifth",
+        )
 
 
 def refuse_other(name: str, adapter: Adapter) -> None:

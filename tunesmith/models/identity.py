@@ -24,9 +24,10 @@ from torch import Tensor
 from tunesmith.errors import UserError
 from tunesmith.models.model import Model
 from tunesmith.models.soundness import read_object
-from tunesmith.run import read_json, write_json
+from tunesmith.run import read_json, write_json, write_text
 
 FILE, SCHEMA = "base.json", 1
+CHAT_TEMPLATE = "chat_template.jinja"
 BLOCK = 4096  # bytes of each tensor
 PASSING = ("transformers_version", "_name_or_path", "dtype", "torch_dtype", "architectures")  # not what a network computes
 
@@ -34,6 +35,13 @@ PASSING = ("transformers_version", "_name_or_path", "dtype", "torch_dtype", "arc
 def keep_identity(folder: Path, model: Model, chat: str) -> None:
     """Write `base.json` into an adapter's folder. `chat`: the setting that prompts were put by (`model.chat`)."""
     write_json(folder / FILE, {"schema": SCHEMA, "path": model.source, "revision": model.revision, "chat": chat, **of(model)})
+
+
+def keep_chat_template(folder: Path, model: Model) -> None:
+    """Write the chat template that prompts were put by, where it is not the tokenizer's own."""
+    used = model.renderer.chat
+    if used is not None and used.template != model.renderer.tokenizer.chat_template:
+        write_text(folder / CHAT_TEMPLATE, used.template)
 
 
 def of(model: Model) -> dict[str, str]:

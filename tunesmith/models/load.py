@@ -22,6 +22,7 @@ from tunesmith.models.quantize import quantise
 from tunesmith.models.refusals import quiet, refuse_file, refuse_holes, refuse_pickles, told
 from tunesmith.models.soundness import (
     numbers_of,
+    precision_of,
     refuse_index,
     refuse_left_over,
     refuse_no_numbers,
@@ -150,8 +151,10 @@ def saved_dtype(source: ModelSettings) -> torch.dtype:
     path, adapter = _place(source.path)
     if adapter is not None:
         return saved_dtype(below(source, adapter))
-    found = getattr(_config(path, source), "dtype", None)
-    return found if isinstance(found, torch.dtype) else torch.float32
+    found, folder = getattr(_config(path, source), "dtype", None), _folder(path, source)
+    if isinstance(found, torch.dtype):
+        return found
+    return torch.float32 if folder is None else precision_of(folder)
 
 
 def best_device() -> torch.device:

@@ -14,7 +14,7 @@ from torch import Tensor
 from tunesmith.errors import UserError
 from tunesmith.models.adapter import Adapter
 from tunesmith.models.model import Model
-from tunesmith.models.quantize import dequantise
+from tunesmith.models.quantize import Unpacked, dequantise, pack_again
 from tunesmith.models.sites import stores_transposed
 from tunesmith.models.weights import save_network
 from tunesmith.tokens.batch import Batch
@@ -34,7 +34,9 @@ class Merged:
     moved:     the most that the adapter changed a logit of the network; None where it trained weights of the network itself.
     tolerance: most that `largest / scale` may be.
     dtype:     precision of the merged weights.
-    adapter, kept: what `unmerge` needs: the adapter, and the weights as they were. They are in memory as long as this is.
+    coarse:    that of the base's file, where it was too coarse for the sums; None: nothing else was to be taken.
+    adapter, kept, unpacked: what `unmerge` needs: the adapter, the weights as they were, and the maps that were packed into
+               four bits. They are in memory as long as this is.
     """
 
     name: str
@@ -45,13 +47,17 @@ class Merged:
     dtype: torch.dtype
     adapter: Adapter = field(repr=False)
     kept: Kept = field(repr=False)
+    unpacked: Unpacked = field(repr=False)
+    coarse: torch.dtype | None = None
 
     def __str__(self) -> str:
         told = str(self.dtype).removeprefix("torch.")
         moved = "" if self.moved is None else f"; the adapter moves them by up to {self.moved:.2g}"
         if self.moved is not None and self.largest > self.moved:
             moved += ": rounding weighs more than what it learnt"
-        return f"merged in {told}: logits differ by at most {self.largest:.2g} (largest logit {self.scale:.3g}{moved})"
+        file = str(self.coarse).removeprefix("torch.")
+        coarse = "" if self.coarse is None else f" ({file}, the precision of the base's file, would move logits too far)"
+        return f"merged in {told}{coarse}: logits differ by at most {self.largest:.2g} (largest logit {self.scale:.3g}{moved})"
 
 
 @torch.no_grad()
@@ -73,25 +79,20 @@ def merge(model: Model, name: str, sample: Batch, dtype: torch.dtype | None = No
     model.eval()
     before_NV = _logits(model, replace(sample, adapters=(name,) * len(sample.input_ids)))
     base_NV, own = _logits(model, sample.plain()), model.dtype
-    dequantise(model.network)  # nothing is ever written into four bits
     _refuse_packed(model, adapter)
     kept: dict[str, dict[str, Tensor]] = {}
-    path = ""
+    unpacked = dequantise(model.network)  # nothing is ever written into four bits
     try:
-        for path in adapter.deltas:
-            kept[path] = _fold(model, adapter, path)
-    except NotImplementedError as error:
-        _put_back(model, kept)
-        raise UserError(
-            f"`{type(adapter.method).__name__}` cannot be merged: what it computes at `{path}` is no change of a weight",
-            "serve it as an adapter beside the network",
-        ) from error
-    after_NV = _logits(model, sample.plain())
-    if dtype is not None and dtype != own:
-        _refuse_far(model, kept, before_NV, after_NV, own)  # a tolerance for half a precision would let a wrong sum pass
-        cast(model, kept, dtype)
+        _write(model, adapter, kept)
         after_NV = _logits(model, sample.plain())
-    _refuse_far(model, kept, before_NV, after_NV, model.dtype)
+        if dtype is not None and dtype != own:
+            _refuse_far(before_NV, after_NV, own)  # a tolerance for half a precision would let a wrong sum pass
+            cast(model, kept, dtype)
+            after_NV = _logits(model, sample.plain())
+        _refuse_far(before_NV, after_NV, model.dtype)
+    except BaseException:
+        _put_back(model, kept, unpacked)
+        raise
     report = Merged(
         name,
         largest=float((after_NV - before_NV).abs().max()),
@@ -101,6 +102,7 @@ def merge(model: Model, name: str, sample: Batch, dtype: torch.dtype | None = No
         dtype=model.dtype,
         adapter=adapter,
         kept=kept,
+        unpacked=unpacked,
     )
     model.detach(name)
     return report
@@ -109,7 +111,7 @@ def merge(model: Model, name: str, sample: Batch, dtype: torch.dtype | None = No
 @torch.no_grad()
 def unmerge(model: Model, merged: Merged) -> Adapter:
     """Put the weights back that were there before `merge`, bit for bit, and the adapter beside them."""
-    _put_back(model, merged.kept)
+    _put_back(model, merged.kept, merged.unpacked)
     model.put(merged.name, merged.adapter)
     return merged.adapter
 
@@ -121,11 +123,22 @@ def save_merged(folder: Path, model: Model, name: str, sample: Batch, dtype: tor
     return report
 
 
-def _refuse_far(model: Model, kept: Kept, before_NV: Tensor, after_NV: Tensor, dtype: torch.dtype) -> None:
-    """Undo what says something else than the adapter beside the network did."""
+def _write(model: Model, adapter: Adapter, kept: dict[str, dict[str, Tensor]]) -> None:
+    """Fold every site, and keep what stood there."""
+    for path in adapter.deltas:
+        try:
+            kept[path] = _fold(model, adapter, path)
+        except NotImplementedError as error:
+            raise UserError(
+                f"`{type(adapter.method).__name__}` cannot be merged: what it computes at `{path}` is no change of a weight",
+                "serve it as an adapter beside the network",
+            ) from error
+
+
+def _refuse_far(before_NV: Tensor, after_NV: Tensor, dtype: torch.dtype) -> None:
+    """Refuse what says something else than the adapter beside the network did."""
     largest, scale = float((after_NV - before_NV).abs().max()), float(before_NV.abs().max())
     if not largest <= TOLERANCE[dtype] * max(scale, 1.0):
-        _put_back(model, kept)
         raise UserError(
             f"the merged network says something else: logits differ by {largest:.2g} (largest logit {scale:.3g})",
             "keep the adapter beside the network"
@@ -190,12 +203,13 @@ def cast(model: Model, kept: dict[str, dict[str, Tensor]], dtype: torch.dtype) -
             now.data = now.data.to(dtype)
 
 
-def _put_back(model: Model, kept: Kept) -> None:
+def _put_back(model: Model, kept: Kept, unpacked: Unpacked) -> None:
     for path, parts in kept.items():
         for part, value in parts.items():
             now: Tensor = getattr(model.network.get_submodule(path), part)
             now.data = now.data.to(value.dtype)  # where it was cast
-            now.data.copy_(value)
+            now.copy_(value)  # counted as a change of the weight, which DoRA's norms go by
+    pack_again(model.network, unpacked)
 
 
 def _logits(model: Model, sample: Batch) -> Tensor:

@@ -159,10 +159,14 @@ class NF4Linear(nn.Module):
             self.register_buffer(name, part)
         self.register_buffer("marker", weight_OI.new_full((), torch.nan), persistent=False)
         self.register_parameter("bias", bias)
+        self.instead: list[nn.Module] = []  # the plain map in its place, for those who still hold this one
 
     @property
     def weight(self) -> Tensor:
         """[O, I] of no number: for those who ask of a weight its shape, type and device. It cannot be written to."""
+        if self.instead:
+            weight: Tensor = self.instead[0].weight  # type: ignore[assignment]
+            return weight.T if self.transposed else weight
         return self.marker.expand(self.out_features, self.in_features)
 
     @property
@@ -175,7 +179,9 @@ class NF4Linear(nn.Module):
         return self.out_features * self.in_features
 
     def dequantised(self) -> Tensor:
-        """[O, I] float32, in memory of its own."""
+        """[O, I] float32, in memory of its own, unless a plain map stands in its place."""
+        if self.instead:
+            return self.weight.detach().float()
         return unpack(self.packed)[: self.count].view(self.weight.shape)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """The linear maps of a network's attention and MLPs in four bits, as QLoRA's base (Dettmers et al., 2023), and back again."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from tunesmith.errors import UserError
 from tunesmith.models.nf4 import NF4Linear
 from tunesmith.models.sites import role_of, stores_transposed, weight_of
 
+Unpacked = Mapping[nn.Module, list[str]]  # packed maps that were taken away, and where each of them stood
 HOOKS = [
     "_forward_hooks",
     "_forward_hooks_with_kwargs",
@@ -52,17 +53,30 @@ def _packed(linear: Any, device: torch.device, dtype: torch.dtype) -> NF4Linear:
 
 
 @torch.no_grad()
-def dequantise(network: nn.Module, dtype: torch.dtype | None = None) -> None:
+def dequantise(network: nn.Module, dtype: torch.dtype | None = None) -> Unpacked:
     """Make plain linear maps of the packed ones, in place; hooks stay where they stand.
 
     Args:
         dtype: of the weights; null: what they had before they were packed.
+
+    Returns:
+        What `pack_again` puts back.
     """
-    for packed, paths in _places(network, lambda path, module: isinstance(module, NF4Linear)).items():
+    found = _places(network, lambda path, module: isinstance(module, NF4Linear))
+    for packed, paths in found.items():
         plain = _plain(packed, dtype)
         for hooks in HOOKS:
             setattr(plain, hooks, getattr(packed, hooks))  # the same dictionary: handles still know it
         _put(network, paths, plain)
+        packed.instead = [plain]  # type: ignore[assignment]
+    return found
+
+
+def pack_again(network: nn.Module, unpacked: Unpacked) -> None:
+    """Put packed maps back where `dequantise` took them away; nothing is packed anew, so they are what they were."""
+    for packed, paths in unpacked.items():
+        packed.instead = []  # type: ignore[assignment]
+        _put(network, paths, packed)
 
 
 def _plain(packed: Any, dtype: torch.dtype | None) -> nn.Module:

@@ -3,6 +3,7 @@ that could not be read.
 """
 
 import json
+import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path, PurePath
@@ -18,6 +19,7 @@ INDEX = "model.safetensors.index.json"
 # What a folder may hold besides or instead: JSON files that transformers reads, the first that is broken is told.
 TEXTS = ("config.json", INDEX, "tokenizer_config.json", "tokenizer.json", "special_tokens_map.json", "generation_config.json")
 AGAIN = "it was cut short or changed by hand: fetch or write it again"
+PRECISIONS = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}  # by what safetensors call them
 # What a file of weights begins with that is none
 STRANGE = {
     b"version https://git-lfs": ("a pointer of git-lfs, not the weights themselves", "fetch them with `git lfs pull`"),
@@ -102,6 +104,20 @@ def tensors_of(file: Path) -> dict[str, tuple[int, ...]]:
             return {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118 (no mapping)
     except (SafetensorError, OSError, ValueError, RuntimeError, MemoryError) as error:
         raise unreadable(file, error) from None
+
+
+def precision_of(folder: Path) -> torch.dtype:
+    """The precision of most numbers in a network's safetensors, by their headers; float32 where there are none."""
+    from safetensors import safe_open
+
+    counts = dict.fromkeys(PRECISIONS.values(), 0)
+    for file in sorted(folder.glob("*.safetensors")):
+        if file.name != "head.safetensors":
+            with safe_open(file, "pt") as opened:
+                for part in map(opened.get_slice, opened.keys()):
+                    if (kind := PRECISIONS.get(part.get_dtype())) is not None:
+                        counts[kind] += math.prod(part.get_shape())
+    return max(counts, key=lambda kind: counts[kind])
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:

@@ -174,7 +174,7 @@ def adapter_files(adapter: Adapter, model: Model, peer: Peer | None = None) -> t
     if peer is not None and own is None:
         config |= {"peft_type": "LORA", "task_type": peer.task, "r": 1, "lora_alpha": 1, "target_modules": NOWHERE}
     elif own is None:
-        config |= {"peft_type": None, **_told(method)}
+        config |= {"peft_type": None, **_told(method.as_saved())}
     else:
         task = TASKS[model.family] if peer is None else peer.task
         config |= {"peft_type": method.peft_type, "task_type": task, **own}

@@ -144,7 +144,7 @@ class Learning:
                                 steps,
                                 state,
                                 interrupted,
-                                lambda: not validation or self._validate(model, objective, validation, plan, state),
+                                lambda: not validation or self._validate(model, objective, validation, plan, state, steps),
                                 objective.rounds,
                             )
                     except DivergedError as error:
@@ -221,7 +221,9 @@ class Learning:
             peak_memory_training_bytes=self.memory.peak(),
         )
 
-    def _validate(self, model: Model, objective: Objective, validation: Sequence[Example], plan: Plan, state: State) -> bool:
+    def _validate(
+        self, model: Model, objective: Objective, validation: Sequence[Example], plan: Plan, state: State, steps: int
+    ) -> bool:
         """Measure, keep the best weights, and say whether to go on."""
         room = dataclasses.replace(plan, room=room_of(state, plan))
         loss, count, shown, samples, tasks = validate(model, objective, validation, room, self.seed, self.tasks, self.world)
@@ -243,7 +245,9 @@ class Learning:
         for sample in samples:
             self.record.log({"step": state.step, **sample}, "samples")
         facts = state.facts
-        if worth > facts.get("best", [float("-inf")]):
+        if state.step < model.adapter().method.settles(steps):
+            facts.setdefault("patience", 0)  # it was validated
+        elif worth > facts.get("best", [float("-inf")]):
             facts.update(best=worth, patience=0)
             if plan.best != "last":
                 facts.update(best_step=state.step)

@@ -32,6 +32,9 @@ from tunesmith.training.world import is_part
 
 NAME = re.compile(r"step-(\d+)$")
 RECORD, TRAINED, MOMENTS = "state.json", "trained.safetensors", "moments.safetensors"
+# Embeddings (T5 and BART call theirs `shared`, and experts of mixtures are called `shared_expert`), soft prompts, and vectors
+# with a second dimension of one, `length_O1`.
+UNDECAYED = re.compile(r"embed|wte|wpe|(^|\.)shared[.:]|relative_attention_bias|vectors|prompt|:\w+_([A-Z]1|1[A-Z])$")
 LIKE_THE_PARAMETER = ("exp_avg", "exp_avg_sq", "state1", "state2")  # a moment of each number
 
 
@@ -245,7 +248,7 @@ def read_record(file: Path) -> dict[str, Any]:
 
 def decays(name: str, parameter: Tensor) -> bool:
     """Matrices decay; vectors, embeddings and soft prompts do not."""
-    return parameter.ndim >= 2 and not re.search(r"embed|wte|wpe|shared|relative_attention_bias|vectors|prompt", name)
+    return parameter.ndim >= 2 and not UNDECAYED.search(name)
 
 
 def _on_gpu(parameter: Tensor) -> bool:
