@@ -12,7 +12,7 @@ from tunesmith.run import Run
 from tunesmith.serving import server
 from tunesmith.serving.studio import data_routes, index, play_routes, routes
 from tunesmith.serving.studio.index import Index, found, natural
-from tunesmith.serving.studio.playing import Playground
+from tunesmith.serving.studio.playing import Playground, settled
 from tunesmith.serving.studio.tail import MOST, Tail
 
 PLACES = [routes.Place("/runs", "Runs")]
@@ -187,6 +187,18 @@ def test_no_path_from_a_request_is_heard(client, bad):
     assert client.get("/api/studio/answers", params={"id": good, "task": f"../../{bad}"}).status_code == 404
     assert client.get("/api/studio/rows", params={"task": 7}).status_code == 404
     assert client.get("/api/studio/rows", params={"id": bad or "x", "task": 0}).status_code in (404, 422)
+
+
+def test_the_network_of_a_run_is_as_the_run_had_it(tmp_path):
+    """In four bits, asked by its own chat setting: a run that was trained otherwise does not fit it."""
+    for name, config, kept in (("plain", {}, {}), ("packed", {"base_quantize": "nf4", "revision": "abc"}, {"chat": "none"})):
+        folder = tmp_path / name / "adapter"
+        folder.mkdir(parents=True)
+        (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "town/llama", **config}))
+        (folder / "base.json").write_text(json.dumps({"schema": 1, **kept}))
+    plain, packed = (settled(str(tmp_path / name)) for name in ("plain", "packed"))
+    assert (packed.path, packed.quantize, packed.chat, packed.revision) == ("town/llama", "nf4", "none", "abc")
+    assert plain == settled("town/llama") != packed
 
 
 def test_a_playground_without_a_model(client):

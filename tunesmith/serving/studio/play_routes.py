@@ -65,5 +65,6 @@ def standing(playground: Playground) -> dict[str, Any]:
 
 def runs_told(playground: Playground, entry: Any) -> dict[str, Any]:
     names = ["id", "name", "group", "method", "task", "metric", "score", "holds"]
-    base = shown(playground.base_of(entry)) if entry.holds == "adapter" else entry.name
+    found = playground.base_of(entry)
+    base = shown(found.path if found else "") if entry.holds == "adapter" else entry.name
     return {name: getattr(entry, name) for name in names} | {"fits": playground.fits(entry), "base": base}

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -16,6 +16,7 @@ from tunesmith.serving.refusals import RefusalError
 from tunesmith.serving.studio.index import Entry, Index
 
 if TYPE_CHECKING:
+    from tunesmith.models.load import ModelSettings
     from tunesmith.serving.worker import Worker
 
 Standing = Literal["none", "loading", "ready", "failed"]
@@ -35,7 +36,7 @@ class Playground:
     speaks:   makes the API of a network (`serving/api.py`) that is called by a name.
     given:    what the command line named as its model; None: nothing.
     standing: `none` (nothing was asked for yet), `loading`, `ready` or `failed`, with what to say of it in `said`.
-    model:    its name for people; `base` is the same as a place, by which adapters that fit are found.
+    model:    its name for people; `base` is how it was loaded, by which adapters that fit are found.
     """
 
     index: Index
@@ -43,13 +44,13 @@ class Playground:
     given: str | None = None
     standing: Standing = "none"
     model: str = ""
-    base: str = ""
+    base: "ModelSettings | None" = None
     said: str = ""
     since: float = 0.0
     worker: "Worker | None" = None
     _api: "ASGIApp | None" = None
     _adapters: dict[str, int] = field(default_factory=dict)
-    _bases: dict[str, str] = field(default_factory=dict)
+    _bases: "dict[str, ModelSettings | None]" = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
     _turn: Lock = field(default_factory=Lock)
 
@@ -61,29 +62,29 @@ class Playground:
             raise UserError(
                 f"`{entry.name}` has learnt nothing yet that could speak", "wait for its end, or choose another run"
             )
-        path = self.base_of(entry) if entry is not None else str(self.given)
+        source = self.base_of(entry) if entry is not None else settled(str(self.given))
+        if source is None:
+            named = "" if entry is None else entry.name
+            raise UserError(f"`{named}` names no network that it stands on", "look at its `adapter_config.json`")
         with self._lock:
             if self.standing == "loading":
                 raise UserError(f"{self.model} is being loaded", "wait for it")
-            name = entry.name if entry is not None and entry.holds == "model" else path
+            name = entry.name if entry is not None and entry.holds == "model" else source.path
             self.standing, self.model, self.said, self.since = "loading", shown(name), "", time.time()
-        threading.Thread(target=self._load, args=(path,), name="loading", daemon=True).start()
+        threading.Thread(target=self._load, args=(source,), name="loading", daemon=True).start()
 
-    def base_of(self, entry: Entry) -> str:
-        """The place of the network that a run's adapter stands on, or of the whole network that it has learnt; "" for none."""
-        from tunesmith.models.load import base_of
-
+    def base_of(self, entry: Entry) -> "ModelSettings | None":
+        """The network that a run's adapter stands on, as it was trained on it, or the whole network that the run has learnt."""
         if entry.id not in self._bases or not entry.ended:
             try:
-                path = base_of(entry.run.folder / "adapter") if entry.holds == "adapter" else str(entry.run.folder)
+                self._bases[entry.id] = settled(str(entry.run.folder)) if entry.holds else None
             except UserError:
-                path = ""
-            self._bases[entry.id] = placed(path) if entry.holds else ""
+                self._bases[entry.id] = None
         return self._bases[entry.id]
 
     def fits(self, entry: Entry) -> bool:
         """Whether it can speak on the network that is loaded."""
-        return self.standing == "ready" and bool(entry.holds) and self.base_of(entry) == self.base
+        return self.standing == "ready" and self.base is not None and self.base_of(entry) == self.base
 
     async def ask(self, scope: Scope, receive: Receive, send: Send) -> None:
         """An application: the API of the network that is loaded."""
@@ -108,7 +109,11 @@ class Playground:
         if entry is None or entry.holds == "model":
             return self.model
         if not self.fits(entry):
-            raise UserError(f"`{entry.name}` stands on another network", f"load {shown(self.base_of(entry))} first")
+            base = self.base_of(entry)
+            hint = (
+                "choose that run, and its network is loaded" if base is None else f"load {shown(base.path)} as that run has it"
+            )
+            raise UserError(f"`{entry.name}` stands on another network, or on this one as it was not loaded", hint)
         folder = entry.run.folder
         changed = max(one.stat().st_mtime_ns for one in (folder / "adapter").iterdir())
         with self._turn:
@@ -122,21 +127,19 @@ class Playground:
         if self.worker is not None:
             self.worker.close(patience=1.0)
 
-    def _load(self, path: str) -> None:
+    def _load(self, source: "ModelSettings") -> None:
         try:
-            from tunesmith.models.load import ModelSettings, adapter_of, below, load
+            from tunesmith.models.load import load
             from tunesmith.serving.worker import Worker
 
             before, self.worker, self._api = self.worker, None, None
             if before is not None:
                 before.close(patience=5.0)
             del before  # two networks need not stand in memory
-            source = ModelSettings(path=path)
-            adapter = adapter_of(path)
-            model = load(source if adapter is None else below(source, adapter))
+            model = load(source)
             if model.family == "masked":
                 raise UserError(f"{self.model} fills words in, and cannot speak", "take a causal or an encoder-decoder model")
-            self.base = placed(path if adapter is None else below(source, adapter).path)
+            self.base = source
             self._adapters.clear()
             self.worker = Worker(model, rows=ROWS).start()
             self._api = self.speaks(self.worker, self.model)
@@ -150,6 +153,15 @@ def refuse_heads(entry: Entry) -> None:
 
     if has_head(entry.run.folder / "adapter"):
         raise UserError(f"`{entry.name}` has learnt labels, and does not speak", "ask it with `tunesmith answer`")
+
+
+def settled(path: str) -> "ModelSettings":
+    """How the network of a folder is loaded: that of an adapter in as many bits and asked as it was trained."""
+    from tunesmith.models.load import ModelSettings, adapter_of, below
+
+    source, adapter = ModelSettings(path=path), adapter_of(path)
+    source = source if adapter is None else below(source, adapter)
+    return replace(source, path=placed(source.path))
 
 
 def placed(path: str) -> str:
