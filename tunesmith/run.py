@@ -213,7 +213,8 @@ class Run:
         except Exception as error:
             if self.folder.is_dir():
                 with suppress(OSError):  # a full disk is what may have failed
-                    self.keep_world(failed=masked(" ".join(str(error).split())) or type(error).__name__)
+                    said = "; ".join(filter(None, [error.problem, error.hint])) if isinstance(error, UserError) else str(error)
+                    self.keep_world(failed=masked(" ".join(said.split())) or type(error).__name__)
             raise
 
     def log(self, record: Mapping[str, Any], name: str = "steps") -> None:

@@ -109,8 +109,7 @@ class Outcomes:
     def __call__(self, job: Job, status: int) -> None:
         if status:
             log = self.pool.logs / f"{job.name}.log"
-            failed = str(job.run.world().get("failed") or "").replace(" hint: ", "; ", 1)  # which is kept on one line
-            reason = died(status) if status < 0 else why(log) or failed or died(status)
+            reason = died(status) if status < 0 else why(log) or job.run.world().get("failed") or died(status)
             self.failed[job.name] = reason
             self.say(f"{job.name} failed: {reason}")
             told = end_of(log)
