@@ -7,7 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
+settings.register_profile("unhurried", deadline=None)  # no time limit: a machine may have other work
+settings.load_profile("unhurried")
 ROOT = Path(__file__).resolve().parents[1]
 os.environ["TUNESMITH_CACHE"] = "off"  # a test that wants answers of another one says so
 if (

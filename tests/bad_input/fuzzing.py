@@ -24,9 +24,7 @@ from tunesmith.tasks.own import own_task
 
 ROW = {"prompt": "ask me", "completion": "say it", "tags": ["x", "y"], "n": 3}
 LONGEST = 20  # seconds of processor time that any one input may take
-QUIET = settings(
-    deadline=None, database=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
-)
+QUIET = settings(database=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 tried: Counter[str] = Counter()
 refused: Counter[str] = Counter()
 

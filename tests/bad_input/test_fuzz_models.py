@@ -23,7 +23,6 @@ EXAMPLES = max(20, int(os.environ.get("TUNESMITH_FUZZ", "60")) // 3)
 many = trying(
     max_examples=EXAMPLES,
     derandomize="TUNESMITH_FUZZ" not in os.environ,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 BASE = ("config.json", "model.safetensors", "generation_config.json", "tokenizer.json", "tokenizer_config.json")

@@ -24,7 +24,6 @@ EXAMPLES = int(os.environ.get("TUNESMITH_FUZZ", "60"))
 many = trying(
     max_examples=EXAMPLES,
     derandomize="TUNESMITH_FUZZ" not in os.environ,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 

@@ -190,7 +190,7 @@ def test_holm_by_hand():
     assert holm([]) == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_lies_between_none_and_bonferroni(p_values):
     adjusted = holm(p_values)

@@ -194,7 +194,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250, suppress_health_check=[HealthCheck.too_slow])
 @given(SOURCES, SOURCES, VALUES)
 def test_random_templates_end_in_an_example_or_a_user_error(source: str, choices: str, value: Any) -> None:
     template = Template("t", source, choices or None, references=source[:20] or "references")
@@ -208,7 +208,7 @@ def test_random_templates_end_in_an_example_or_a_user_error(source: str, choices
         assert template.fits(["a"]) in (True, False)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(), st.text(), st.lists(st.text(min_size=1), min_size=1, max_size=4))
 def test_whatever_rows_hold_is_printed_as_it_is(text: str, nested: str, listed: list[str]) -> None:
     template = Template("t", "{{text}}\n{{nested.x}}|||{{listed | join('/')}}", "{{listed | join('|||')}}", strip=False)

@@ -75,7 +75,7 @@ def test_whole_numbers_keep_the_sum(numbers):
 
 
 @pytest.mark.parametrize("mixing", MIXINGS, ids=lambda mixing: mixing.by)
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(SIZES, st.integers(0, 3), st.integers(0, 1000))
 def test_a_place_is_a_number_under_every_way_of_mixing_and_in_both_orders(mixing, sizes, seed, begin):
     """Exact resume: what stands at a place does not depend on what was asked for before."""
@@ -90,7 +90,7 @@ def test_a_place_is_a_number_under_every_way_of_mixing_and_in_both_orders(mixing
     assert sorted(whole_way[: made.epoch]) == sorted(made(place).id for place in range(made.epoch)), "an order, not a choice"
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(SIZES, st.integers(0, 2000), st.sampled_from(MIXINGS))
 def test_what_is_shown_is_counted_before_it_is_shown(sizes, places, mixing):
     made = mixture(sizes, mixing)

@@ -294,7 +294,7 @@ VALUES = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.dictionaries(st.sampled_from(COLUMNS), VALUES, min_size=1, max_size=6), st.randoms())
 def test_any_row_is_recognised_the_same_in_any_order_or_refused_in_words(row, dice):
     def told(one):

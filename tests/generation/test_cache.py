@@ -13,7 +13,7 @@ def states(rows: int, columns: int) -> torch.Tensor:
     return torch.randn(rows, H, columns, E)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 2**16), min_size=1, max_size=25))
 def test_any_play_of_entering_leaving_and_stepping_keeps_every_row(moves):
     """Against a plain list of rows, each [H, its own length, E]."""

@@ -64,7 +64,7 @@ specials = st.sampled_from(
     ["<s>", "</s>", "<eos>", "<|endoftext|>", "[MASK]", "\u0301", "\u05d0", "1234", "'ll", "\u0600", "x" * 70]
 )
 sentences = st.lists(st.tuples(st.one_of(words, specials), blanks), max_size=8).map(lambda parts: "".join(map("".join, parts)))
-fast = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+fast = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module", params=list(KINDS))

@@ -23,7 +23,7 @@ def by_force(text, texts):
 
 
 @given(st.lists(TEXTS, max_size=60), TEXTS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_equal_to_brute_force(texts, text):
     pool = Pool(texts)
     assert len(pool) == len(texts)

@@ -31,7 +31,7 @@ def test_words_are_the_same_on_all_of_unicode():
     assert " ".join(plain).split() == oracle.tokenize(" ".join(texts))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(st.text(ODD, max_size=60), st.text(ODD, max_size=60)), min_size=1, max_size=6), st.booleans())
 def test_odd_letters_are_scored_as_alone(pairs, stem):
     for kind in ("1", "2", "L", "Lsum"):
@@ -77,7 +77,7 @@ def test_only_pairs_of_two_long_texts_are_left_over():
     assert align((long, long, short), (long, short, long)).done_P.tolist() == [False, True, True]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.integers(0, 40).map(lambda place: place << 40) | st.integers(0, 2**64 - 1), max_size=200))
 def test_numbers_are_equal_where_keys_are(keys):
     """Keys that differ only in high bits, so that many want the same place in the table."""

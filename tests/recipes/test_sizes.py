@@ -64,6 +64,9 @@ def test_every_run_is_a_recipe(tmp_path, monkeypatch):
     assert all(recipe.name == into.name for recipe, into in seen)
 
 
+NONE = {way: {"town/sentiment": []} for way in figures.WAYS}
+
+
 def run_with(folder, task, values):
     answers = [Answer(str(n), "", "", "", stats={"accuracy": (value,)}) for n, value in enumerate(values)]
     run = Run(folder)
@@ -77,7 +80,8 @@ def test_a_score_is_the_mean_over_seeds_and_its_interval_knows_both(tmp_path):
     apart = [
         run_with(tmp_path / f"b{seed}", "town/sentiment", [float(n < 20 + 30 * seed) for n in range(100)]) for seed in range(3)
     ]
-    one, other = (figures.told({"town/sentiment": runs})[figures.MEAN] for runs in (alike, apart))
+    found = figures.told({**NONE, "full": {"town/sentiment": alike}, "words": {"town/sentiment": apart}})["ways"]
+    one, other = found["full"][figures.MEAN], found["words"][figures.MEAN]
     assert (one["value"], one["seeds"]) == (0.5, 3) and other["value"] == 0.5
     assert one["low"] < 0.5 < one["high"]
     assert other["high"] - other["low"] > 1.5 * (one["high"] - one["low"])
@@ -85,7 +89,20 @@ def test_a_score_is_the_mean_over_seeds_and_its_interval_knows_both(tmp_path):
 
 def test_a_mean_waits_for_all_tasks(tmp_path):
     run = run_with(tmp_path / "a", "town/sentiment", [1.0, 0.0])
-    assert figures.MEAN not in figures.told({"town/sentiment": [run], "town/entities": []})
+    own = {"town/sentiment": [run], "town/entities": []}
+    assert figures.MEAN not in figures.told({**NONE, "full": own})["ways"]["full"]
+
+
+def test_gaps_are_paired(tmp_path):
+    """Two ways that are right and wrong at the same answers but for ten differ by ten of a hundred, in every draw of theirs."""
+    first = [run_with(tmp_path / f"a{seed}", "town/sentiment", [1.0, 0.0] * 50) for seed in range(2)]
+    second = [run_with(tmp_path / f"b{seed}", "town/sentiment", [1.0, 0.0] * 40 + [0.0] * 20) for seed in range(2)]
+    one_seed = {"town/sentiment": first[:1]}
+    ways = {**NONE, "full": {"town/sentiment": first}, "prompt": {"town/sentiment": second}, "words": one_seed}
+    gaps = figures.told(ways)["gaps"]
+    gap = gaps["full - prompt"]["town/sentiment"]
+    assert (gap["value"], gap["seeds"]) == (0.1, 2) and 0 < gap["low"] < 0.1 < gap["high"] < 0.2
+    assert gaps["prompt - words"] == gaps["full - together"] == {}, "of other seeds, or of none"
 
 
 def test_what_stands_is_drawn(tmp_path):

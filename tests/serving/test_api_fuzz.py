@@ -9,9 +9,7 @@ from schemathesis import GenerationMode
 from tests.serving.api_server import BASE
 from tunesmith.serving.refusals import PATHS
 
-PATIENT = settings(
-    max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), phases=[Phase.generate]
-)
+PATIENT = settings(max_examples=40, derandomize=True, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 LENGTHS = ("max_tokens", "max_completion_tokens", "min_tokens")
 
 

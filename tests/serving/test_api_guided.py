@@ -50,9 +50,7 @@ def client(api):
 def test_fifty_schemas_are_followed(client):
     ends = {"stop": 0, "length": 0}
 
-    @settings(
-        max_examples=50, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
-    )
+    @settings(max_examples=50, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     @given(SCHEMAS, st.integers(0, 99))
     def follow(schema, seed):
         said = ask(client, schema, seed=seed)

@@ -54,7 +54,7 @@ def check(cells, sizes, ids, positions, virtual, lengths):
         assert (int(ids[b, t]), int(positions[b, t]), int(virtual[b, t])) == cell
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(layouts())
 def test_collate(layout):
     origin, virtual = layout
@@ -90,7 +90,7 @@ def test_collate(layout):
     assert batch.tokens == int(batch.lengths.sum()) + (int(batch.source_lengths.sum()) if paired else 0)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(layouts())
 def test_plain_is_the_batch_without_virtual_tokens(layout):
     origin, virtual = layout

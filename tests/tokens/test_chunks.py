@@ -95,7 +95,7 @@ def test_only_tokenizers_that_cut_at_blanks_themselves_are_cut():
     assert way(made(by(chunks._WORDS[0]), added=[AddedToken("<mask>", lstrip=True)])) is None, "it takes the line's end away"
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.sampled_from([GPT2, *map(by, chunks._WORDS)]), st.text("a\u00e9\u0301B1!' \n\r\t\x1c\u00a0\u3000", max_size=24))
 def test_chunks_have_the_words_of_the_whole_text(words, text):
     parts = way(made(words)).cut.split(text)
@@ -128,7 +128,7 @@ texts = st.lists(letters, max_size=7).map("".join)
 
 
 @pytest.mark.parametrize("name", CUT)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(shown=texts, said=texts)
 def test_chunks_spell_as_made_tokenizers_do(name, shown, said):
     tokenizer = CUT[name]

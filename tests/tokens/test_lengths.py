@@ -48,7 +48,7 @@ def test_parts_of_each_family():
     assert [row.row() for row in rows] == [4, 4, 5]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.integers(0, 99), min_size=1), st.sampled_from([0.5, 0.9, 0.99, 1.0]))
 def test_quantile_is_the_smallest_that_covers(values, share):
     found = quantile(values, share)
@@ -160,7 +160,7 @@ def test_split_is_for_plain_text(renderer):
         fit([asked(WORDS)], render_of(renderer), 40, "split")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(st.sampled_from("ab \n"), max_size=60), st.integers(1, 9))
 def test_split_pieces_are_the_text(text, most):
     pieces = split(text, lambda piece: len(piece) <= most)
@@ -168,7 +168,7 @@ def test_split_pieces_are_the_text(text, most):
     assert all(0 < len(piece) <= most for piece in pieces)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(-1, 3000), st.integers(0, 4000))
 def test_the_largest_number_that_holds(high, most):
     tried = []

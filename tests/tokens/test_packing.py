@@ -38,7 +38,7 @@ def targets(groups, room, **options):
     return found
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(groups(), rooms, st.integers(0, 3), st.booleans())
 def test_every_sequence_once_and_in_its_room(found, room, virtual, packed):
     flat = [tokens for group in found for tokens in group]
@@ -70,7 +70,7 @@ def numbers_of(found):
         count += len(group)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(groups(), rooms, rooms, st.integers(0, 3))
 def test_the_room_never_changes_what_is_learnt(found, one, other, virtual):
     reference = targets(found, one)
@@ -78,7 +78,7 @@ def test_the_room_never_changes_what_is_learnt(found, one, other, virtual):
     assert targets(found, other, virtual=virtual, packed=True) == reference
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(groups(paired=True), rooms, st.integers(0, 2))
 def test_sources_go_with_their_answers(found, room, virtual):
     for batch in pack(found, room, virtual):

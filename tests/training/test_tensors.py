@@ -18,7 +18,7 @@ from tunesmith.training import tensors
 SHAPES = st.lists(st.integers(0, 4), max_size=3)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40, derandomize=True)
 @given(st.dictionaries(st.text(max_size=8), st.tuples(st.sampled_from(sorted(tensors.TYPES, key=str)), SHAPES), max_size=6))
 def test_what_is_written_is_read_by_the_library(wanted: dict[str, tuple[torch.dtype, list[int]]]) -> None:
     wanted.pop("__metadata__", None)

@@ -75,7 +75,7 @@ def test_equal_texts_make_every_pair():
     assert not list(near_duplicates([], texts))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.text("ab é\n猫", max_size=12), max_size=12))
 def test_short_texts_as_brute_force(texts):
     named = [(str(number), text) for number, text in enumerate(texts)]
