@@ -15,8 +15,9 @@ from tunesmith.methods.prompt import PromptTuning
 from tunesmith.models import merge as merging
 from tunesmith.models.head import HeadPlan
 from tunesmith.models.load import load
-from tunesmith.models.merge import merge, save_merged, unmerge
+from tunesmith.models.merge import merge, unmerge
 from tunesmith.models.quantize import quantise, quantised
+from tunesmith.models.weights import save_network
 
 
 def adapted(name, method, dtype=torch.float32):
@@ -117,7 +118,8 @@ def test_a_merged_network_loads_with_transformers_alone(tmp_path):
     made, sample = adapted("llama-tied", LoRA(rank=2)), laid(sequences("causal"))
     made.renderer.tokenizer = type("NoTokenizer", (), {"save_pretrained": lambda self, folder: None})()
     said = made(sample).logits()
-    save_merged(tmp_path / "merged", made, "a", sample)
+    merge(made, "a", sample)
+    save_network(tmp_path / "merged", made, as_classifier=True)
     alone = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
     assert alone.lm_head.weight is alone.model.embed_tokens.weight
     own = alone(sample.input_ids).logits[sample.target_rows, sample.target_columns]
@@ -133,7 +135,8 @@ def test_a_merged_run_of_a_shipped_kind_loads_again(tmp_path):
     adapter = made.attach("a", LoRA(rank=2))
     assert adapter.count() == sum(p.numel() for p in adapter.parameters())
     rows = laid(sequences("seq2seq"))
-    save_merged(tmp_path / "out", made, "a", rows)
+    merge(made, "a", rows)
+    save_network(tmp_path / "out", made, as_classifier=True)
     again = load(ModelSettings(path=str(tmp_path / "out")), device="cpu")
     torch.testing.assert_close(again(rows).logprobs(), made(rows).logprobs(), rtol=1e-5, atol=1e-5)
     assert batch().sequences == 1
@@ -152,7 +155,8 @@ def test_a_head_and_tied_embeddings_survive(tmp_path, kind, dtype):
             parameter.normal_(std=0.1)
     sample = laid(sequences(made.family))
     values = made(sample).values()
-    save_merged(tmp_path / "out", made, "a", sample, dtype)
+    merge(made, "a", sample, dtype)
+    save_network(tmp_path / "out", made, as_classifier=True)
     again = load(ModelSettings(path=str(tmp_path / "out")), device="cpu")
     wanted = made.head.weight if kind == "t5" else made.head.weight.to(dtype).float()  # as transformers' class has it
     assert torch.equal(again.head.weight, wanted) and again.head.weight.dtype == torch.float32

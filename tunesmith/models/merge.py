@@ -5,7 +5,6 @@ Dimension key: B rows, T tokens a row, O outputs, I inputs of a site, N targets,
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,7 +15,6 @@ from tunesmith.models.adapter import Adapter
 from tunesmith.models.model import Model
 from tunesmith.models.quantize import Unpacked, dequantise, pack_again
 from tunesmith.models.sites import stores_transposed
-from tunesmith.models.weights import save_network
 from tunesmith.tokens.batch import Batch
 
 # Largest difference of a logit, as a share of the largest logit.
@@ -114,13 +112,6 @@ def unmerge(model: Model, merged: Merged) -> Adapter:
     _put_back(model, merged.kept, merged.unpacked)
     model.put(merged.name, merged.adapter)
     return merged.adapter
-
-
-def save_merged(folder: Path, model: Model, name: str, sample: Batch, dtype: torch.dtype | None = None) -> Merged:
-    """Merge, and write the network as transformers does; with its head, where a class of transformers has both."""
-    report = merge(model, name, sample, dtype)
-    save_network(folder, model, as_classifier=True)
-    return report
 
 
 def _write(model: Model, adapter: Adapter, kept: dict[str, dict[str, Tensor]]) -> None:
