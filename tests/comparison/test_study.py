@@ -129,8 +129,12 @@ def test_the_loss_is_that_of_the_weights_that_are_kept(tmp_path, best, first, se
 @pytest.mark.parametrize(
     ("recipes", "tokens", "said"),
     [
-        ([{"objective": {"kind": "dpo", "beta": 0.1}}, {"objective": {"kind": "dpo", "beta": 0.5}}], (40, 40), "`objective`"),
-        ([{"ask": {"tokens": 3}}, {"ask": {"tokens": 4}}], (40, 40), "`ask`"),
+        (
+            [{"objective": {"kind": "dpo", "beta": 0.1}}, {"objective": {"kind": "dpo", "beta": 0.5}}],
+            (40, 40),
+            "objective differs",
+        ),
+        ([{"ask": {"tokens": 3}}, {"ask": {"tokens": 4}}], (40, 40), "ask differs"),
         ([{}, {}], (40, 50), "other tokens"),
         ([{"objective": {"pooling": "mean"}}, {"objective": {"pooling": "last"}}], (1000, 1004), ""),
     ],

@@ -50,9 +50,9 @@ def unlike(arms: Iterable[Mapping[int, Run]]) -> str:
     known = [one for one in arms if any(run.validations() for run in one.values())]
     trees = [run.recipe() for one in known for run in one.values()]
     if len({repr(measuring(tree)) for tree in trees}) > 1:
-        return "`objective` differs, so each arm has a loss of its own"
+        return "objective differs, so each arm has a loss of its own"
     if len({repr(tree.get("ask")) for tree in trees}) > 1:
-        return "`ask` differs, which no loss tells of"
+        return "ask differs, which no loss tells of"
     for seed in {seed for one in known for seed in one}:
         records = [one[seed].validations()[:1] for one in known if seed in one]
         counts = [float(record.get("tokens", 0)) for some in records for record in some]

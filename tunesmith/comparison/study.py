@@ -201,7 +201,7 @@ def _chosen(tried: Sequence[Tried], judged: Sequence[Arm]) -> tuple[str | None, 
     names = {arm.name for arm in judged}
     if reason := unlike(one.runs for one in tried if one.name in names):
         more = "No arm is named the one to take by its validation loss: " + reason
-        return None, "", more + ". With `plan.best: score` arms are chosen by their score on the validation examples."
+        return None, "", more + ". With plan.best: score, arms are chosen by their score on the validation examples."
     return min(judged, key=lambda arm: arm.validation.value).name, "loss", ""
 
 
