@@ -85,6 +85,11 @@ def test_what_lies_above_the_plateau_is_told(tmp_path):
     made = study("s", tried, ["method.rank"])
     assert (made.plateaus[0].arm, made.plateaus[0].until) == ("rank 8", "rank 8")
     assert "above rank 8 that does not hold" in verdict(made)
+    [failed] = ranks(tmp_path / "c", {16: [share(39)]})
+    part = Tried(failed.name, failed.values, failed.runs, failed=["out of memory"])
+    made = study("s", [*ranks(tmp_path / "d", {2: [share(39)], 4: [share(40)]}), part], ["method.rank"])
+    assert made.plateaus[0].beyond == "not known"
+    assert "From rank 2 to 4, exact match cannot be told from the best (rank 4); not every larger rank came" in verdict(made)
 
 
 def test_an_arm_with_a_failed_seed_is_not_the_one_to_take(tmp_path):
@@ -149,7 +154,11 @@ def test_losses_that_measure_different_things_choose_no_arm(tmp_path, recipes, t
     assert (made.best is None) == bool(said) and said in " ".join(made.warnings)
     if said:
         assert verdict(made) == "rank 4 has the best exact match on the test examples, 0.750; every other arm is worse."
-        assert "lowest loss" not in page(made, tmp_path) and "plan.best: score" in markdown(made)
+        assert (
+            "The arm to take" not in page(made, tmp_path)
+            and "lowest loss" not in page(made, tmp_path)
+            and "plan.best: score" in markdown(made)
+        )
 
 
 def test_ranks_that_were_dropped_are_not_called_worse(tmp_path):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tunesmith.comparison.axes import SIZES, grouped, number_axes, scaling
-from tunesmith.comparison.choosing import by_score, kept, unlike
+from tunesmith.comparison.choosing import Record, by_score, kept, unlike
 from tunesmith.comparison.crowded import crowded
 from tunesmith.comparison.curve import EXAMPLES, Curve, curve
 from tunesmith.comparison.significance import Array, Interval, interval, resamples
@@ -82,7 +82,9 @@ class Arm:
 class Plateau:
     """Along one setting, with all others as `where` says: the arms that cannot be told from the best.
 
-    arm, until: the first and the last of them; beyond: what comes above, `worse`, `not known`, or nothing.
+    arm, until: the first and the last of them.
+    beyond:     what comes above: `worse`, `mixed` where not all of it is, `not known` where some did not come to the end, or
+                nothing.
     """
 
     setting: str
@@ -160,11 +162,12 @@ def study(
                 drawn[place, measure.name] = over_seeds(resampled_SQ, seed)
     sound = [place for place, one in enumerate(tried) if not one.failed] or list(range(len(tried)))
     top = _top(measures, values, sound)
+    records = [[kept(run) for run in one.runs.values()] for one in tried]
     arms = []
     for place, one in enumerate(tried):
         scores = {m.name: interval(values[place, m.name], drawn[place, m.name]) for m in measures if (place, m.name) in values}
         behind = _behind(place, top, measures, values, drawn) if place in sound else None
-        arms.append(_arm(one, scores, behind))
+        arms.append(_arm(one, records[place], scores, behind))
     furthest = max(tried[place].share for place in sound)
     judged = [arms[place] for place in sound if isfinite(arms[place].validation.value) and arms[place].share == furthest]
     if not any(isfinite(arm.validation.value) for arm in arms) and not runs:
@@ -181,7 +184,7 @@ def study(
             *warnings,
             f"Runs of {', '.join(stopped)} failed, so these arms are not chosen among: {arms_failed(arms)}",
         )
-    if idle := [one.name for one in tried if one.runs and all(kept(run).get("step") == 0 for run in one.runs.values())]:
+    if idle := [one.name for one, some in zip(tried, records, strict=True) if some and all(r.get("step") == 0 for r in some)]:
         begun = f"Every run of {', '.join(idle)} kept the weights that it began with: no validation after step 0 was better."
         warnings = (*warnings, begun)
     plateaus = tuple(_plateaus(tried, sound, settings, measures, values, drawn))
@@ -242,9 +245,8 @@ def _behind(
     return interval(sign * (values[top, name] - values[place, name]), sign * (drawn[top, name] - drawn[place, name]))
 
 
-def _arm(one: Tried, scores: Mapping[str, Interval], behind: Interval | None) -> Arm:
+def _arm(one: Tried, records: Sequence[Record], scores: Mapping[str, Interval], behind: Interval | None) -> Arm:
     checked = {seed: _checked(run) for seed, run in one.runs.items()}
-    records = [kept(run) for run in one.runs.values()]
     lowest = [float(record.get("loss", nan)) for record in records]
     known = [loss for loss in lowest if isfinite(loss)]
     scored = bool(records) and by_score(one.runs.values()) and all("score" in record for record in records)
@@ -303,13 +305,22 @@ def _plateaus(
                 first -= 1
             while last + 1 < len(places) and level[last + 1]:
                 last += 1
-            above = behind[last + 1 :]
-            beyond = "" if not above else "worse" if all(one is not None and one.low > 0 for one in above) else "not known"
+            above = all_places[all_places.index(places[last]) + 1 :]
+            beyond = _beyond([_behind(p, best, measures, values, drawn) if p in sound else None for p in above])
             told = behind[first]
             assert told is not None
             ends = tried[places[first]].name, tried[best].name, tried[places[last]].name
             found.append(Plateau(axis, where, *ends, beyond, told))
     return found
+
+
+def _beyond(behind: Sequence[Interval | None]) -> str:
+    """What `Plateau.beyond` says of arms above it."""
+    if any(one is None for one in behind):
+        return "not known"
+    if any(one is not None and one.low <= 0 for one in behind):
+        return "mixed"
+    return "worse" if behind else ""
 
 
 def _curves(

@@ -119,7 +119,11 @@ def plateau_told(made: Study) -> str:
     axis = plateau.setting.rpartition(".")[2].replace("_", " ")
     value = {name: made.arm(name).values[plateau.setting] for name in (plateau.arm, plateau.best, plateau.until)}
     first, best, last = value[plateau.arm], value[plateau.best], value[plateau.until]
-    beyond = {"worse": f"; above {axis} {last} it is worse", "not known": f"; above {axis} {last} that does not hold"}
+    beyond = {
+        "worse": f"; above {axis} {last} it is worse",
+        "mixed": f"; above {axis} {last} that does not hold",
+        "not known": f"; not every larger {axis} came to the end",
+    }
     after = beyond.get(plateau.beyond, "")
     if plateau.arm == plateau.best:
         smaller = [arm for arm in made.arms if arm.values.get(plateau.setting, best) < best]
@@ -194,11 +198,12 @@ def notes(made: Study) -> Iterator[tuple[str, str]]:
         yield "Scale and rank", made.scaling
     yield "How arms were tried", made.how
     by = "best score on the validation examples" if made.chosen == "score" else "lowest validation loss"
-    yield (
-        "Choosing",
-        f"The arm to take is that with the {by} (of the weights that each run keeps, then the mean over seeds): the test "
-        "examples had no part in it. Choosing by a test score instead would flatter the arm that is chosen.",
-    )
+    if made.best is not None:
+        yield (
+            "Choosing",
+            f"The arm to take is that with the {by} (of the weights that each run keeps, then the mean over seeds): the test "
+            "examples had no part in it. Choosing by a test score instead would flatter the arm that is chosen.",
+        )
     if made.times:
         yield "Times", made.times
     if made.measures:
