@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.tiny import rows, tiny_model
-from tests.workers.here import made_here
+from tests.workers.here import names_here
 from tunesmith import settings, verbs
 from tunesmith.errors import UserError
 from tunesmith.models import load
@@ -45,10 +45,7 @@ def home(tmp_path_factory):
 @pytest.fixture
 def ran(home, monkeypatch):
     """Names of the runs that were made."""
-    monkeypatch.chdir(home)
-    made = []
-    made_here(monkeypatch, lambda job: made.append(job.recipe.name))
-    return made
+    return names_here(monkeypatch, home)
 
 
 def recipe(**more):

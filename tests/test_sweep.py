@@ -3,7 +3,7 @@
 import pytest
 
 from tests.tiny import rows, tiny_model
-from tests.workers.here import made_here
+from tests.workers.here import names_here
 from tunesmith import sweep, verbs
 from tunesmith.comparison import report
 from tunesmith.errors import UserError
@@ -35,10 +35,7 @@ def home(tmp_path_factory):
 @pytest.fixture
 def ran(home, monkeypatch):
     """Names of the systems that ran; they run in this process."""
-    monkeypatch.chdir(home)
-    names = []
-    made_here(monkeypatch, lambda job: names.append(job.recipe.name))
-    return names
+    return names_here(monkeypatch, home)
 
 
 def test_a_comparison_and_its_page(ran, tmp_path, monkeypatch):

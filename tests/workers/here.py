@@ -35,3 +35,11 @@ def made_here(monkeypatch, told):
 
     monkeypatch.setattr(pool, "POLL", 0)
     monkeypatch.setattr(processes.Processes, "begin", begin)
+
+
+def names_here(monkeypatch, folder):
+    """Names of the runs that pools make in this process, in a folder, as they begin."""
+    monkeypatch.chdir(folder)
+    names = []
+    made_here(monkeypatch, lambda job: names.append(job.recipe.name))
+    return names
