@@ -183,8 +183,9 @@ def sums(tensor: Tensor) -> Tensor:
     """
     found = torch.zeros(2, dtype=torch.float64, device=tensor.device)
     line = local(tensor).reshape(-1)
-    for start in range(0, len(line), PIECE):
-        wide = line[start : start + PIECE].double()
+    room = torch.empty(min(PIECE, len(line)), dtype=torch.float64, device=tensor.device)
+    for piece in torch.split(line, PIECE):
+        wide = room[: len(piece)].copy_(piece)
         found += torch.stack((wide.sum(), wide.dot(wide)))
     return found
 
