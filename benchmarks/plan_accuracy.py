@@ -1,4 +1,4 @@
-"""How near `tunesmith plan` comes: predicted and real peak memory of ten short runs, each in a process of its own.
+"""How near `tunesmith plan` comes: predicted and real peak memory of twelve short runs, each in a process of its own.
 
     python benchmarks/plan_accuracy.py [--brief] [--rounds 1] [--only causal-full ...] [--device cpu]
 
@@ -78,6 +78,7 @@ class Case:
     method: Mapping[str, Any]
     settings: Mapping[str, Any] = field(default_factory=dict)
     objective: str = "sft"
+    guard: Mapping[str, Any] = field(default_factory=dict)
 
 
 LORA = {"kind": "lora", "rank": 16}
@@ -88,6 +89,8 @@ CASES = {
     "causal-full-vocabulary": Case("llama", llama(512, 2, 64_000), 40, {"kind": "full"}),
     "causal-lora-recompute": Case("llama", llama(768, 6), 80, LORA, {"recompute": True}),
     "causal-lora-bfloat16": Case("llama", llama(512, 4), 40, LORA, {"precision": "bfloat16"}),
+    "causal-full-guarded": Case("llama", llama(512, 4), 50, {"kind": "full"}, guard={"divergence": 0.1, "distance": 0.1}),
+    "causal-lora-guarded": Case("llama", llama(512, 2, 32_000), 50, LORA, guard={"divergence": 0.1}),
     "seq2seq-full": Case("t5", t5(512, 3), 60, {"kind": "full"}),
     "seq2seq-lora": Case("t5", t5(768, 3), 50, LORA),
     "masked-full": Case("bert", bert(512, 6), 40, {"kind": "full"}, objective="pretrain"),
@@ -115,6 +118,7 @@ def prepared(case: Case, folder: Path) -> Path:
         "judged_by": [str(folder / "test.jsonl")],
         "forgetting": "none",
         "plan": {"steps": STEPS, "examples": 16, **case.settings},
+        "guard": dict(case.guard),
         "ask": {"tokens": 8} if case.kind != "bert" else {"how": "weigh"},
         "limit": {"test": 2},
     }

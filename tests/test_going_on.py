@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 from safetensors.torch import load_file
@@ -171,22 +172,21 @@ def test_a_forked_process_does_not_keep_the_folder_locked(tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks")
 def test_whoever_is_still_writing_is_waited_for(tmp_path):
-    def hold(ready):
+    def hold(ready, done):
         with Run(tmp_path).writing():
             ready.set()
-            import time
-
-            time.sleep(0.5)
+            done.wait(60)
 
     fork = multiprocessing.get_context("fork")
-    ready = fork.Event()
-    process = fork.Process(target=hold, args=(ready,))
+    ready, done = fork.Event(), fork.Event()
+    process = fork.Process(target=hold, args=(ready, done))
     process.start()
-    ready.wait(10)
+    ready.wait(60)
     assert Run(tmp_path).writer() == process.pid
     Run(tmp_path).wait_for_writer(0.0)
     assert Run(tmp_path).writer() == process.pid
-    Run(tmp_path).wait_for_writer(20.0)
+    threading.Timer(0.3, done.set).start()
+    Run(tmp_path).wait_for_writer(60.0)
     assert Run(tmp_path).writer() is None
     process.join()
 

@@ -131,11 +131,12 @@ def test_without_the_token_nobody_is_answered(strict):
 
 
 def test_more_than_may_wait_are_told_to_come_again(strict):
-    long = ASKED | {"max_tokens": 250, "min_tokens": 250}
+    long = ASKED | {"max_tokens": 900, "min_tokens": 900}
     waiting = [threading.Thread(target=strict.ask, args=("/v1/completions", long), kwargs=WITH) for _ in range(2)]
     for one in waiting:
         one.start()
     while sum(strict.ask("/health")[1]["worker"][name] for name in ("under_way", "waiting")) < 2:
+        assert all(one.is_alive() for one in waiting)
         time.sleep(0.01)
     assert wrong(strict, ASKED, status=429, **WITH)["code"] == "rate_limit_exceeded"
     for one in waiting:
@@ -144,7 +145,7 @@ def test_more_than_may_wait_are_told_to_come_again(strict):
 
 
 def test_told_to_end_it_lets_answers_end(strict):
-    body = ASKED | {"max_tokens": 200, "min_tokens": 200, "stream": True}
+    body = ASKED | {"max_tokens": 900, "min_tokens": 900, "stream": True}
     with httpx2.stream("POST", f"{strict.address}/v1/completions", json=body, timeout=60, headers=WITH) as answer:
         events = iter(httpx2.EventSource(answer))
         next(events)
