@@ -4,7 +4,7 @@
 
 Networks are made on the fly with random weights, large enough that they matter beside Python itself. A run makes three steps,
 validates, and answers two rows. Real is what its `world.json` says: the most resident memory of the process (of a GPU: the most
-that was allocated there). A prediction without `--probe` reads no weights; with it, one real step is made first.
+that was allocated there). A prediction without `--probe` reads no weights; with it, three real steps are made first.
 """
 
 import json

@@ -48,6 +48,8 @@ PLAINLY = {
     "method.lora.rank": "width R of the thin matrices.",
     "method.dora.rank": "width R of the thin matrices.",
     "method.pissa.rank": "width R of the thin matrices.",
+    "method.dora.on": "roles, but not `embedding`, or endings of module paths (`q_proj`).",
+    "method.pissa.on": "roles, but not `embedding`, or endings of module paths (`q_proj`).",
     "method.bottleneck.size": "how many numbers pass through the middle.",
     "method.prefix.virtual_tokens": "how many learned keys and values stand before the sequence in each layer.",
     "method.ptuning.virtual_tokens": "how many learned vectors stand before the prompt.",

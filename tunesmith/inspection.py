@@ -267,6 +267,8 @@ def differences(names: Iterable[str], read: Callable[[str], Tensor], base: Store
             added = after - weight
             values = singular_values(added) if after.ndim == 2 else added.norm().reshape(1)
             yield change(path if kind == "weight" else name, "", values, weight, min(after.shape))
+        else:
+            left_out.append(f"{name}: {after.ndim} dimensions, so no one matrix.")
 
 
 def base_folder(path: str, revision: str | None = None) -> Path:

@@ -172,7 +172,11 @@ def test_what_engines_cannot_do_is_refused(ran, tmp_path, monkeypatch):
         (["seed=0,1"], {"engine": "random"}, "nothing to search"),
         (["method.rank=2,4"], {"trials": 3}, "a grid tries every arm"),
         (["method.rank=2,4"], {"halving": 1}, "drops nothing"),
-        (["objective.prompt_weight=0,1"], {"halving": 2}, "`objective.prompt_weight` is varied, so that validation losses"),
+        (
+            ["objective={kind: sft, prompt_weight: 0},{kind: sft, prompt_weight: 1}"],
+            {"halving": 2},
+            "`objective` is varied, so that validation losses",
+        ),
         (["limit.validation=2,4"], {}, "validated on different examples"),
     ):
         with pytest.raises(UserError, match=said):

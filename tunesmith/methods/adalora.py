@@ -156,7 +156,7 @@ class AdaLoRA(Method):
         return Triplets(site.inputs, site.outputs, self.start_rank, self.scale, self.dropout)
 
     def penalty(self, deltas: Mapping[str, Delta]) -> Tensor:
-        """Mean over all sites' P and Q of |P' P - 1|."""
+        """Mean over all sites' P and Q of |P' P - 1|, as PEFT has it; the paper sums the squares."""
 
         def apart(m_RX: Tensor) -> Tensor:
             distance: Tensor = torch.linalg.matrix_norm(m_RX @ m_RX.t() - torch.eye(len(m_RX), device=m_RX.device))

@@ -60,7 +60,7 @@ class StretchedInput(Delta):
 
 @dataclass(frozen=True)
 class IA3(Method):
-    """One vector a map, and nothing else.
+    """One vector a map, and nothing else. The paper stretches keys, values and the inner numbers of an MLP alone.
 
     on:     roles or endings of module paths whose outputs are stretched.
     inputs: the same, whose inputs are stretched.

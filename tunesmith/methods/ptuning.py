@@ -30,7 +30,7 @@ class Made(Delta):
         self.maker = nn.Sequential(nn.Linear(first, size), nn.ReLU(), nn.Linear(size, wide))
 
     def made(self) -> Tensor:
-        """[P, D]: the learned vectors and what the small network makes of them."""
+        """[P, D]: the learned vectors, and what the small network makes of them on top; the paper has the latter alone."""
         inner = self.vectors_PD if self.lstm is None else self.lstm(self.vectors_PD[None])[0][0]
         made: Tensor = self.spread * (self.vectors_PD + self.maker(inner))
         return made

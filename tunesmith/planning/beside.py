@@ -126,9 +126,9 @@ def peak(recipe: Recipe) -> int:
     recipe = dataclasses.replace(recipe, objective=work.objective)
     assert isinstance(recipe.method, Method), "looked at before"
     case, coming = laid_out(recipe, work)
-    gpu, sizes = case.device == "cuda", counted(case, recipe.method)
-    step = held(case, recipe.method, coming.heaviest[:REHEARSED])
-    found = choice("own", sizes, step, 0 if gpu else Memory(torch.device("cpu")).now(), coming.steps, gpu)
+    sizes, step = counted(case, recipe.method), held(case, recipe.method, coming.heaviest[:REHEARSED])
+    process = 0 if case.device == "cuda" else Memory(torch.device("cpu")).now()
+    found = choice("own", case, sizes, step, process, coming.steps)
     if recipe.model.quantize == "nf4":
         found = quantised_choice(found, sizes, case, "own")
     part = once(case, recipe.method)

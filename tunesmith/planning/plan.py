@@ -1,7 +1,7 @@
 """What a run will take, told before it runs: memory by part, time, disk, what would be cut, what would fit, who can serve it.
 
-No weights are read: sizes come from the network's config, its rows and its tokenizer. With a probe, one real step is made in a
-process of its own, and what it took corrects the rest.
+No weights are read: sizes come from the network's config, its rows and its tokenizer. With a probe, three real steps are made
+in a process of its own, and what they took corrects the rest.
 """
 
 import dataclasses
@@ -37,6 +37,7 @@ from tunesmith.settings import Tree
 from tunesmith.sweep import recipes
 from tunesmith.tasks.own import told
 from tunesmith.training.guard import Guard
+from tunesmith.training.space import LINE, moments, stored
 from tunesmith.work import prepared
 
 # Of a CPU's heap, beside what is counted: blocks of a step do not fit where those of another, of other lengths, were freed (a
@@ -140,7 +141,7 @@ def plan(
     Args:
         recipe: a recipe, of a comparison the first system that learns. None: only `model` is looked at.
         model: a well-known shape (`Qwen3-8B`), a folder with a `config.json`, or a hub name; in a recipe, instead of its own.
-        probing: make one real step in a process of its own, and correct what is told by it.
+        probing: make three real steps in a process of its own, and correct what is told by them.
         overrides: `plan.epochs=2` ...
 
     Raises:
@@ -201,7 +202,7 @@ def of_recipe(recipe: Recipe, probing: bool = False) -> Planned:
     sizes = {name: counted(case, method) for name, method in methods.items()}
     process = 0 if gpu else Memory(torch.device("cpu")).now()
     steps = {name: held(case, method, coming.heaviest[:REHEARSED]) for name, method in methods.items()}
-    found = {name: choice(name, sizes[name], steps[name], process, coming.steps, gpu) for name in methods}
+    found = {name: choice(name, case, sizes[name], steps[name], process, coming.steps) for name in methods}
     found["qlora"] = quantised_choice(found["lora"], sizes["lora"], case, "qlora")
     probed = probe(recipe) if probing else None
     packed = recipe.model.quantize == "nf4"
@@ -215,7 +216,7 @@ def of_recipe(recipe: Recipe, probing: bool = False) -> Planned:
     before = found[own].peak_bytes, seconds(coming, steps[own], recipe, device, None, keeping)
     if probed is not None:
         largest = max(coming.first, key=lambda step: max(map(weight, step)))
-        one = choice(own, sizes[own], held(case, recipe.method, largest[:REHEARSED]), process, len(coming.first), gpu)
+        one = choice(own, case, sizes[own], held(case, recipe.method, largest[:REHEARSED]), process, len(coming.first))
         one = quantised_choice(one, sizes[own], case, own) if packed else one
         same = with_states(one, keeping)
         found = {name: corrected(one, same, probed) for name, one in found.items()}
@@ -249,26 +250,27 @@ def spare(passing: float, steps: int, gpu: bool) -> float:
     return 0.0 if gpu else SPARE * passing + COMPILED * min(steps, FULL)
 
 
-def choice(name: str, sizes: Counted, step: Held, process: int, steps: int, gpu: bool) -> Choice:
+def choice(name: str, case: Case, sizes: Counted, step: Held, process: int, steps: int) -> Choice:
     """One way of tuning: what stands all the time is counted exactly, what a step adds by its largest phase."""
     most = step.most
     passing = most.gradients + most.activations + most.logits + most.temporary
-    moments = 2 * sizes.trained_bytes
+    standing = moments(case.plan, sizes.trained, sizes.trained_bytes)
     memory = {
         "process": process,
         "weights": sizes.weight_bytes,
         "reference": most.reference,
         "gradients": most.gradients,
-        "moments": moments,
+        "moments": standing,
         "activations": most.activations,
         "logits": most.logits,
         "temporary": most.temporary,
-        "spare": spare(passing, steps, gpu),
+        "spare": spare(passing, steps, case.device == "cuda"),
     }
     own = sizes.weights * sizes.weight_bytes // max(sizes.weights + sizes.added, 1)
-    kept = own if sizes.trained > sizes.added else sizes.trained_bytes
+    kept = own if name == "full" else sizes.trained_bytes  # a part of the network is kept as an adapter
     rounded = {part: round(size) for part, size in memory.items()}
-    return Choice(name, sizes.trained, sizes.weights + sizes.added, rounded, kept, 4 * sizes.trained_bytes)
+    written = stored(case.plan, steps, weights=sizes.trained_bytes, moments=standing, result=kept, besides=steps * LINE)
+    return Choice(name, sizes.trained, sizes.weights + sizes.added, rounded, kept, written.total - kept)
 
 
 def quantised_choice(lora: Choice, sizes: Counted, case: Case, name: str) -> Choice:
@@ -303,7 +305,7 @@ def maps(sizes: Counted, rank: int) -> tuple[Maps, ...]:
 
 def validated(coming: Ahead, recipe: Recipe) -> float:
     """Examples of all validations, as a share of those that are learnt from."""
-    every = recipe.plan.validate_every or max(1, coming.steps // 10)
+    every = recipe.plan.validating_every(coming.steps)
     return (coming.steps // every + 1) * coming.validation / max(coming.steps * recipe.plan.examples, 1)
 
 

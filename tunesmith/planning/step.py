@@ -134,7 +134,8 @@ def held(case: Case, method: Method, batches: Sequence[Batch]) -> Held:
             # As the loop has it (`training/optimizers.py: into_place`), where torch's sparse tensors have no shapes alone.
             alone = not guarding.first
             model.vocabulary, ledger.few = replace(model.vocabulary, adds=alone), alone and case.device == "cpu"
-            state = State.new(adapter, case.plan)
+            # Every other optimizer computes on a GPU alone; its moments are counted by their number (`training/space.py`).
+            state = State.new(adapter, replace(case.plan, optimizer="adamw"))
             watch(ledger, state.trained)
             ledger.kind = "moments"
             for parameter in state.trained.values():

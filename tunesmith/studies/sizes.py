@@ -118,16 +118,17 @@ def kept_places(file: Path, same: Same, places: int) -> int:
     return places
 
 
-def told(made: Sizes) -> str:
-    """What every arm shares, in words."""
+def told(made: Sizes, best: str) -> str:
+    """What every arm shares, in words. best: which weights the runs keep (`plan.best`)."""
     drawn = (
         "A smaller number of examples is a part of a larger one, drawn by a hash of their words and the run's seed: another "
         "seed draws others, so the intervals over seeds hold that choice too. Of several tasks each gives a share by its size. "
         "Validation and test rows are the same for all. 0 is the network as it comes. "
     )
     if made.same == "steps":
+        kept = "the last ones" if best == "last" else "those of the best validation, before it overfits"
         return drawn + (
             "Every arm makes the same number of steps, so a small one sees its examples more often; the weights that are kept "
-            "are those of the best validation, before it overfits."
+            f"are {kept}."
         )
     return drawn + "Every arm makes the same epochs, so a small one makes fewer steps: what it lacks is partly training."

@@ -7,7 +7,7 @@ from math import inf
 from pathlib import Path
 
 from tunesmith.comparison import words
-from tunesmith.comparison.choosing import ARCHITECTURE, cost
+from tunesmith.comparison.choosing import cost
 from tunesmith.comparison.study import Study, Tried
 from tunesmith.comparison.study import study as judged
 from tunesmith.errors import UserError
@@ -18,8 +18,9 @@ from tunesmith.recipe import Recipe
 from tunesmith.resume import refuse_other, refuse_other_rows, started
 from tunesmith.run import Run
 from tunesmith.settings import Tree
-from tunesmith.studies.grid import Arm, Range, Space, Values, arm, grid, own_name, space
+from tunesmith.studies.grid import Arm, Range, Space, Values, arm, grid, space
 from tunesmith.studies.halving import rungs, survivors
+from tunesmith.studies.measures import refuse_unlike
 from tunesmith.studies.search import Engine, engine
 from tunesmith.studies.sizes import EXAMPLES, Same, sizes_of
 from tunesmith.studies.sizes import told as sizes_told
@@ -135,21 +136,11 @@ def chosen_engine(kind: str | None, made: Space, halving: int) -> str:
             "`--halving` drops arms from a set that is known from the start; Optuna proposes one after another",
             "use `--engine random` with `--halving`",
         )
-    measures = [name for name in made.axes if of_another_measure(name)]
-    if measures and (halving or kind == "optuna") and (made.tree.get("plan") or {}).get("best") != "score":
-        raise UserError(
-            f"`{measures[0]}` is varied, so that validation losses measure different things, and by them arms would be chosen",
-            "let the score on the validation examples choose: `plan.best=score`",
-        )
+    if halving or kind == "optuna":
+        refuse_unlike(made)
     if halving == 1:
         raise UserError("`--halving 1` drops nothing", "2 keeps the better half at each rung, 3 the best third")
     return kind
-
-
-def of_another_measure(name: str) -> bool:
-    """Whether a setting changes what the validation loss tells of (`comparison/choosing.py`)."""
-    first, _, rest = own_name(name).partition(".")
-    return first in ("tasks", "ask") or (first == "objective" and rest not in ARCHITECTURE)
 
 
 def engine_of(kind: str, made: Space, folder: Path) -> Engine:
@@ -329,10 +320,12 @@ def scale_of(one: Arm) -> float | None:
 def told(kind: str, work: Work, halving: int) -> str:
     """How the arms were chosen, in words."""
     many = len(work.arms)
+    best = next((recipe.plan.best for one in work.arms for recipe in one.recipes.values()), "loss")
+    measure = "score on the validation examples" if best == "score" else "validation loss"
     how = {
         "grid": f"Every combination of the values that were given: {many} arms.",
         "random": f"Random search: {many} arms drawn from the ranges, by the recipe's seed.",
-        "optuna": f"Optuna's sampler (TPE) proposed {many} arms one after another, and was told the validation loss of each.",
+        "optuna": f"Optuna's sampler (TPE) proposed {many} arms one after another, and was told the {measure} of each.",
     }[kind]
     if halving:
         shares = ", ".join(words.percent(share) for share in rungs(many, halving))
@@ -342,5 +335,5 @@ def told(kind: str, work: Work, halving: int) -> str:
             "Losses of arms that stopped at different shares are not to be held against each other."
         )
     if work.made.sizes:
-        how += " " + sizes_told(work.made.sizes)
+        how += " " + sizes_told(work.made.sizes, best)
     return how

@@ -17,7 +17,7 @@ from tunesmith.training.state import State
 RECORD = 40_000  # bytes of a checkpoint's `state.json` and manifest
 LINE = 600  # of a step in the log
 ANSWER = 4_000  # of an answer with its prompt
-MOMENTS = {"adamw": 8.0, "adamw_paged": 8.0, "adamw_8bit": 2.04}  # bytes for a trained number
+EIGHT_BITS = 2.04  # bytes that both moments of a number take there, with the scales of blocks
 
 
 @dataclass(frozen=True)
@@ -60,25 +60,41 @@ class Needed:
 def needed(state: State, adapter: Adapter, network: nn.Module, plan: Plan, steps: int, answers: int = 0) -> Needed:
     """Counted over the tensors that will be written.
 
-    A new checkpoint is written before the oldest goes, and so are new best weights: of each there is one more than is kept.
-
     answers: how many will be given.
     """
+    trained, kept = tensors.count(state.trained), tensors.count(state.kept())
     numbers = sum(parameter.numel() for parameter in state.trained.values())
-    kept = tensors.count(state.moments()) or int(numbers * MOMENTS[plan.optimizer])
-    trained = tensors.count(state.trained)
     whole = isinstance(adapter.method, Full)
-    result = sum(p.numel() * p.element_size() for p in network.parameters()) if whole else trained
+    return stored(
+        plan,
+        steps,
+        weights=kept,
+        moments=tensors.count(state.moments()) or moments(plan, numbers, trained),
+        result=sum(p.numel() * p.element_size() for p in network.parameters()) if whole else trained,
+        besides=(steps - state.step) * LINE + answers * ANSWER,
+    )
+
+
+def moments(plan: Plan, numbers: int, size: int) -> int:
+    """Bytes of the optimizer's two moments of so many trained numbers, which take `size` bytes themselves."""
+    return round(EIGHT_BITS * numbers) if plan.optimizer == "adamw_8bit" else 2 * size
+
+
+def stored(plan: Plan, steps: int, *, weights: int, moments: int, result: int, besides: int) -> Needed:
+    """What a run of so many steps has on the disk when it has most.
+
+    A new checkpoint is written before the oldest goes, and so are new best weights: of each there is one more than is kept.
+    """
     most = plan.checkpoints.last + 1
     saves, validations = (steps - 1) // plan.saving_every(steps), steps // plan.validating_every(steps) + 1
     return Needed(
-        weights=tensors.count(state.kept()),
-        moments=kept,
+        weights=weights,
+        moments=moments,
         checkpoints=max(1, min(most, saves)),
-        best=tensors.count(state.kept()),
+        best=weights,
         bests=min(most, validations),
         result=result,
-        besides=(steps - state.step) * LINE + answers * ANSWER,
+        besides=besides,
     )
 
 
