@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -93,6 +94,24 @@ def test_what_a_method_remembers_comes_back_with_the_best_weights(home, tmp_path
     assert (run.folder / config).read_text() == (whole.folder / config).read_text()
     one, other = (load_file(each.folder / "adapter/adapter_model.safetensors") for each in (run, whole))
     assert one.keys() == other.keys() and all((one[name] == other[name]).all() for name in one)
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_a_run_is_not_kept_on_top_of_other_weights(home, tmp_path, method):
+    """A run that had ended was kept although the run below it had been made anew."""
+    below, above = tmp_path / "below", {"model": {"path": str(tmp_path / "below")}}
+    train(home, below, method, seed=1)
+    run = train(home, tmp_path / "above", "lora", **above)
+    before = run.world()["start_hash"]
+    train(home, tmp_path / "above", "lora", **above)
+    shutil.rmtree(below)
+    train(home, tmp_path / "above", "lora", **above)
+    train(home, below, method, seed=2)
+    with pytest.raises(UserError, match=r"below` has other weights than when the run in `.*above` began"):
+        train(home, tmp_path / "above", "lora", **above)
+    shutil.rmtree(below)
+    train(home, below, method, seed=1)
+    assert train(home, tmp_path / "above", "lora", **above).world()["start_hash"] == before
 
 
 def test_what_was_half_written_is_removed_by_whoever_writes_next(tmp_path):

@@ -9,6 +9,7 @@ from tunesmith import settings
 from tunesmith.data import standard_input
 from tunesmith.data.sources import FileSource, HubSource
 from tunesmith.errors import UserError
+from tunesmith.models.load import start_hash
 from tunesmith.recipe import Recipe, told
 from tunesmith.run import Run
 from tunesmith.tasks.own import shapes
@@ -34,7 +35,7 @@ def begin(record: Run, recipe: Recipe, tasks: Sequence[Task]) -> None:
     refuse_other_rows(record, tasks)
     if not started(record):
         record.keep_recipe(settings.dump(recipe))
-        record.keep_world(rows=fingerprints(tasks), shapes=shapes(tasks))
+        record.keep_world(rows=fingerprints(tasks), shapes=shapes(tasks), start_hash=start_hash(recipe.model))
 
 
 def refuse_foreign(folder: Path) -> None:
@@ -55,7 +56,7 @@ def started(record: Run) -> bool:
 
 
 def refuse_other(record: Run, recipe: Recipe) -> None:
-    """Refuse to go on with, or to keep, a run of another recipe."""
+    """Refuse to go on with, or to keep, a run of another recipe, or one that began with other weights of that name."""
     if not started(record):
         return
     before, now = resolved(record.recipe()), flat(settings.dump(recipe))
@@ -68,6 +69,12 @@ def refuse_other(record: Run, recipe: Recipe) -> None:
                 f"`{record.folder}` holds a run of another recipe: `{name}` was `{told(old)}` and is now `{told(new)}`",
                 "choose another folder with `--into`, take the change back, or remove the folder",
             )
+    began, starts = record.world().get("start_hash"), start_hash(recipe.model)
+    if began and starts and began != starts:
+        raise UserError(
+            f"`{recipe.model.path}` has other weights than when the run in `{record.folder}` began",
+            "choose another folder with `--into`, or remove the folder",
+        )
 
 
 def apart(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, Any, Any]:

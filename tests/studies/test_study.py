@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -161,6 +162,50 @@ def test_optuna_hears_of_an_arm_when_it_has_ended(ran, tmp_path, monkeypatch):
     assert len(heard) > 2 and all(loss == losses[values["method.rank"]] for values, loss in heard)
 
 
+def test_a_proposal_that_cannot_be_is_left_out_and_the_search_goes_on(ran, tmp_path):
+    """A guard over what is replayed, and nothing is. Such a proposal stopped the study, and again whenever it was given."""
+    pytest.importorskip("optuna")
+    said = []
+    given = ["plan.learning_rate=1e-4..1e-2:log", "guard.over=all,replay", "guard.divergence=0.1", "plan.steps=1"]
+    options = {"into": tmp_path, "engine": "optuna", "say": said.append}
+    made = study(TREE, given=given, trials=3, **options)
+    assert len(made.study.arms) == len(ran) == 3 and {arm.values["guard.over"] for arm in made.study.arms} == {"all"}
+    [left, *_] = [line for line in said if "left out" in line]
+    assert left.startswith("over replay, learning_rate") or "over replay" in left
+    study(TREE, given=given, trials=4, **options)
+    assert len(ran) == 4
+    with pytest.raises(UserError, match="nowhere"):
+        study({**TREE, "replay": {"nowhere.jsonl": 0.2}}, given=given, trials=2, **{**options, "into": tmp_path / "none"})
+
+
+def test_what_is_replayed_is_looked_at_for_every_arm(ran, tmp_path):
+    with pytest.raises(UserError, match="nowhere"):
+        study(TREE, given=["replay={},{nowhere.jsonl: 0.2}"], into=tmp_path)
+    assert ran == []
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from tunesmith.run import Run
+with Run(Path(sys.argv[1])).holding():
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_study_that_is_being_made_is_not_made_twice(ran, tmp_path):
+    folder = tmp_path / "study"
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE, text=True) as other:
+        try:
+            assert other.stdout.readline() == "held\n"
+            with pytest.raises(UserError, match=f"process {other.pid}"):
+                study(TREE, given=["method.rank=2,4"], into=folder)
+        finally:
+            other.kill()
+    assert ran == []
+
+
 def test_what_engines_cannot_do_is_refused(ran, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     ranged = ["plan.learning_rate=1e-4..1e-2:log"]
@@ -290,6 +335,15 @@ def test_a_larger_size_joins_a_study_that_was_begun_with_its_length(ran, tmp_pat
     study(tree, examples=[8, 20], into=tmp_path)
     assert [name for name, _ in ran] == ["base-seed-0", "examples-8-seed-0", "examples-20-seed-0"]
     assert {learnt(tmp_path, name)[1] for name, _ in ran[1:]} == {2}
+
+
+def test_a_curve_is_as_long_as_the_recipes_own_mixture(ran, home, tmp_path):
+    """With a cap on the rate of large tasks an epoch is short, and every arm was as long as if there were none."""
+    rows(home / "others.jsonl", count=30)
+    tree = {**TREE, "tasks": {"sums.jsonl": 1.0, "others.jsonl": 1.0}, "mixture": {"by": "size", "cap": 8}}
+    tree |= {"plan": {"epochs": 1, "examples": 4, "learning_rate": 1e-2}}
+    study(tree, examples=[30, "all"], into=tmp_path)
+    assert {learnt(tmp_path, name)[1] for name, _ in ran[1:]} == {16 // 4}
 
 
 def test_the_same_epochs_make_fewer_steps_of_fewer_examples(ran, tmp_path):

@@ -136,5 +136,11 @@ def test_what_several_runs_need(monkeypatch):
     needs = beside.needed(base)
     assert 10**8 < needs < 4 * 10**9
     assert beside.most_needed([lora, other, base]) >= needs
+    kinds = [settings.build(Recipe, {**tree, "plan": {**tree["plan"], "examples": 2 + number}}) for number in range(9)]
+    looked = []
+    with monkeypatch.context() as counting:
+        counting.setattr(beside, "needed", lambda recipe: looked.append(recipe.plan.examples) or 1)
+        beside.most_needed(kinds)
+    assert looked[0] == 2 and looked[-1] == 10, "the first and the last"
     told = of_recipe(lora)
     assert beside.needed(lora) == told.peak_bytes

@@ -14,7 +14,7 @@ from tunesmith.models import weights
 from tunesmith.models.classifiers import has_head, saved_head, saved_plan
 from tunesmith.models.families import PROVED, Family, family_of, window
 from tunesmith.models.head import Head, HeadPlan, head_plan, own_pooling
-from tunesmith.models.identity import kept_identity, unlike
+from tunesmith.models.identity import kept_identity, unlike, weights_hash
 from tunesmith.models.initial import initialise
 from tunesmith.models.model import Model
 from tunesmith.models.prove import prove
@@ -167,6 +167,17 @@ def best_device() -> torch.device:
 def adapter_of(path: str) -> Path | None:
     """The folder of the adapter that a path names, a run's or its own; None where it names a whole network."""
     return _place(path)[1]
+
+
+def start_hash(source: ModelSettings) -> str:
+    """The hash of the weights that a run begins with, of a network or an adapter in a folder of one's own; elsewhere empty."""
+    if source.random or source.path.startswith("town/"):
+        return ""
+    with suppress(UserError):  # what is wrong with the folder is said by whoever reads it
+        path, adapter = _place(source.path)
+        folder = adapter or Path(path)
+        return weights_hash(folder) if folder.is_dir() else ""
+    return ""
 
 
 def below(source: ModelSettings, adapter: Path) -> ModelSettings:

@@ -96,7 +96,7 @@ def told_of_cluster(parallel: int, cpus: int, gpus: int, needs: int) -> str:
 def most_needed(runs: Iterable[Recipe]) -> int:
     """Most bytes that one of several runs takes, by what is told before it runs; of a GPU's memory where there is one."""
     kinds = list({repr(alike(recipe)): recipe for recipe in runs}.values())
-    looked = kinds if len(kinds) <= LOOKED else [kinds[number * len(kinds) // LOOKED] for number in range(LOOKED)]
+    looked = kinds if len(kinds) <= LOOKED else [kinds[number * (len(kinds) - 1) // (LOOKED - 1)] for number in range(LOOKED)]
     return max((needed(recipe) for recipe in looked), default=0)
 
 

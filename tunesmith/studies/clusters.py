@@ -102,20 +102,21 @@ def clusters(
     folder = Path(into or CLUSTERS / whole.name)
     made = recipes(whole, units)
     work = Work(folder, made)
-    work.check()
-    near = near_rows(whole, units, say)
-    write_json(folder / "overlaps.json", [dataclasses.asdict(one) for one in near])
-    pool = pool_for(made.values, on=on, parallel=parallel, logs=folder / "logs", say=say)
-    work.run(pool, say)
-    found = work.result(whole, units, near)
-    page = write_left_out(found, folder)
-    if work.failed:
-        name, reason = next(iter(work.failed.items()))
-        raise UserError(
-            f"{len(work.failed)} of {len(work.recipes)} runs failed; the first, {name}: {reason}",
-            f"mend it and give the same command again: what has ended is kept, and shown in `{page}`",
-        )
-    return Left(found, page)
+    with Run(folder).holding():
+        work.check()
+        near = near_rows(whole, units, say)
+        write_json(folder / "overlaps.json", [dataclasses.asdict(one) for one in near])
+        pool = pool_for(made.values, on=on, parallel=parallel, logs=folder / "logs", say=say)
+        work.run(pool, say)
+        found = work.result(whole, units, near)
+        page = write_left_out(found, folder)
+        if work.failed:
+            name, reason = next(iter(work.failed.items()))
+            raise UserError(
+                f"{len(work.failed)} of {len(work.recipes)} runs failed; the first, {name}: {reason}",
+                f"mend it and give the same command again: what has ended is kept, and shown in `{page}`",
+            )
+        return Left(found, page)
 
 
 def built(tree: Tree) -> ClustersRecipe:

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from tunesmith import settings
-from tunesmith.data.mixture import Mixture, with_replay
 from tunesmith.data.subset import shares
 from tunesmith.errors import UserError
 from tunesmith.preparation import examples_of
-from tunesmith.recipe import Recipe, weight_of
+from tunesmith.recipe import Recipe, mixed
 from tunesmith.run import write_text
 from tunesmith.settings import Tree
 from tunesmith.work import prepared
@@ -100,12 +99,9 @@ def sizes_of(tree: Tree, sizes: Sequence[Size], same: Same, folder: Path) -> Siz
             f"{largest:,} examples are asked for, and there are {there:,} to learn from", "name no more, or say `all`"
         )
     given = shares([len(examples) for examples in sets], largest)
-    weights = [weight_of(name, setting) for name, setting in recipe.tasks.items()]
     counts: list[Any] = [range(share) for share in given]
-    mixture = Mixture(counts, weights)
     replayed: list[Any] = [range(len(examples_of(task, "train", recipe))) for task in work.replayed]
-    told = [weight_of(name, setting, "replay") for name, setting in recipe.replay.items()]
-    places = with_replay(mixture, replayed, told).epoch
+    places = mixed(recipe, counts, replayed).epoch
     return Sizes(there, same, kept_places(folder / "sizes.json", same, places))
 
 

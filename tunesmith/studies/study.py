@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
+from typing import Any
 
+from tunesmith import settings
 from tunesmith.comparison import words
 from tunesmith.comparison.choosing import cost
 from tunesmith.comparison.study import Study, Tried
@@ -18,12 +20,13 @@ from tunesmith.recipe import Recipe
 from tunesmith.resume import refuse_other, refuse_other_rows, started
 from tunesmith.run import Run
 from tunesmith.settings import Tree
-from tunesmith.studies.grid import Arm, Range, Space, Values, arm, grid, space
+from tunesmith.studies.grid import Arm, Range, Space, Values, arm, grid, named, space
 from tunesmith.studies.halving import rungs, survivors
 from tunesmith.studies.measures import refuse_unlike
 from tunesmith.studies.search import Engine, engine
 from tunesmith.studies.sizes import EXAMPLES, Same, sizes_of
 from tunesmith.studies.sizes import told as sizes_told
+from tunesmith.tasks.task import Task
 from tunesmith.work import prepared
 from tunesmith.workers.job import Job, Say
 from tunesmith.workers.pool import Outcomes, Pool
@@ -81,25 +84,26 @@ def study(
         raise UserError("`--trials` is for a search, and a grid tries every arm", "leave it out, or add `--engine random`")
     trials = TRIALS if trials is None else trials
     folder = Path(into or SWEEPS / str(made.tree.get("name", "sweep")))
-    made = with_sizes(made, same or made.same, folder, say)
-    source = None if kind == "grid" else engine_of(kind, made, folder)
-    work = Work(made, folder, say)
-    if kind != "optuna":
-        work.check(grid_of(made) if source is None else drawn(made, source, trials))
-    widest = work.arms or [
-        arm(made, {name: axis.high if isinstance(axis, Range) else axis[-1] for name, axis in made.axes.items()})
-    ]
+    with Run(folder).holding():
+        made = with_sizes(made, same or made.same, folder, say)
+        source = None if kind == "grid" else engine_of(kind, made, folder)
+        work = Work(made, folder, say)
+        if kind != "optuna":
+            work.check(grid_of(made) if source is None else drawn(made, source, trials))
+        widest = work.arms or [
+            arm(made, {name: axis.high if isinstance(axis, Range) else axis[-1] for name, axis in made.axes.items()})
+        ]
 
-    def runs() -> list[Recipe]:
-        return [recipe for one in widest for recipe in one.recipes.values()]
+        def runs() -> list[Recipe]:
+            return [recipe for one in widest for recipe in one.recipes.values()]
 
-    work.made_by(pool_for(runs, on=on, parallel=parallel, logs=folder / "logs", say=say))
-    if kind == "optuna" and source is not None:
-        work.search(source, trials)
-    else:
-        work.halve(halving) if halving else work.run(work.arms)
-    found = work.result(told(kind, work, halving))
-    return Studied(found, written(found, folder), work.failed)
+        work.made_by(pool_for(runs, on=on, parallel=parallel, logs=folder / "logs", say=say))
+        if kind == "optuna" and source is not None:
+            work.search(source, trials)
+        else:
+            work.halve(halving) if halving else work.run(work.arms)
+        found = work.result(told(kind, work, halving))
+        return Studied(found, written(found, folder), work.failed)
 
 
 def written(found: Study, folder: Path) -> Path:
@@ -191,23 +195,23 @@ class Work:
         return dataclasses.replace(one, recipes=recipes)
 
     def check(self, arms: Sequence[Arm]) -> None:
-        """Take up arms; every mistake is found before one runs. An arm that is proposed later fails alone by its network."""
-        arms, first = [self.called(one) for one in arms], not self.arms
-        self.arms += arms
-        names = [recipe.name for one in self.arms for recipe in one.recipes.values()]
+        """Take up arms; every mistake is found before one of them runs."""
+        arms = [self.called(one) for one in arms]
+        names = [recipe.name for one in (*self.arms, *arms) for recipe in one.recipes.values()]
         for name in names:
             if names.count(name) > 1:
                 raise UserError(f"two arms would be called `{name}`", "give values that differ in their first six digits")
-        tasks: dict[str, Sequence[object]] = {}
+        tasks: dict[str, Sequence[Task]] = {}
         for one in arms:
             for recipe in one.recipes.values():
                 refuse_other(self.of(recipe), recipe)
-                asked = repr((recipe.tasks, recipe.judged_by, recipe.forgetting, recipe.method == "none", recipe.plan.epochs))
-                if asked not in tasks:
-                    tasks[asked] = prepared(recipe).all
-                refuse_other_rows(self.of(recipe), tasks[asked])  # type: ignore[arg-type]
-        runs = [recipe for one in arms for recipe in one.recipes.values()] if first else []
+                wanted = repr(rows_of(recipe))
+                if wanted not in tasks:
+                    tasks[wanted] = prepared(recipe).all
+                refuse_other_rows(self.of(recipe), tasks[wanted])
+        runs = [recipe for one in arms for recipe in one.recipes.values()]
         refuse_unattachable(recipe for recipe in runs if not self.of(recipe).world().get("ended"))
+        self.arms += arms
 
     def run(self, arms: Sequence[Arm], share: float | None = None) -> None:
         """Bring arms to a share of their steps, or to their end; what came as far before is kept."""
@@ -250,6 +254,7 @@ class Work:
         proposed: dict[str, list[Values]] = {}  # arm -> what was asked, and not told the worth of yet
         left: dict[str, int] = {}  # arm -> runs that have not ended
         owner: dict[str, str] = {}  # run -> arm
+        refused: list[UserError] = []  # of proposals that are no recipe, or find no place in their network
 
         def tell(name: str) -> None:
             for values in proposed.pop(name, []) if not left[name] else []:
@@ -259,13 +264,21 @@ class Work:
             again = 0
             while len(arms) < trials and again < trials:  # a space of few arms is soon known
                 values = source.ask()
-                one = self.called(arm(self.made, values))
+                try:
+                    one = self.called(arm(self.made, values))
+                    if one.name not in arms:
+                        self.check([one])
+                except UserError as error:
+                    again += 1
+                    refused.append(error)
+                    self.say(f"{named(values)}: left out, for {error.problem}")
+                    source.tell(values, inf)
+                    continue
                 proposed.setdefault(one.name, []).append(values)
                 if one.name in arms:
                     again += 1
                     tell(one.name)
                     continue
-                self.check([one])
                 new = list(self.jobs([one]))
                 arms[one.name], left[one.name] = one, len(new)
                 owner.update({job.recipe.name: one.name for job in new})
@@ -279,6 +292,8 @@ class Work:
             tell(name)
 
         self.pool.make(jobs(), ended)
+        if not arms and refused:
+            raise refused[0]
 
     def result(self, how: str) -> Study:
         """What came of it, read from the runs' folders."""
@@ -297,8 +312,16 @@ class Work:
             raise UserError(
                 f"every run failed; the first: {next(iter(self.failed.values()))}", "mend it and give the command again"
             )
-        settings = list(dict.fromkeys(name for one in self.arms for name in one.values))
-        return judged(str(self.made.tree.get("name", self.folder.name)), tried, settings, how)
+        varied = list(dict.fromkeys(name for one in self.arms for name in one.values))
+        return judged(str(self.made.tree.get("name", self.folder.name)), tried, varied, how)
+
+
+def rows_of(recipe: Recipe) -> dict[str, Any]:
+    """What of a recipe decides which rows are read, and how they may be."""
+    tree: dict[str, Any] = settings.dump(recipe)
+    apart = {"name", "seed", "model", "method", "plan", "track"}
+    named = {key: value for key, value in tree.items() if key not in apart}
+    return {**named, "learns": recipe.method != "none", "epochs": recipe.plan.epochs}
 
 
 def reached(run: Run, recipe: Recipe) -> bool:
