@@ -72,7 +72,10 @@ def test_a_method_that_finds_nothing_is_told(home, monkeypatch):
     nothing = {"kind": "selective", "parts": ["attention"], "pattern": "nowhere"}
     with pytest.raises(UserError, match="`Selective` finds nothing to train"):
         refuse_unattachable([recipe(), recipe(method=nothing)])
-    refuse_unattachable([recipe(method=nothing, objective="classify")])  # a head is trained with it
+    refuse_unattachable([recipe(method="frozen", objective="classify")])  # the head alone, as it says
+    for method in (nothing, {"kind": "lora", "on": ["qkv"]}):
+        with pytest.raises(UserError, match="finds nothing to train"):  # else it would be `frozen` under another name
+            refuse_unattachable([recipe(method=method, objective="classify")])
 
 
 @pytest.mark.parametrize("kind", ["llama", "t5", "bert"])

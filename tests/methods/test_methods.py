@@ -14,14 +14,17 @@ from tunesmith.methods.adalora import AdaLoRA, Triplets
 from tunesmith.methods.bottleneck import Bottleneck
 from tunesmith.methods.combined import Combined
 from tunesmith.methods.dora import DoRA
+from tunesmith.methods.frozen import Frozen
 from tunesmith.methods.full import Full
 from tunesmith.methods.ia3 import IA3
 from tunesmith.methods.lora import LoRA
+from tunesmith.methods.method import Method
 from tunesmith.methods.pissa import PiSSA
 from tunesmith.methods.prefix import PrefixTuning
 from tunesmith.methods.prompt import PromptTuning
 from tunesmith.methods.ptuning import PTuning
 from tunesmith.methods.selective import Selective
+from tunesmith.models.head import HeadPlan
 from tunesmith.models.merge import merge
 from tunesmith.models.sites import weights
 from tunesmith.models.weights import load_adapter, save_adapter
@@ -296,6 +299,35 @@ def test_a_part_that_finds_nothing_is_refused(name, part, hint):
             model(name).attach("a", method)
         assert hint in told.value.hint
     model("llama").attach("a", Combined(parts=(LoRA(on=("query",)), Selective(parts=("head",)))))
+
+
+@pytest.mark.parametrize("kind", ["classes", "value"])
+@pytest.mark.parametrize("method", [LoRA(on=("qkv",)), AdaLoRA(on=("qkv",)), Selective(pattern="nowhere")])
+def test_a_head_is_no_excuse_for_finding_nothing(method, kind):
+    """Else the head would learn alone, and be compared under the method's name."""
+    made = model("bert", plan=HeadPlan(kind, labels=("odd", "even") if kind == "classes" else ()))
+    with pytest.raises(UserError, match=f"`{type(method).__name__}` finds nothing to train"):
+        made.attach("a", method)
+    for number, plain in enumerate((Frozen(), Method())):
+        assert set(made.attach(str(number), plain).trained()) == {f"head.{name}" for name, _ in made.head.named_parameters()}
+
+
+HINTS = [
+    (LoRA(), "look at `method.on`"),
+    (IA3(), "look at `method.on` and `method.inputs`"),
+    (Bottleneck(), "look at `method.place`"),
+    (PrefixTuning(), "choose another `method`"),
+    (Frozen(), "choose another `method`"),
+]
+
+
+@pytest.mark.parametrize(("method", "hint"), HINTS, ids=[type(method).__name__ for method, _ in HINTS])
+def test_a_hint_names_settings_that_the_method_has(method, hint, monkeypatch):
+    monkeypatch.setattr("tunesmith.models.adapter.sites", lambda *given: [])  # a network of which no role is known
+    for plan in (None, HeadPlan("value"))[: 1 if isinstance(method, Frozen) else 2]:
+        with pytest.raises(UserError, match="finds nothing to train") as told:
+            model("llama", plan=plan).attach("a", method)
+        assert told.value.hint == hint
 
 
 @pytest.mark.parametrize("kind", [LoRA, AdaLoRA, IA3])

@@ -69,7 +69,10 @@ class Adapter(nn.Module):
                     f"`{path}.weight` is trained itself, and a `{type(delta).__name__}` changes it too",
                     "give them different places",
                 )
-        if not self.deltas and not self.freed and not self._head and type(method) is not Method:
+        kind = type(method)
+        # A method that asks for no place, such as `frozen`, means the head alone; any other would be one under a wrong name.
+        asks = kind.trains is not Method.trains or kind.delta is not Method.delta
+        if not self.deltas and not self.freed and (asks or (not self._head and kind is not Method)):
             raise nothing(method, network)
 
     @property
@@ -118,7 +121,8 @@ def idle(method: Method, deltas: Collection[Delta], open_: Sequence[Weight]) -> 
 
 def nothing(method: Method, network: nn.Module) -> UserError:
     """What is said of a method that trains nothing."""
-    hint = "look at `method.on`"
+    places = [f"`method.{name}`" for name in ("on", "inputs", "place") if hasattr(method, name)]
+    hint = f"look at {' and '.join(places)}" if places else "choose another `method`"
     if isinstance(method, Selective):
         hint = "look at its `parts`, `only`, `last`, `every` and `pattern`"
         if "head" in method.parts and not any(weight.part == "head" for weight in weights(network)):
