@@ -286,6 +286,9 @@ def test_a_base_that_was_moved_is_found_for_an_adapter(home, tmp_path, monkeypat
     (tmp_path / "base").rename(tmp_path / "moved")
     found = inspect(run, base=str(tmp_path / "moved")).found
     assert found.changes == before.changes and found.base == str(tmp_path / "moved")
+    with pytest.raises(UserError, match="an adapter and no network") as told:
+        inspect(run, base=str(run))
+    assert str(tmp_path / "base") in told.value.hint
     inspect(run, base=str(other(home, tmp_path / "other", 1.5)))
     assert "its base has other weights" in capsys.readouterr().err
 

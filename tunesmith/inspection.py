@@ -23,7 +23,7 @@ from tunesmith.methods.lora import LowRank
 from tunesmith.methods.method import Delta, Site
 from tunesmith.models.classifiers import has_head
 from tunesmith.models.identity import kept_identity, weights_hash
-from tunesmith.models.load import ASSETS, ModelSettings, load, put_on
+from tunesmith.models.load import ASSETS, ModelSettings, adapter_of, base_of, load, put_on
 from tunesmith.models.model import Model
 from tunesmith.models.sites import CROSSING, LINEAR, role_of
 from tunesmith.models.weights import read_config
@@ -99,6 +99,10 @@ def with_adapter(folder: Path, base: str | None) -> Model:
     if base is None:
         return load(ModelSettings(path=str(folder)), device="cpu")
     place = folder / "adapter"
+    if (lower := adapter_of(base)) is not None:
+        raise UserError(
+            f"`--base` is `{base}`, an adapter and no network", f"name a network, such as its base `{base_of(lower)}`"
+        )
     chat, bits = str(kept_identity(place).get("chat", "auto")), read_config(place).get("base_quantize", "none")
     return put_on(place, load(ModelSettings(path=base, chat=chat, quantize=bits), device="cpu", headed=has_head(place)))
 

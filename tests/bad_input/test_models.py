@@ -14,7 +14,8 @@ from tests.bad_input.broken import ADAPTERS, INDEX, LAYER, MODELS, WEIGHTS, arch
 from tests.models.test_load import batch, folder_of
 from tunesmith import settings
 from tunesmith.errors import UserError
-from tunesmith.models.load import ModelSettings, load
+from tunesmith.handover import merge_run
+from tunesmith.models.load import ModelSettings, load, load_renderer
 from tunesmith.models.pickles import convert
 
 
@@ -65,6 +66,22 @@ def test_adapters_in_a_circle_are_refused(whole, tmp_path):
     edited(first / "adapter_config.json", base_model_name_or_path=str(second))
     edited(second / "adapter_config.json", base_model_name_or_path=str(first))
     refused(first, ("names itself as its base",), {})
+
+
+@pytest.mark.parametrize("look", [read, lambda path: load_renderer(ModelSettings(path=str(path)))], ids=["all", "tokenizer"])
+def test_an_adapter_on_an_adapter_is_refused_before_anything_is_loaded(whole, tmp_path, monkeypatch, look):
+    lower, upper = copied(whole[1], tmp_path / "lower"), copied(whole[1], tmp_path / "upper")
+    edited(upper / "adapter_config.json", base_model_name_or_path=str(lower))
+    monkeypatch.setattr("tunesmith.models.load._config", lambda *given: pytest.fail("something was read"))
+    with pytest.raises(UserError) as told:
+        look(upper)
+    assert str(upper) in told.value.problem and str(lower) in told.value.problem
+    assert f"`tunesmith merge {lower} merged`" in told.value.hint
+    monkeypatch.undo()
+    (tmp_path / "prompts.txt").write_text("One and two.\n")
+    merge_run(str(lower), tmp_path / "merged", prompts=tmp_path / "prompts.txt")  # what the hint says goes on
+    edited(upper / "adapter_config.json", base_model_name_or_path=str(tmp_path / "merged"))
+    assert read(upper).active == "run"
 
 
 def test_an_adapter_of_another_base_is_refused_for_its_shapes_and_told_for_its_values(whole, tmp_path, capsys):

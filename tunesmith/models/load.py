@@ -182,13 +182,14 @@ def start_hash(source: ModelSettings) -> str:
 
 def below(source: ModelSettings, adapter: Path) -> ModelSettings:
     """The base of an adapter, at the revision, with the chat template and in as many bits as the adapter was trained with."""
-    _refuse_circle(adapter)
+    base = base_of(adapter)
+    _refuse_stacked(adapter, base)
     kept = kept_identity(adapter)
     config = weights.read_config(adapter)
     quantize = config.get("base_quantize", source.quantize)
     chat = str(kept.get("chat", "auto")) if source.chat == "auto" else source.chat
     revision = source.revision or config.get("revision")
-    return replace(source, path=base_of(adapter), chat=chat, revision=revision, quantize=quantize)
+    return replace(source, path=base, chat=chat, revision=revision, quantize=quantize)
 
 
 def base_of(adapter: Path) -> str:
@@ -202,15 +203,20 @@ def base_of(adapter: Path) -> str:
     return name
 
 
-def _refuse_circle(adapter: Path) -> None:
-    """Adapters may stand on adapters, and at last on a network."""
-    seen: list[Path] = []
-    place: Path | None = adapter
-    while place is not None:
-        if place.resolve() in seen:
+def _refuse_stacked(adapter: Path, base: str) -> None:
+    """An adapter stands on a network: of one that stands on another adapter, it is said what to merge first."""
+    stack = [adapter]
+    while (place := adapter_of(base)) is not None:
+        if place.resolve() in [one.resolve() for one in stack]:
             raise UserError(f"`{adapter}` names itself as its base", "name the network that it was trained on")
-        seen.append(place.resolve())
-        place = adapter_of(base_of(place))
+        stack.append(place)
+        base = base_of(place)
+    if len(stack) > 1:
+        upper, lower = stack[-2:]
+        raise UserError(
+            f"the base of the adapter `{upper}` is `{lower}`, an adapter itself, and adapters stand on networks",
+            f"merge the lower one into its own base first, `tunesmith merge {lower} merged`, then name `merged` as the base",
+        )
 
 
 def _place(path: str) -> tuple[str, Path | None]:
