@@ -15,6 +15,7 @@ from tunesmith.methods.method import Method
 from tunesmith.methods.prompt import PromptTuning
 from tunesmith.models.footprint import imagined, with_depths
 from tunesmith.models.load import ModelSettings, load, load_config, load_renderer
+from tunesmith.models.weights import save_adapter
 from tunesmith.objectives.dpo import DPO
 from tunesmith.objectives.sft import SFT
 from tunesmith.planning.ahead import laid_out
@@ -207,6 +208,20 @@ def test_a_probe_makes_its_steps_under_the_guard(home, monkeypatch):
     monkeypatch.setattr(Guard, "begin", lambda guard, *given: (begun.append(guard), begin(guard, *given))[1])
     measured(settings.build(Recipe, recipe(home, method="full", guard={"distance": 0.1})))
     assert begun == [Guard(distance=0.1)]
+
+
+@pytest.mark.parametrize("name", ["run", "further"])
+def test_a_probe_trains_an_adapter_further(home, tmp_path, monkeypatch, name):
+    first = load(ModelSettings(path=str(home / "llama")))
+    saved = save_adapter(tmp_path, first.attach("a", LoRA(rank=2)), first)
+    begun = []
+    begin = Guard.begin
+    monkeypatch.setattr(Guard, "begin", lambda guard, *given: (begun.append(given), begin(guard, *given))[1])
+    tree = recipe(home, name=name, model={"path": str(saved)}, method={"kind": "lora", "rank": 2})
+    assert measured(settings.build(Recipe, tree)).steps == 3
+    [(model, adapter)] = begun
+    assert model.adapter() is adapter and model.starting == "run" != model.active
+    assert not any(p.requires_grad for p in model.adapter("run").trained().values())
 
 
 def test_experts_that_lora_does_not_reach_are_told(tmp_path):

@@ -18,6 +18,7 @@ import yaml
 from tunesmith import settings
 from tunesmith.errors import UserError
 from tunesmith.methods.method import Method
+from tunesmith.models.further import train_further
 from tunesmith.models.load import load
 from tunesmith.models.memory import Memory
 from tunesmith.planning.ahead import ahead
@@ -68,12 +69,13 @@ def measured(recipe: Recipe) -> Probed:
     """Make the first steps of the run, here and now."""
     work = prepared(recipe)
     recipe = replace(recipe, objective=work.objective)
-    assert isinstance(recipe.method, Method), "there is something to learn"
+    method = recipe.method
+    assert isinstance(method, Method), "there is something to learn"
     torch.manual_seed(recipe.seed)
     model = load(recipe.model, recipe.objective.head())
     gpu = model.device.type != "cpu"
     coming = ahead(recipe, work, model.renderer, model.window, model.packs(recipe.plan.room), model.branches())
-    adapter = model.attach(recipe.name, recipe.method)
+    adapter = train_further(model, recipe.name, method) if model.active else model.attach(recipe.name, method)
     if recipe.objective.looks_back and adapter.freed:
         model.remember()
     guarding = recipe.guard.begin(model, adapter)
