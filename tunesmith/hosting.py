@@ -171,10 +171,7 @@ def opened(path: str, name: str | None, adapters: Mapping[str, Path]) -> tuple[B
         return Base(name or named(path), model), dict(adapters)
     source = below(settings, place)
     model = load(source, headed=_is_headed(place))
-    adapter = model.attach("tried", method_of(read_config(place), place / CONFIG, model.network), begin=False)
-    frees = bool(adapter.freed)
-    model.detach("tried")
-    if not frees:
+    if not model.frees(method_of(read_config(place), place / CONFIG, model.network)):
         return Base(name or named(source.path), model), {named(path): place, **adapters}
     if adapters:
         raise UserError(

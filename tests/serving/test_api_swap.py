@@ -16,6 +16,7 @@ from tunesmith.cli import main
 from tunesmith.errors import UserError
 from tunesmith.generation.sampling import Sampling
 from tunesmith.hosting import named, opened
+from tunesmith.methods.frozen import Frozen
 from tunesmith.methods.lora import LoRA
 from tunesmith.methods.selective import Selective
 from tunesmith.models.head import Head, HeadPlan
@@ -176,7 +177,8 @@ def test_wrong_words_are_told_before_anything_is_served(words, capsys):
     assert told.err.startswith("error: ") and not told.out
 
 
-def test_a_head_tells_labels_with_probabilities(tmp_path):
+@pytest.mark.parametrize("method", [LoRA(rank=2), Frozen()], ids=["lora", "frozen"])
+def test_a_head_tells_labels_with_probabilities(tmp_path, method):
     import torch
 
     from tunesmith.data.example import Example, Message
@@ -185,7 +187,7 @@ def test_a_head_tells_labels_with_probabilities(tmp_path):
     model = load(ModelSettings(path="town/bert"))
     torch.manual_seed(0)
     head = Head(HeadPlan("label", ("good", "bad"), pooling="mean", temperature=2.0), model.width)
-    model.attach("x", LoRA(rank=2), head=head)
+    model.attach("x", method, head=head)
     folder = save_adapter(tmp_path / "mood", model.adapter("x"), model)
     texts = ["A fine day.", "Rain again."]
     right = classify(model, [Example((Message("user", text),), "") for text in texts])
@@ -205,3 +207,5 @@ def test_a_head_tells_labels_with_probabilities(tmp_path):
             assert len(found) == 2 and len(found[0].embedding) == model.width
             with pytest.raises(openai.BadRequestError, match="cannot speak"):
                 client.completions.create(model="mood", prompt="a")
+    base, folders = opened(str(folder), None, {})
+    assert (base.name, folders) == ("town/bert", {"mood": folder}), "named alone, it is served with its base"

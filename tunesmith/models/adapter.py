@@ -49,7 +49,7 @@ class Adapter(nn.Module):
         self.freed: dict[str, nn.Parameter] = {}
         if type(method).trains is not Method.trains:  # else nothing is looked at: attaching is quick
             own = dict(network.named_parameters())
-            self.freed = {w.name: own[w.name] for w in weights(network) if w.name not in never and method.trains(w)}
+            self.freed = {name: own[name] for name in freed_by(method, network, never)}
             if part := idle(method, self.deltas.values(), [w for w in weights(network) if w.name not in never]):
                 raise nothing(part, network)
         # Held without registering: the network's and the model's parameters stay theirs alone.
@@ -110,6 +110,11 @@ class Adapter(nn.Module):
         """Let gradients reach what is trained, or not."""
         for parameter in self.trained().values():
             parameter.requires_grad_(yes)
+
+
+def freed_by(method: Method, network: nn.Module, never: Collection[str] = ()) -> list[str]:
+    """Names of the network's own weights that a method trains."""
+    return [weight.name for weight in weights(network) if weight.name not in never and method.trains(weight)]
 
 
 def idle(method: Method, deltas: Collection[Delta], open_: Sequence[Weight]) -> Method | None:

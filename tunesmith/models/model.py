@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from tunesmith.errors import UserError, did_you_mean
 from tunesmith.methods.method import Method
 from tunesmith.models import families
-from tunesmith.models.adapter import Adapter, hook, refuse_unmet, tell_sides
+from tunesmith.models.adapter import Adapter, freed_by, hook, refuse_unmet, tell_sides
 from tunesmith.models.compiled import compile_layers, restore_layers
 from tunesmith.models.flat import Which, flatten, stand
 from tunesmith.models.head import Head, HeadPlan, Pooling
@@ -170,6 +170,10 @@ class Model(nn.Module):
         if begin:
             method.begin(adapter.deltas, look(self.network, self.family, self.spell, list(adapter.deltas)))
         return adapter
+
+    def frees(self, method: Method) -> list[str]:
+        """Names of the network's own weights that a method would train."""
+        return freed_by(method, self.network, beyond_body(self.network) if self.wordless else ())
 
     def put(self, name: str, adapter: Adapter) -> None:
         """Put an adapter that was made for this network on it, and make it the active one."""

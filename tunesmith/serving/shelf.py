@@ -71,11 +71,7 @@ class Shelf:
 
     def _refuse_freed(self, name: str, place: Path) -> None:
         """Before its files are read, since what it sets free would stay as the files have it."""
-        active, tried = self.model.active, f"{name}@"
-        adapter = self.model.attach(tried, method_of(read_config(place), place / CONFIG, self.model.network), begin=False)
-        freed = len(adapter.freed)
-        self.model.detach(tried)
-        self.model.active = active
+        freed = len(self.model.frees(method_of(read_config(place), place / CONFIG, self.model.network)))
         if freed:
             raise UserError(
                 f"the adapter `{name}` changes weights of the network itself ({freed} of them), which others share",
