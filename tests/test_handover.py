@@ -225,6 +225,52 @@ def test_an_exported_run_answers_alike(name, tmp_path):
     assert "answers are the run's own" in str(exported)
 
 
+@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+def test_only_prompts_with_room_for_the_whole_answer_are_replayed(home, kind, tmp_path):
+    """Behind the window transformers goes on: GPT-2 has no position there, and a rotary network says more than we did."""
+    import transformers
+
+    config = json.loads((home / "llama/config.json").read_text())
+    ends = {"eos_token_id": None, "bos_token_id": None, "pad_token_id": 0}
+    if kind == "gpt2":
+        small = {"n_positions": 40, "n_embd": 16, "n_layer": 1, "n_head": 2, "vocab_size": config["vocab_size"]}
+        made = transformers.GPT2Config(**small, **ends)
+    else:
+        made = transformers.LlamaConfig(**{**config, "max_position_embeddings": 40})
+    torch.manual_seed(0)
+    transformers.AutoModelForCausalLM.from_config(made).save_pretrained(tmp_path / "base")
+    load(ModelSettings(path="llama")).renderer.tokenizer.save_pretrained(tmp_path / "base")
+    model = load(ModelSettings(path=str(tmp_path / "base")))
+    short, long = "1 and 2", "1 and 2 and 3 and 4 and 5 and 6 and 7 and 8"
+    lengths = [len(model.renderer.prompt(handover.prompt(text, 0))) for text in (short, long)]
+    assert lengths[0] + handover.REPLAYED <= 40 and 40 - handover.REPLAYED + 1 < lengths[1] < 40
+    (tmp_path / "both.txt").write_text(f"{long}\n{short}\n")
+    exported = handover.export_run(str(tmp_path / "base"), tmp_path / "out", prompts=tmp_path / "both.txt")
+    assert exported.replayed == 1 and not exported.partings
+    (tmp_path / "long.txt").write_text(f"{long}\n")
+    told = str(handover.export_run(str(tmp_path / "base"), tmp_path / "none", prompts=tmp_path / "long.txt"))
+    assert "no prompt was short enough" in told and "window of 40" in told and "`--prompts`" in told
+    assert "answers are the run's own" not in told
+
+
+def test_a_network_that_says_no_words_is_not_said_to_be_proved(headed, tmp_path):
+    told = str(handover.export_run("bert", tmp_path / "out"))
+    assert "nothing was replayed" in told and "says no words" in told and "answers are" not in told
+
+
+@pytest.mark.parametrize("way", ["merge", "export", "predict"])
+def test_rows_are_left_out_as_the_run_left_them_out(home, way, tmp_path, capsys):
+    """What is done with bad rows stands at the top of the recipe, and not with the task."""
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text((home / "sums.jsonl").read_text() + '{"prompt": \n')
+    tree = {"name": "lenient", "model": {"path": "t5"}, **RECIPE, "tasks": {str(broken): 1.0}}
+    verbs.train({**tree, "bad_rows": {"do": "skip", "share": 0.5}}, into=tmp_path / "run", quiet=True)
+    (tmp_path / "new.csv").write_text("prompt\n1 and 2\n")
+    more = [str(tmp_path / "new.csv"), "tokens=2"] if way == "predict" else [str(tmp_path / "out")]
+    status, _, err = run(capsys, way, str(tmp_path / "run"), *more)
+    assert status == 0, err
+
+
 def test_every_stop_token_and_the_chat_template_go_along(home, tmp_path):
     import transformers
 
@@ -316,6 +362,23 @@ def test_a_head_goes_along_into_transformers_class(headed, name, way, tmp_path):
         shares = peer(**tokenizer("5 and 5", return_tensors="pt", return_token_type_ids=False)).logits.softmax(-1)[0]
     assert answer == pytest.approx({"odd": float(shares[0]), "even": float(shares[1])}, abs=1e-4)
     assert shares_of(str(tmp_path / "out")) == pytest.approx(answer, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("objective", "task", "reads"),
+    [
+        ({"kind": "multiple_choice", "pooling": "first", "hidden": True}, "town/choice", "rows with choices"),
+        ({"kind": "reward", "pooling": "first", "hidden": True}, "town/politeness", "rows with an answer"),
+    ],
+)
+def test_where_no_row_could_be_compared_nothing_is_said_to_be_proved(headed, objective, task, reads, tmp_path):
+    tree = {**HEADED, "name": "asked", "objective": objective, "tasks": {task: 1.0}, "method": {"kind": "lora", "rank": 2}}
+    verbs.train({**tree, "limit": {"train": 24, "validation": 4, "test": 4}}, into=tmp_path / "run", quiet=True)
+    (tmp_path / "mine.txt").write_text("one and two\n")
+    told = handover.merge_run(str(tmp_path / "run"), tmp_path / "out", prompts=tmp_path / "mine.txt").head
+    assert "no row could be compared" in told and reads in told and "`--prompts` is left out" in told
+    assert "differ by at most" not in told
+    assert "differ by at most" in handover.merge_run(str(tmp_path / "run"), tmp_path / "own").head
 
 
 def shares_of(run):

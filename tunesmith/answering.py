@@ -134,7 +134,7 @@ def wording_of(run: str, template: str | None) -> "Template":
     from tunesmith.data import standard_input
     from tunesmith.data.template import find_template
     from tunesmith.recipe import own
-    from tunesmith.tasks.own import task_from
+    from tunesmith.tasks.own import bad_rows_of, lenient, task_from
 
     if template is not None:
         return find_template(template)
@@ -148,7 +148,7 @@ def wording_of(run: str, template: str | None) -> "Template":
             return find_template(str(kept))
     if not named:
         raise UserError(f"`{run}` is no run, so it does not know how to put rows to the model", "name a `--template`")
-    return task_from(named[0]).templates[0]
+    return task_from(lenient(named[0], bad_rows_of(tree.get("bad_rows")))).templates[0]
 
 
 def replied(

@@ -17,6 +17,7 @@ from tunesmith.models import gguf
 from tunesmith.models.alone import Parting, replay, revalued, telling, valued
 from tunesmith.models.classifiers import Peer, peer_of
 from tunesmith.models.combine import Combination, Combined, combine, refuse_rank
+from tunesmith.models.head import Kind
 from tunesmith.models.load import ModelSettings, below, load, saved_dtype
 from tunesmith.models.merge import Merged, cast, merge
 from tunesmith.models.model import Model
@@ -24,7 +25,7 @@ from tunesmith.models.sources import pass_on, together, warn_of_base
 from tunesmith.models.weights import load_adapter, save_adapter, save_network
 from tunesmith.recipe import own
 from tunesmith.run import Run
-from tunesmith.tasks.own import task_from
+from tunesmith.tasks.own import bad_rows_of, lenient, task_from
 from tunesmith.tokens import reading, sequence
 from tunesmith.tokens.batch import Batch, Rows, collate
 from tunesmith.tokens.reading import Asked
@@ -35,6 +36,7 @@ Dtype = Literal["float16", "bfloat16", "float32"]
 DTYPES: dict[Dtype, torch.dtype] = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 REPLAYED = 32  # tokens of an answer that is replayed
 SHOWN = 8  # rows on which a merged network is compared with the one before
+READS: dict[Kind, str] = {"choice": "rows with choices", "reward": "rows with an answer"}  # what a prompt alone is not
 PLAIN = ("The weather was fine, so we walked to the river.", "Question: what is two and three? Answer: five.")
 
 
@@ -144,9 +146,11 @@ def into_weights(model: Model, sample: Batch, run: str, dtype: Dtype | None) -> 
 class HeadSaid:
     """What a run's head said of sample rows before the network was written, to be held against the folder.
 
+    kind: of the head.
     peer: the class of transformers that computes the head; None where there is none.
     """
 
+    kind: Kind
     peer: Peer | None
     rows: list[Asked]
     values: list[Tensor]
@@ -160,7 +164,7 @@ class HeadSaid:
         fitting = [example for example in fitting if head.plan.kind != "reward" or example.choices or example.target]
         rows = [asked for example in fitting for asked in reading.read(head.plan.kind, model.renderer, example)]
         rows = [asked for asked in rows if model.window is None or len(asked[0].inputs) <= model.window]
-        return cls(peer_of(head.plan, model.network), rows, valued(model, rows))
+        return cls(head.plan.kind, peer_of(head.plan, model.network), rows, valued(model, rows))
 
     def proof(self, folder: Path) -> str:
         """How far the written folder says the same, in words."""
@@ -169,8 +173,14 @@ class HeadSaid:
                 "no class of transformers computes this head: it stands beside the network in `head.safetensors`, and only "
                 "tunesmith reads it"
             )
+        if not self.rows:
+            return (
+                f"no row could be compared by transformers (`{self.peer.auto}`): a head of the kind `{self.kind}` is asked of "
+                f"{READS.get(self.kind, 'rows')}, no longer than the network's window; the run's own rows are used where its "
+                "folder is named and `--prompts` is left out"
+            )
         pairs = zip(revalued(folder, self.peer, self.rows), self.values, strict=True)
-        largest = max((float((now - before).abs().max()) for now, before in pairs), default=0.0)
+        largest = max(float((now - before).abs().max()) for now, before in pairs)
         return f"read by transformers (`{self.peer.auto}`) from the folder: outputs of the head differ by at most {largest:.2g}"
 
 
@@ -182,6 +192,7 @@ class Exported:
     replayed: sample prompts that transformers answered from the folder; `partings` are those it answered otherwise.
     file:     the GGUF, or None; `lost` is what it does not hold, a sentence each.
     head:     what became of the head, in words; such a network is asked for values and says no words.
+    silent:   why nothing was replayed, where there is no head.
     """
 
     folder: Path
@@ -191,11 +202,12 @@ class Exported:
     file: Path | None = None
     lost: list[str] = field(default_factory=list)
     head: str = ""
+    silent: str = ""
 
     def __str__(self) -> str:
         equal = self.replayed - len(self.partings)
         told = f"replayed by transformers from the folder: {equal} of {self.replayed} answers are the run's own, token by token"
-        told = self.head or told
+        told = self.head or self.silent or told
         return "\n".join(str(line) for line in (self.merged, told, *self.partings, *self.lost) if line)
 
 
@@ -225,16 +237,33 @@ def export_run(
     script = gguf.converter(converter) if to == "gguf" else None
     model = load(ModelSettings(path=run, dtype="float32"))
     examples = asked(run, prompts)
-    spelled = [ids for ids in map(model.renderer.prompt, examples) if model.window is None or len(ids) < model.window]
     headed = HeadSaid.by(model, examples)
-    spelled = [] if model.family == "masked" or headed else spelled
+    speaks = model.family != "masked" and headed is None
+    spelled = [ids for ids in map(model.renderer.prompt, examples) if leaves_room(model, ids)] if speaks else []
     said = [answer.ids for answer in (generate(model, spelled, Sampling(tokens=REPLAYED)) if spelled else ())]
     merged = into_weights(model, laid(model, examples), run, dtype)
     with telling(model):
         save_network(out, model, as_classifier=True)
     partings = replay(out, model.family, spelled, said, REPLAYED) if said else []
-    exported = Exported(out, merged, len(said), partings, head=headed.proof(out) if headed else "")
+    proof, silent = headed.proof(out) if headed else "", "" if said else silence(model)
+    exported = Exported(out, merged, len(said), partings, head=proof, silent=silent)
     return exported if to == "folder" else converted(exported, model, script)
+
+
+def leaves_room(model: Model, ids: Sequence[int]) -> bool:
+    """Is there room in the window for an answer of `REPLAYED` tokens? Where it ends we stop, and transformers goes on."""
+    read = max(len(ids), REPLAYED) if model.family == "seq2seq" else len(ids) + REPLAYED
+    return model.window is None or read <= model.window
+
+
+def silence(model: Model) -> str:
+    """Why no answer of a network without a head was replayed."""
+    if model.family == "masked":
+        return "nothing was replayed by transformers: a network of the family `masked` says no words"
+    return (
+        f"nothing was replayed by transformers: no prompt was short enough to be answered in {REPLAYED} tokens within the "
+        f"network's window of {model.window}; name shorter ones, `--prompts`"
+    )
 
 
 def converted(exported: Exported, model: Model, script: Path | None) -> Exported:
@@ -271,7 +300,7 @@ def asked(run: str, prompts: Path | None = None) -> list[Example]:
     named = [own(name, setting) for name, setting in tree.get("tasks", {}).items()] + list(tree.get("judged_by", ()))
     if not named:
         return [prompt(line, number) for number, line in enumerate(PLAIN)]
-    task = task_from(named[0])
+    task = task_from(lenient(named[0], bad_rows_of(tree.get("bad_rows"))))
     split = next(name for name in ("test", "validation", *task.source.splits()) if name in task.source.splits())
     return list(islice(task.examples(split), SHOWN))
 
