@@ -6,16 +6,22 @@ from dataclasses import replace
 import pytest
 import torch
 
+from tests.models.methods import EVERY
 from tests.tiny import rows, tiny_model
 from tunesmith import cli, settings
 from tunesmith.errors import UserError
+from tunesmith.methods.combined import Combined
+from tunesmith.methods.frozen import Frozen
 from tunesmith.methods.full import Full
 from tunesmith.methods.lora import LoRA
 from tunesmith.methods.method import Method
+from tunesmith.methods.prefix import PrefixTuning
 from tunesmith.methods.prompt import PromptTuning
+from tunesmith.methods.selective import Selective
 from tunesmith.models.footprint import imagined, with_depths
 from tunesmith.models.load import ModelSettings, load, load_config, load_renderer
-from tunesmith.models.weights import save_adapter
+from tunesmith.models.weights import read_config, save_adapter
+from tunesmith.objectives.classify import Classify
 from tunesmith.objectives.dpo import DPO
 from tunesmith.objectives.sft import SFT
 from tunesmith.planning.ahead import laid_out
@@ -322,11 +328,70 @@ def test_tokens_ahead_are_those_that_the_run_reads(home, tmp_path):
         ({"kind": "pissa", "rank": 16}, "yes: `--enable-lora` `--max-lora-rank 32`"),
         ({"kind": "dora"}, "no: of adapters it takes LoRA only; merge it first"),
         ({"kind": "prompt"}, "no: of adapters it takes LoRA only"),
+        ({"kind": "selective", "parts": ["norm"]}, "no: of adapters it takes LoRA only; merge it first"),
         ({"kind": "full"}, "yes: the folder `model/`"),
     ],
 )
 def test_who_can_serve(home, method, told):
     assert plan(recipe(home, method=method)).served["vLLM"] == told
+
+
+IN_PEFT, NEEDLESS = "yes: with PEFT, from the folder `adapter/`", "not needed: the weights are its own"
+MERGES = "yes: written into the weights it is served wherever the base is"
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "transformers", "merged"),
+    [
+        ("bert", {"kind": "selective", "only": "biases"}, "no: PEFT does not have this method", MERGES),
+        ("t5", "prefix", "no: PEFT has no place for this in the network", "no: the change cannot be written into the weights"),
+        ("llama", "prefix", IN_PEFT, "no: the change cannot be written into the weights"),
+        ("t5", "lora", IN_PEFT, MERGES),
+        ("llama", "full", "yes: the folder `model/`", NEEDLESS),
+    ],
+)
+def test_where_it_can_be_used(home, kind, method, transformers, merged):
+    told = plan(recipe(home, model={"path": str(home / kind)}, method=method)).served
+    assert (told["transformers"], told["merged"]) == (transformers, merged)
+
+
+def test_a_whole_network_with_a_head_is_a_folder_of_its_own(home):
+    told = plan(headed(home, "full")).served
+    assert told["transformers"].startswith("yes: the folder `model/` without its head") and told["merged"] == NEEDLESS
+    spoken = headed(home, "full") | {"model": {"path": str(home / "llama")}, "objective": "classify"}
+    assert plan(spoken).served["vLLM"] == "no: it knows no heads beside the network"
+
+
+@pytest.mark.parametrize("kind", ["llama", "t5", "bert"])
+@pytest.mark.parametrize("head", [None, Classify(pooling="first", hidden=True, labels=("a", "b"))], ids=["words", "head"])
+def test_what_is_told_of_peft_is_what_is_written(home, kind, head, tmp_path):
+    if head and kind != "bert":
+        head = Classify(labels=("a", "b"))
+    beside = {
+        "biases": Selective(only="biases") if kind == "bert" else Selective(parts=("norm",)),
+        "embedding": Combined(parts=(LoRA(rank=2), Selective(parts=("embedding",)))),
+        "norms": Combined(parts=(LoRA(rank=2), Selective(parts=("norm",)))),
+        "prefix": PrefixTuning(virtual_tokens=2),
+        "LoRA": LoRA(rank=2),
+        **({"Frozen": Frozen()} if head else {}),
+        **{name: EVERY[name] for name in ("AdaLoRA", "Bottleneck", "DoRA", "IA3", "PiSSA", "PromptTuning")},
+    }
+    for name, method in beside.items():
+        model = load(ModelSettings(path=str(home / kind)), head.head() if head else None, "cpu")
+        written = read_config(save_adapter(tmp_path / name, model.attach("a", method), model))
+        told = counted(replace(case(home, kind), objective=head or SFT()), method).peft
+        assert told == bool(written["peft_type"]), name
+
+
+@pytest.mark.parametrize("kind", ["dora", "pissa"])
+def test_plain_lora_stands_beside_a_lora_of_another_kind(home, kind):
+    size = {"rank": 4, "on": ["query", "value"]}
+    other, plain = (plan(recipe(home, method={"kind": name, **size})) for name in (kind, "lora"))
+    assert [choice.method for choice in other.choices] == [kind, "full", "lora", "qlora"]
+    own, _, beside, packed = (choice.trained for choice in other.choices)
+    assert beside == packed == plain.choices[0].trained
+    assert (own > beside) == (kind == "dora")  # which learns the lengths too
+    assert other.fits == plain.fits and other.low_rank == plain.low_rank
 
 
 def test_what_is_too_long_is_told_and_not_refused(home):

@@ -21,7 +21,6 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves
 
-from tunesmith.models.adapter import Adapter
 from tunesmith.models.families import Family
 from tunesmith.models.load import network_class
 
@@ -167,8 +166,8 @@ def _multiplications(func: Any, args: tuple[Any, ...]) -> int:
 def imagined() -> Iterator[Ledger]:
     """Within, tensors with fractions have shapes and no numbers, and are entered in the ledger."""
     ledger = Ledger()
-    # torch moves fake parameters by a way that fails where anything refers to them; they are where they belong already.
-    with patch.object(Adapter, "to", lambda adapter, *args: adapter), FakeTensorMode(allow_non_fake_inputs=True), ledger:
+    # torch moves fake parameters in a way that fails where anything refers to them; they are where they belong already.
+    with patch.object(nn.Module, "to", lambda module, *args: module), FakeTensorMode(allow_non_fake_inputs=True), ledger:
         yield ledger
 
 

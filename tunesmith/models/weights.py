@@ -151,6 +151,20 @@ def _own_config(adapter: Adapter) -> dict[str, Any] | None:
     return method.peft_config(list(adapter.sites.values()), adapter.deltas) if method.peft_type else None
 
 
+def _theirs(adapter: Adapter, model: Model, peer: Peer | None) -> tuple[list[str] | None, dict[str, Any] | None]:
+    """(modules that PEFT keeps whole, what its config says of the method): None for what it cannot hold."""
+    modules = _whole_modules(adapter, model)
+    if peer is None and adapter.freed and adapter.freed.keys() & shared_weights(model.network):
+        modules = None  # PEFT's copy of a module would leave the others that have its weight as they are
+    return modules, _own_config(adapter) if modules is not None else None
+
+
+def in_peft(adapter: Adapter, model: Model) -> bool:
+    """Will the adapter be written in PEFT's format?"""
+    peer = peft_peer(adapter, model)
+    return peer is not None or _theirs(adapter, model, peer)[1] is not None
+
+
 def without_head(config: Mapping[str, Any], peer: Peer) -> dict[str, Any]:
     """PEFT's config of an adapter without the modules that are its head's."""
     theirs = {*peer.modules, "classifier", "score"}  # PEFT names both, whichever a network has
@@ -167,10 +181,7 @@ def adapter_files(adapter: Adapter, model: Model, peer: Peer | None = None) -> t
     config: dict[str, Any] = {"base_model_name_or_path": model.source, "inference_mode": True, "revision": model.revision}
     if quantised(model.network):
         config["base_quantize"] = "nf4"
-    modules = _whole_modules(adapter, model)
-    if peer is None and adapter.freed and adapter.freed.keys() & shared_weights(model.network):
-        modules = None  # PEFT's copy of a module would leave the others that have its weight as they are
-    own = _own_config(adapter) if modules is not None else None
+    modules, own = _theirs(adapter, model, peer)
     if peer is not None and own is None:
         config |= {"peft_type": "LORA", "task_type": peer.task, "r": 1, "lora_alpha": 1, "target_modules": NOWHERE}
     elif own is None:

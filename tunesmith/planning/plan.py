@@ -197,7 +197,7 @@ def of_recipe(recipe: Recipe, probing: bool = False) -> Planned:
     case, coming = laid_out(recipe, work)
     config, family, device, gpu = case.config, case.family, case.device, case.device == "cuda"
     own = settings.kind_of(type(recipe.method))
-    low = recipe.method if isinstance(recipe.method, LoRA) else LoRA()
+    low = plain(recipe.method)
     methods: dict[str, Method] = {own: recipe.method, "full": Full(), "lora": low}
     sizes = {name: counted(case, method) for name, method in methods.items()}
     process = 0 if gpu else Memory(torch.device("cpu")).now()
@@ -207,9 +207,9 @@ def of_recipe(recipe: Recipe, probing: bool = False) -> Planned:
     probed = probe(recipe) if probing else None
     packed = recipe.model.quantize == "nf4"
     if packed:  # what is asked for is `qlora` then, and stands first
-        plain, name = found["lora"], "qlora" if own == "lora" else own
+        bare, name = found["lora"], "qlora" if own == "lora" else own
         found[own] = quantised_choice(found[own], sizes[own], case, name)
-        found |= {"qlora": plain} if own == "lora" else {}
+        found |= {"qlora": bare} if own == "lora" else {}
     part = once(case, recipe.method)
     keeping = spared(part, coming, steps[own], recipe, validated(coming, recipe)) if part else None
     found[own] = with_states(found[own], keeping)
@@ -243,6 +243,12 @@ def of_recipe(recipe: Recipe, probing: bool = False) -> Planned:
         probed=probed,
         before=before,
     )
+
+
+def plain(method: Method) -> LoRA:
+    """LoRA, of the size and at the places of a method that is LoRA in another way (DoRA, PiSSA)."""
+    own = dataclasses.fields(LoRA) if isinstance(method, LoRA) else ()
+    return LoRA(**{one.name: getattr(method, one.name) for one in own})
 
 
 def spare(passing: float, steps: int, gpu: bool) -> float:

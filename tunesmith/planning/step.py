@@ -16,6 +16,7 @@ from tunesmith.models.footprint import Parts, imagined, network_of, told_by_few,
 from tunesmith.models.logprobs import KEPT, TILE
 from tunesmith.models.model import Model
 from tunesmith.models.sites import ATTENTION_AND_MLP, sites
+from tunesmith.models.weights import in_peft
 from tunesmith.objectives.objective import Objective
 from tunesmith.tokens.batch import Batch
 from tunesmith.tokens.renderer import Renderer
@@ -53,6 +54,7 @@ class Counted:
     fused: of experts that one tensor holds together, which neither LoRA nor NF4 reaches.
     roles, merges: of the sites that carry a delta; whether all deltas can be written into weights.
     sites: (path, inputs, outputs, trained) of each of them.
+    peft:  whether PEFT reads what will be written of the adapter; `headed`: whether a head stands beside the network.
     """
 
     weights: int
@@ -67,6 +69,8 @@ class Counted:
     roles: frozenset[str]
     merges: bool
     sites: tuple[tuple[str, int, int, int], ...]
+    peft: bool
+    headed: bool
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,8 @@ def counted(case: Case, method: Method) -> Counted:
                 (path, site.inputs, site.outputs, sum(p.numel() for p in adapter.deltas[path].parameters()))
                 for path, site in adapter.sites.items()
             ),
+            peft=in_peft(adapter, model),
+            headed=adapter.head is not None,
         )
 
 
