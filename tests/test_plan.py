@@ -17,6 +17,7 @@ from tunesmith.methods.lora import LoRA
 from tunesmith.methods.method import Method
 from tunesmith.methods.prefix import PrefixTuning
 from tunesmith.methods.prompt import PromptTuning
+from tunesmith.methods.ptuning import PTuning
 from tunesmith.methods.selective import Selective
 from tunesmith.models.footprint import imagined, with_depths
 from tunesmith.models.load import ModelSettings, load, load_config, load_renderer
@@ -372,6 +373,7 @@ def test_what_is_told_of_peft_is_what_is_written(home, kind, head, tmp_path):
         "embedding": Combined(parts=(LoRA(rank=2), Selective(parts=("embedding",)))),
         "norms": Combined(parts=(LoRA(rank=2), Selective(parts=("norm",)))),
         "prefix": PrefixTuning(virtual_tokens=2),
+        "ptuning": PTuning(virtual_tokens=2),
         "LoRA": LoRA(rank=2),
         **({"Frozen": Frozen()} if head else {}),
         **{name: EVERY[name] for name in ("AdaLoRA", "Bottleneck", "DoRA", "IA3", "PiSSA", "PromptTuning")},
