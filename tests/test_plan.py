@@ -348,6 +348,7 @@ MERGES = "yes: written into the weights it is served wherever the base is"
         ("t5", "prefix", "no: PEFT has no place for this in the network", "no: the change cannot be written into the weights"),
         ("llama", "prefix", IN_PEFT, "no: the change cannot be written into the weights"),
         ("t5", "lora", IN_PEFT, MERGES),
+        ("t5", {"kind": "lora", "on": ["embedding"]}, IN_PEFT, "no: the change cannot be written into the weights"),
         ("llama", "full", "yes: the folder `model/`", NEEDLESS),
     ],
 )

@@ -145,11 +145,16 @@ def _refuse_virtual(adapter: Adapter) -> None:
         )
 
 
-def _refuse_tied(model: Model, adapter: Adapter) -> None:
-    """What stands at the embedding alone would stand in the head too, where it shares the weight."""
+def tied(model: Model, adapter: Adapter) -> str | None:
+    """A module with a delta that shares its weight with the vocabulary head, where none stands."""
     head = model.vocabulary.weight
     modules = {path: model.network.get_submodule(path) for path in adapter.deltas}
-    if found := next((path for path, module in modules.items() if getattr(module, "weight", None) is head), None):
+    return next((path for path, module in modules.items() if getattr(module, "weight", None) is head), None)
+
+
+def _refuse_tied(model: Model, adapter: Adapter) -> None:
+    """What stands at the embedding alone would stand in the head too, where it shares the weight."""
+    if found := tied(model, adapter):
         raise UserError(
             f"`{found}` shares its weight with the vocabulary head, where the adapter does not stand: written into the weight, "
             "it would change both",

@@ -14,6 +14,7 @@ from tunesmith.models.adapter import Adapter
 from tunesmith.models.families import Family
 from tunesmith.models.footprint import Parts, imagined, network_of, told_by_few, watch
 from tunesmith.models.logprobs import KEPT, TILE
+from tunesmith.models.merge import tied
 from tunesmith.models.model import Model
 from tunesmith.models.sites import ATTENTION_AND_MLP, sites
 from tunesmith.models.weights import in_peft
@@ -111,7 +112,7 @@ def counted(case: Case, method: Method) -> Counted:
             largest=max((p.numel() for p in linear), default=0),
             fused=sum(p.numel() for name, p in model.network.named_parameters() if p.ndim == 3 and "experts" in name),
             roles=frozenset(site.role for site in adapter.sites.values()),
-            merges=all(type(delta).fold is not Delta.fold for delta in adapter.deltas.values()),
+            merges=all(type(one).fold is not Delta.fold for one in adapter.deltas.values()) and not tied(model, adapter),
             sites=tuple(
                 (path, site.inputs, site.outputs, sum(p.numel() for p in adapter.deltas[path].parameters()))
                 for path, site in adapter.sites.items()
