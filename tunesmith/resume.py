@@ -69,8 +69,8 @@ def refuse_other(record: Run, recipe: Recipe) -> None:
                 f"`{record.folder}` holds a run of another recipe: `{name}` was `{told(old)}` and is now `{told(new)}`",
                 "choose another folder with `--into`, take the change back, or remove the folder",
             )
-    began, starts = record.world().get("start_hash"), start_hash(recipe.model)
-    if began and starts and began != starts:
+    began = record.world().get("start_hash")
+    if began and start_hash(recipe.model) not in ("", began):
         raise UserError(
             f"`{recipe.model.path}` has other weights than when the run in `{record.folder}` began",
             "choose another folder with `--into`, or remove the folder",

@@ -174,6 +174,8 @@ def test_a_proposal_that_cannot_be_is_left_out_and_the_search_goes_on(ran, tmp_p
     assert left.startswith("over replay, learning_rate") or "over replay" in left
     study(TREE, given=given, trials=4, **options)
     assert len(ran) == 4
+    with pytest.raises(UserError, match="holds a run of another recipe"):
+        study(TREE, given=[*given[:-1], "plan.steps=2"], trials=5, **options)
     with pytest.raises(UserError, match="nowhere"):
         study({**TREE, "replay": {"nowhere.jsonl": 0.2}}, given=given, trials=2, **{**options, "into": tmp_path / "none"})
 

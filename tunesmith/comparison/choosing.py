@@ -1,6 +1,6 @@
 """What arms of a study are chosen by: the validation of the weights that their runs keep, and whether it measures one thing."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import inf, isfinite
 from typing import Any
 
@@ -49,16 +49,21 @@ def unlike(arms: Iterable[Mapping[int, Run]]) -> str:
     """Why losses of arms, seed -> run, cannot be held against each other; empty where they can."""
     known = [one for one in arms if any(run.validations() for run in one.values())]
     trees = [run.recipe() for one in known for run in one.values()]
-    if len({repr(measuring(tree)) for tree in trees}) > 1:
-        return "objective differs, so each arm has a loss of its own"
-    if len({repr(tree.get("ask")) for tree in trees}) > 1:
-        return "ask differs, which no loss tells of"
+    if name := differing(trees):
+        return f"{name} differs, {'so each arm has a loss of its own' if name == 'objective' else 'which no loss tells of'}"
     for seed in {seed for one in known for seed in one}:
         records = [one[seed].validations()[:1] for one in known if seed in one]
         counts = [float(record.get("tokens", 0)) for some in records for record in some]
         if counts and max(counts) - min(counts) > ALIKE * max(counts):
             return "arms were validated on other tokens (other rows, or another tokenizer)"
     return ""
+
+
+def differing(trees: Sequence[Record]) -> str:
+    """The setting in which recipes differ so that their losses tell of different things; empty where there is none."""
+    if len({repr(measuring(tree)) for tree in trees}) > 1:
+        return "objective"
+    return "ask" if len({repr(tree.get("ask")) for tree in trees}) > 1 else ""
 
 
 def measuring(tree: Record) -> Record:

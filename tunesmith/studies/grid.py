@@ -109,15 +109,10 @@ def space(recipe: str | Any, given: Sequence[str], examples: Sequence[int | str]
     return Space(tree, axes, seeds, same)
 
 
-def own_name(name: str) -> str:
-    """A setting without the system that it is of."""
-    return re.sub(r"^systems\.[^.]+\.", "", name)
-
-
 def refuse_other_questions(tree: Tree, axes: Mapping[str, Axis]) -> None:
     """Arms that are asked different examples could not be held against each other, which would be found out at the end."""
     for name in axes:
-        setting = own_name(name)
+        setting = re.sub(r"^systems\.[^.]+\.", "", name)
         if setting == "limit.validation":
             raise UserError(f"`{name}` is varied: the arms would be validated on different examples", "give it one value")
         if setting == "limit.test" or setting.startswith("judged_by"):

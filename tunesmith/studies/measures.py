@@ -1,19 +1,13 @@
 """Whether one number can tell which arm of a study is the better one, before arms are dropped or proposed by it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from tunesmith import settings
-from tunesmith.comparison.choosing import Record, measuring
+from tunesmith.comparison.choosing import differing
 from tunesmith.errors import UserError
 from tunesmith.models.load import load_renderer
 from tunesmith.recipe import Recipe
 from tunesmith.studies.grid import Range, Space, arm, by_system
-
-LOSS: dict[str, Callable[[Record], object]] = {  # settings that change what a validation loss tells of
-    "objective": measuring,
-    "ask": lambda tree: tree.get("ask"),
-    "tasks": lambda tree: tree.get("tasks"),
-}
 
 
 def refuse_unlike(made: Space) -> None:
@@ -47,9 +41,9 @@ def unlike(recipes: Sequence[Recipe]) -> str:
     if best == {True}:
         return ""
     trees = [settings.dump(recipe) for recipe in recipes]
-    for name, told in LOSS.items():
-        if len({repr(told(tree)) for tree in trees}) > 1:
-            return f"`{name}` is varied, so that validation losses measure different things"
+    other_rows = len({repr(tree.get("tasks")) for tree in trees}) > 1
+    if name := differing(trees) or ("tasks" if other_rows else ""):
+        return f"`{name}` is varied, so that validation losses measure different things"
     networks = {recipe.model.path: recipe.model for recipe in recipes}
     spelled = [load_renderer(source)[0].tokenizer.get_vocab() for source in networks.values()] if len(networks) > 1 else []
     if any(words != spelled[0] for words in spelled):

@@ -263,12 +263,14 @@ class Work:
         def jobs() -> Iterator[Job]:
             again = 0
             while len(arms) < trials and again < trials:  # a space of few arms is soon known
-                values = source.ask()
+                values, one = source.ask(), None
                 try:
                     one = self.called(arm(self.made, values))
                     if one.name not in arms:
                         self.check([one])
                 except UserError as error:
+                    if one is not None and any(started(self.of(recipe)) for recipe in one.recipes.values()):
+                        raise  # it could be once: what is wrong is not the proposal, and all others have it too
                     again += 1
                     refused.append(error)
                     self.say(f"{named(values)}: left out, for {error.problem}")
